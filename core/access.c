@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checked access by address, interior addresses included: find the block around
+ * the address, hold the range against its requested size, then move the bytes,
+ * all under the lock. Also the look-ups of the same kind: owner, size, address.
+ */
+#include "pool.h"
+
+uint64_t hpw_address(const hpw_pool *pool, const void *pointer) {
+    uintptr_t offset = (uintptr_t)pointer - (uintptr_t)pool->index.bytes;
+    return offset < pool_bytes(pool, pool->max_capacity) ? offset : UINT64_MAX;
+}
+
+void *hpw_pointer(const hpw_pool *pool, uint64_t address) {
+    pool_enter(pool);
+    bool holds = pool_holds(pool, address);
+    pool_leave(pool);
+    return holds ? pool->index.bytes + address : NULL;
+}
+
+/* The live block around `address`; the lock is held. */
+static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, uint64_t *start, uint64_t *requested,
+                            hpw_report *report) {
+    if (!pool_holds(pool, address))
+        return pool_report_at(pool, report, HPW_OUT_OF_BOUNDS, address, n, "the address lies outside of the pool");
+    granule_t at = blocks_owner(&pool->map, pool_granule(pool, address));
+    if (!blocks_is_live(&pool->map, at))
+        return pool_report_at(pool, report, HPW_UNALLOCATED, address, n, "the address lies in a free block");
+    *start = pool_bytes(pool, at);
+    if (!pool_requested(pool, at, blocks_size(&pool->map, at), requested))
+        return pool_report_at(pool, report, HPW_CORRUPTED, address, n, "the block's size record was overwritten");
+    return HPW_OK;
+}
+
+/* The bytes of [address, address + n), where they lie in one live block. */
+static hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned char **bytes, hpw_report *report) {
+    uint64_t start, requested;
+    hpw_error error = find_owner(pool, address, n, &start, &requested, report);
+    if (error) return error;
+    uint64_t offset = address - start;
+    if (offset > requested || n > requested - offset)
+        return pool_report_at(pool, report, HPW_OUT_OF_BOUNDS, address, n, "the range runs past the block's end");
+    *bytes = pool->index.bytes + address;
+    return HPW_OK;
+}
+
+hpw_error hpw_read(hpw_pool *pool, uint64_t address, void *to, size_t n, hpw_report *report) {
+    unsigned char *bytes;
+    pool_enter(pool);
+    hpw_error error = reach(pool, address, n, &bytes, report);
+    if (!error && n) memcpy(to, bytes, n);
+    pool_leave(pool);
+    return error;
+}
+
+hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n, hpw_report *report) {
+    unsigned char *bytes;
+    pool_enter(pool);
+    hpw_error error = reach(pool, address, n, &bytes, report);
+    if (!error && n) memcpy(bytes, from, n);
+    pool_leave(pool);
+    return error;
+}
+
+hpw_error hpw_fill(hpw_pool *pool, uint64_t address, int byte, uint64_t n, hpw_report *report) {
+    unsigned char *bytes;
+    pool_enter(pool);
+    hpw_error error = reach(pool, address, n, &bytes, report);
+    if (!error && n) memset(bytes, byte, (size_t)n);
+    pool_leave(pool);
+    return error;
+}
+
+hpw_error hpw_copy(hpw_pool *pool, uint64_t to, uint64_t from, uint64_t n, hpw_report *report) {
+    unsigned char *target, *source;
+    pool_enter(pool);
+    hpw_error error = reach(pool, from, n, &source, report);
+    if (!error) error = reach(pool, to, n, &target, report);
+    if (!error && n) memmove(target, source, (size_t)n);
+    pool_leave(pool);
+    return error;
+}
+
+hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *order, hpw_report *report) {
+    unsigned char *left, *right;
+    pool_enter(pool);
+    hpw_error error = reach(pool, a, n, &left, report);
+    if (!error) error = reach(pool, b, n, &right, report);
+    if (!error) {
+        int sign = n ? memcmp(left, right, (size_t)n) : 0;
+        *order = (sign > 0) - (sign < 0);
+    }
+    pool_leave(pool);
+    return error;
+}
+
+hpw_error hpw_owner(hpw_pool *pool, uint64_t address, uint64_t *start, uint64_t *requested, hpw_report *report) {
+    uint64_t found_start, found_requested;
+    pool_enter(pool);
+    hpw_error error = find_owner(pool, address, 0, &found_start, &found_requested, report);
+    pool_leave(pool);
+    if (error) return error;
+    if (start) *start = found_start;
+    if (requested) *requested = found_requested;
+    return HPW_OK;
+}
+
+hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64_t *granted, hpw_report *report) {
+    granule_t at, size;
+    uint64_t found;
+    pool_enter(pool);
+    hpw_error error = pool_find_live(pool, address, &at, &size, &found, report);
+    pool_leave(pool);
+    if (error) return error;
+    if (requested) *requested = found;
+    if (granted) *granted = pool_bytes(pool, size);
+    return HPW_OK;
+}
+
+size_t hpw_usable_size(const hpw_pool *pool, const void *block) {
+    granule_t at, size;
+    uint64_t requested;
+    pool_enter(pool);
+    hpw_error error = pool_find_live(pool, hpw_address(pool, block), &at, &size, &requested, NULL);
+    pool_leave(pool);
+    return error ? 0 : (size_t)pool_bytes(pool, size);
+}

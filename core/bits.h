@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bits of a 64-bit word: where the lowest and the highest one lies. Compilers
+ * that have an instruction for it use it; the portable way is a binary search,
+ * six steps, and is what HPW_PORTABLE_BITS selects so that tests can run it.
+ */
+#ifndef HPW_BITS_H
+#define HPW_BITS_H
+
+#include <stdint.h>
+
+/* Both want a word that is not 0. */
+#if defined(__GNUC__) && !defined(HPW_PORTABLE_BITS)
+static inline unsigned bits_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word); }
+static inline unsigned bits_highest(uint64_t word) { return 63U - (unsigned)__builtin_clzll(word); }
+#else
+static inline unsigned bits_highest(uint64_t word) {
+    unsigned at = 0;
+    for (unsigned half = 32; half; half /= 2) {
+        if (word >> half) {
+            word >>= half;
+            at += half;
+        }
+    }
+    return at;
+}
+static inline unsigned bits_lowest(uint64_t word) { return bits_highest(word & (~word + 1)); }
+#endif
+
+/* How many bits it takes to write `n`: 0 for 0, 1 for 1, 2 for 2 and 3, 3 for 4 ... */
+static inline unsigned bits_width(uint64_t n) { return n ? bits_highest(n) + 1 : 0; }
+
+static inline uint64_t bits_below(unsigned at) { return ((uint64_t)1 << at) - 1; } /* at < 64 */
+
+#endif

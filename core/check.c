@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one expensive check of everything that must hold, cheap things first: the
+ * block map in itself, then each block against its neighbours and its own size
+ * record, then the counts, then the policy's index.
+ */
+#include "pool.h"
+
+typedef struct tally {
+    uint64_t in_use, granted, live, free;
+    granule_t largest;
+} tally;
+
+static const char *check_blocks(hpw_pool *pool, tally *sum, granule_t *bad) {
+    const blocks *map = &pool->map;
+    const policy *p = pool->policy;
+    granule_t previous = NO_GRANULE; /* where it is free */
+    for (granule_t at = 0, size; at < map->count; at += size) {
+        size = blocks_size(map, at);
+        *bad = at;
+        if (!blocks_is_live(map, at)) {
+            sum->free++;
+            if (size > sum->largest) sum->largest = size;
+            bool joins = previous != NO_GRANULE && (!p->may_join || p->may_join(&pool->index, previous, at, size));
+            if (joins) return "two free neighbours that may be joined are not";
+            previous = at;
+            continue;
+        }
+        uint64_t requested;
+        if (!pool_requested(pool, at, size, &requested)) return "a block's size record was overwritten";
+        sum->live++;
+        sum->in_use += requested;
+        sum->granted += pool_bytes(pool, size);
+        previous = NO_GRANULE;
+    }
+    *bad = 0;
+    return NULL;
+}
+
+static const char *check_counts(const hpw_pool *pool, const tally *sum) {
+    const hpw_stats *counts = &pool->counts;
+    if (counts->capacity != pool_bytes(pool, pool->map.count)) return "the count of capacity is wrong";
+    if (counts->in_use != sum->in_use) return "the count of bytes in use is wrong";
+    if (counts->granted != sum->granted) return "the count of granted bytes is wrong";
+    if (counts->live_blocks != sum->live) return "the count of live blocks is wrong";
+    if (counts->free_blocks != sum->free) return "the count of free blocks is wrong";
+    if (counts->peak_in_use < counts->in_use || counts->peak_granted < counts->granted)
+        return "a peak is below what it is the peak of";
+    if (counts->allocations - counts->frees != sum->live) return "allocations less frees are not the live blocks";
+    return NULL;
+}
+
+static const char *check(hpw_pool *pool, granule_t *bad) {
+    const char *wrong;
+    tally sum = {0};
+    if (!blocks_check(&pool->map, pool->max_capacity, bad, &wrong)) return wrong;
+    if ((wrong = check_blocks(pool, &sum, bad)) || (wrong = check_counts(pool, &sum))) return wrong;
+    if ((wrong = pool->policy->check(&pool->index, (size_t)sum.free, bad))) return wrong;
+    *bad = 0;
+    if (pool->policy->largest(&pool->index) != sum.largest) return "the largest free block is another one";
+    return NULL;
+}
+
+hpw_error hpw_check(hpw_pool *pool, hpw_report *report) {
+    granule_t bad = 0;
+    pool_enter(pool);
+    const char *wrong = check(pool, &bad);
+    pool->index.steps = 0;
+    uint64_t address = pool_bytes(pool, bad);
+    pool_leave(pool);
+    return wrong ? pool_report(report, HPW_CORRUPTED, address, 0, wrong) : HPW_OK;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Events: the one place that emits them, and the bounded ring that keeps the newest. */
+#include "pool.h"
+
+void pool_emit(hpw_pool *pool, hpw_event event) {
+    if (!pool->sink) return;
+    event.id = ++pool->events;
+    event.site = pool->site;
+    event.time = pool->host.now ? pool->host.now(pool->host.ud) : 0;
+    event.thread = pool->host.thread ? pool->host.thread(pool->host.ud) : 0;
+    pool->sink(pool->sink_ud, &event);
+}
+
+void hpw_set_sink(hpw_pool *pool, hpw_sink *sink, void *ud) {
+    pool_enter(pool);
+    pool->sink = sink;
+    pool->sink_ud = ud;
+    pool_leave(pool);
+}
+
+void hpw_set_site(hpw_pool *pool, uint64_t site) {
+    pool_enter(pool);
+    pool->site = site;
+    pool_leave(pool);
+}
+
+void hpw_ring_sink(void *ud, const hpw_event *event) {
+    hpw_ring *ring = ud;
+    if (ring->count) ring->slots[ring->written % ring->count] = *event;
+    ring->written++;
+}
+
+bool hpw_ring_next(const hpw_ring *ring, uint64_t *cursor, hpw_event *out, uint64_t *lost) {
+    uint64_t oldest = ring->written > ring->count ? ring->written - ring->count : 0;
+    if (*cursor < oldest) {
+        if (lost) *lost += oldest - *cursor;
+        *cursor = oldest;
+    }
+    if (*cursor >= ring->written) return false;
+    *out = ring->slots[(*cursor)++ % ring->count];
+    return true;
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heapwright: one bounded pool of bytes under an exchangeable placement policy.
+ *
+ * This is the only header a host includes. Order: types, configuration, life
+ * cycle, operations, checked access, queries, events, debugging.
+ *
+ * Unless a function says otherwise:
+ *  - Sizes, addresses and capacities are bytes. An *address* is an offset from
+ *    the pool's first byte, 0 ... capacity - 1; a *pointer* is where that byte
+ *    lies in this process. hpw_address() and hpw_pointer() convert.
+ *  - Every pointer and address granted is aligned to 16, or to the granule
+ *    where the granule is smaller.
+ *  - A call that fails changes nothing but the count of failures.
+ *  - Calls on one pool are safe from any number of threads, unless the pool is
+ *    `single_threaded`. Calls on different pools never meet.
+ *  - A pool pointer must come from hpw_open or hpw_open_in and not be closed
+ *    yet; anything else is undefined. Every other misuse that a block pointer
+ *    or an address can express is answered with its code and obeyed by nobody.
+ *  - O(policy) is the policy's own bound: see hpw_policy_at.
+ */
+#ifndef HEAPWRIGHT_H
+#define HEAPWRIGHT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define HPW_API __attribute__((visibility("default")))
+#else
+#define HPW_API
+#endif
+
+/* The version, in its one place: the build, the module and the command read it here. */
+#define HPW_VERSION "0.1.0"
+
+/* ---- Types ------------------------------------------------------------------ */
+
+/* A pool: the byte range, its block map, its policy's index, its counts. */
+typedef struct hpw_pool hpw_pool;
+
+/* What a call answers. hpw_error_name gives the name that Lua and JSON use. */
+typedef enum hpw_error {
+    HPW_OK,               /* "ok" */
+    HPW_NO_MEMORY,        /* "no_memory": no free block holds the request */
+    HPW_INVALID_FREE,     /* "invalid_free": no live block starts here and none ever did */
+    HPW_DOUBLE_FREE,      /* "double_free": the newest block that began here was freed */
+    HPW_UNALLOCATED,      /* "unallocated": the address lies in a free block */
+    HPW_OUT_OF_BOUNDS,    /* "out_of_bounds": outside of the pool, or past the block's end */
+    HPW_INVALID_ARGUMENT, /* "invalid_argument": no such policy, alignment not a power of two ... */
+    HPW_CORRUPTED,        /* "corrupted": the pool's own records contradict each other */
+    HPW_LIMIT,            /* "limit": an account's or a state's limit was reached */
+    HPW_IO,               /* "io": the system refused a file, a mapping, a process */
+    HPW_ERROR_COUNT
+} hpw_error;
+
+/*
+ * The numbers behind an error, filled where a call takes a report and fails.
+ * Fields that do not apply are 0.
+ */
+typedef struct hpw_report {
+    hpw_error error;     /* as returned */
+    uint64_t address;    /* the address asked for, or where the fault lies */
+    uint64_t size;       /* the size asked for */
+    uint64_t block;      /* start of the block that holds `address` */
+    uint64_t block_size; /* its requested size; of a free block its whole size */
+    bool in_live_block;  /* `block` is live */
+    bool in_free_block;  /* `block` is free */
+    const char *what;    /* a static sentence: the first thing found wrong */
+} hpw_report;
+
+/* How a policy breaks ties. */
+typedef enum hpw_order {
+    HPW_ORDER_ADDRESS, /* the lowest address among equals (zero: the default) */
+    HPW_ORDER_FIFO,    /* the block that entered the index first */
+    HPW_ORDER_LIFO,    /* the block that entered the index last */
+    HPW_ORDER_COUNT
+} hpw_order;
+
+/* How much is checked beyond what is always checked. */
+typedef enum hpw_guard {
+    HPW_GUARD_OFF,   /* frees validated against the map (zero: the default in C) */
+    HPW_GUARD_CHECK, /* and a bit a granule that remembers frees: double_free is exact */
+    HPW_GUARD_COUNT
+} hpw_guard;
+
+/* ---- Configuration ---------------------------------------------------------- */
+
+/*
+ * What a pool takes from its host. Zeroed: in the hosted profile a POSIX mutex,
+ * clock and thread number of the library's own; in the freestanding profile no
+ * lock, time 0 and thread 0. `ud` is handed back to every function. The host
+ * owns what they refer to and keeps it until the pool is closed. `lock` and
+ * `unlock` come as a pair or not at all; `lock` need not be recursive.
+ */
+typedef struct hpw_host {
+    void *ud;
+    void (*lock)(void *ud);
+    void (*unlock)(void *ud);
+    uint64_t (*now)(void *ud);    /* nanoseconds, monotonic; called for events only */
+    uint32_t (*thread)(void *ud); /* a small number; called for events only */
+} hpw_host;
+
+/* A zeroed config is the default pool: 1 MiB, best fit, address order, locked, guard off. */
+typedef struct hpw_config {
+    const char *policy;     /* NULL: "best-fit"; else a name of hpw_policy_at */
+    uint64_t capacity;      /* 0: 1 MiB (hpw_open), all that the buffer holds (hpw_open_in);
+                               else rounded down to granules */
+    uint64_t max_capacity;  /* 0: `capacity`, the pool never grows; hpw_open only */
+    uint32_t granule;       /* 0: 16; else 8, 16, 32 ... 4096: the unit of placement */
+    hpw_order order;        /* 0: by address; others for first-, best- and worst-fit only */
+    hpw_guard guard;        /* 0: off */
+    bool single_threaded;   /* false: every call takes the lock */
+    hpw_host host;          /* zeroed: see hpw_host */
+} hpw_config;
+
+/* ---- Life cycle ------------------------------------------------------------- */
+
+/*
+ * Opens a pool on bytes from the system: an anonymous mapping of max_capacity
+ * bytes of address space, aligned so that every address aligned to a power of
+ * two is a pointer so aligned; memory is committed as it is touched, and given
+ * back when the pool shrinks or closes. Metadata lies in a mapping of its own.
+ *
+ * A pool with max_capacity > capacity grows when a request does not fit, in
+ * steps of 64 KiB (or as much as the request needs), and shrinks in the same
+ * steps, never below `capacity`, when the free block at its end spans two
+ * steps. Addresses never move.
+ *
+ * Returns NULL and sets *error (which may be NULL) if and only if
+ *  - HPW_INVALID_ARGUMENT: the policy is unknown; the granule is not a power of
+ *    two of 8 ... 4096; capacity is below one granule or above the maximum
+ *    (hpw_max_capacity); max_capacity is not 0 and below capacity; the order or
+ *    guard is not one of its enumeration, or the policy does not take this
+ *    order; half a lock was given;
+ *  - HPW_NO_MEMORY: the system has no such range of addresses.
+ * Hosted profile only. Cost: two mappings.
+ */
+HPW_API hpw_pool *hpw_open(const hpw_config *config, hpw_error *error);
+
+/*
+ * Opens a pool in the caller's buffer, metadata first, the pool's bytes after
+ * it. Nothing else is ever asked of the system. The buffer stays the caller's
+ * and must outlive the pool; it needs no alignment. `size` bytes must hold
+ * hpw_metadata_size(config) plus the capacity; a capacity of 0 takes as many
+ * granules as there is room for. Pointers are aligned as hpw_malloc says;
+ * addresses start at 0 whatever the buffer's own alignment.
+ *
+ * Returns NULL and sets *error as hpw_open does, and with
+ *  - HPW_INVALID_ARGUMENT also where buffer is NULL or max_capacity is neither
+ *    0 nor equal to capacity;
+ *  - HPW_NO_MEMORY: the buffer is too small.
+ * Cost: O(metadata), which is zeroed.
+ */
+HPW_API hpw_pool *hpw_open_in(void *buffer, size_t size, const hpw_config *config, hpw_error *error);
+
+/*
+ * Closes the pool: its lock, its mappings. Live blocks go with it. NULL is
+ * fine. No other thread may be in a call on the pool or make one afterwards.
+ */
+HPW_API void hpw_close(hpw_pool *pool);
+
+/*
+ * What hpw_open_in needs besides the capacity, alignment slack included.
+ * 0 where the config is one that hpw_open_in refuses, or has capacity 0.
+ * Pure; thread-safe.
+ */
+HPW_API size_t hpw_metadata_size(const hpw_config *config);
+
+/* The largest capacity of a pool with this granule (0: 16): 2^32 - 64 granules. Pure. */
+HPW_API uint64_t hpw_max_capacity(uint32_t granule);
+
+/*
+ * Frees every block at once and forgets the policy's history, so that what
+ * follows is placed as in a new pool. Counts of calls stay; each block counts
+ * as one free. A grown pool keeps its capacity. Cost: O(metadata).
+ */
+HPW_API void hpw_reset(hpw_pool *pool);
+
+/* ---- Operations ------------------------------------------------------------- */
+
+/*
+ * Grants `size` bytes, not zeroed. Size 0 grants a block of its own, one
+ * granule, of which no byte may be used. Returns NULL if and only if the policy
+ * finds no free block for the request and the pool can't grow: the exact
+ * policies fail only where no free block is large enough.
+ * Cost: O(policy), and O(1) in the block map.
+ */
+HPW_API void *hpw_malloc(hpw_pool *pool, size_t size);
+
+/* As hpw_malloc(count * size), zeroed. NULL also where the product overflows. Cost: and O(size). */
+HPW_API void *hpw_calloc(hpw_pool *pool, size_t count, size_t size);
+
+/*
+ * As hpw_malloc, at a pointer (and, in a mapped pool, an address) that is a
+ * multiple of `alignment`, any power of two: the policy's own choice among the
+ * free blocks that hold an aligned place, at the lowest such place in it. NULL
+ * also where the alignment is not a power of two (which counts no failure; use
+ * hpw_allocate to tell the two apart).
+ * Cost: O(policy) for each free block that is large enough but holds no aligned place.
+ */
+HPW_API void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size);
+
+/*
+ * Changes a block's size, keeping its first min(old, new) bytes and its
+ * alignment. NULL allocates; size 0 keeps a block of size 0. In order: in
+ * place; forwards into the next free block; for blocks of 64 KiB and more
+ * backwards into the free block before it; to where the policy places it;
+ * backwards as the last resort. Returns NULL, block and bytes untouched, if
+ * and only if `block` is not a live block's start or none of these holds it.
+ * A block got from hpw_aligned_alloc keeps its alignment when it moves; with
+ * guard off the pool knows only the largest alignment ever asked of it, and
+ * keeps each block's own natural alignment up to that.
+ * Cost: O(policy), and O(size) where it moves.
+ */
+HPW_API void *hpw_realloc(hpw_pool *pool, void *block, size_t size);
+
+/*
+ * Frees a block. NULL is fine. Otherwise, changing nothing:
+ *  - HPW_DOUBLE_FREE: the newest block that began here was freed (guard off:
+ *    the pointer lies in a free block);
+ *  - HPW_INVALID_FREE: outside of the pool, inside a block, never allocated;
+ *  - HPW_CORRUPTED: the block's size record was overwritten.
+ * Cost: O(policy).
+ */
+HPW_API hpw_error hpw_free(hpw_pool *pool, void *block);
+
+/*
+ * As hpw_free, where the caller knows the size it asked for. Also
+ *  - HPW_INVALID_ARGUMENT: `size` is not the block's requested size.
+ */
+HPW_API hpw_error hpw_free_sized(hpw_pool *pool, void *block, size_t size);
+
+/*
+ * The same operations by address, for hosts that hold addresses (Lua, traces),
+ * with the numbers of a failure in *report, which may be NULL.
+ *
+ * hpw_allocate: alignment 0 means the usual one. HPW_NO_MEMORY;
+ * HPW_INVALID_ARGUMENT where alignment is not a power of two.
+ * hpw_resize: HPW_NO_MEMORY and all that hpw_release answers.
+ * hpw_release: as hpw_free; address 0 is an address like any other.
+ */
+HPW_API hpw_error hpw_allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, uint64_t *address,
+                               hpw_report *report);
+HPW_API hpw_error hpw_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved,
+                             hpw_report *report);
+HPW_API hpw_error hpw_release(hpw_pool *pool, uint64_t address, hpw_report *report);
+
+/* ---- Checked access --------------------------------------------------------- */
+
+/*
+ * Reads and writes by address, interior addresses included: [address, address
+ * + n) must lie within one live block's requested size. n = 0 asks only that
+ * `address` lie in a live block or at its requested end. Otherwise, nothing
+ * touched:
+ *  - HPW_UNALLOCATED: `address` lies in a free block;
+ *  - HPW_OUT_OF_BOUNDS: outside of the pool, or past the block's requested size.
+ * The bytes move under the pool's lock. Cost: O(n), and O(log capacity) to find
+ * the block (a few words in practice).
+ *
+ * hpw_copy moves between two ranges that may overlap, as memmove does.
+ * hpw_compare sets *order to -1, 0 or 1, as memcmp orders them.
+ */
+HPW_API hpw_error hpw_read(hpw_pool *pool, uint64_t address, void *to, size_t n, hpw_report *report);
+HPW_API hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n,
+                            hpw_report *report);
+HPW_API hpw_error hpw_fill(hpw_pool *pool, uint64_t address, int byte, uint64_t n, hpw_report *report);
+HPW_API hpw_error hpw_copy(hpw_pool *pool, uint64_t to, uint64_t from, uint64_t n, hpw_report *report);
+HPW_API hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *order,
+                              hpw_report *report);
+
+/* ---- Queries ---------------------------------------------------------------- */
+
+/*
+ * The block that holds `address`: its start and requested size, each of which
+ * may be NULL. HPW_UNALLOCATED in a free block, HPW_OUT_OF_BOUNDS outside.
+ */
+HPW_API hpw_error hpw_owner(hpw_pool *pool, uint64_t address, uint64_t *start, uint64_t *requested,
+                            hpw_report *report);
+
+/*
+ * Requested and granted size of the block that starts at `address`; either may
+ * be NULL. Errors as hpw_release. O(1).
+ */
+HPW_API hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64_t *granted,
+                           hpw_report *report);
+
+/*
+ * The usable (granted) size of a live block: what a realloc in place may reach.
+ * Of these bytes the requested size may be written; the rest keeps the pool's
+ * record of the requested size. 0 where `block` is not a live block's start. O(1).
+ */
+HPW_API size_t hpw_usable_size(const hpw_pool *pool, const void *block);
+
+/* The address of a pointer into the pool, UINT64_MAX where it points elsewhere. Pure. */
+HPW_API uint64_t hpw_address(const hpw_pool *pool, const void *pointer);
+
+/* The pointer to an address, NULL where it lies outside of the capacity. Pure. */
+HPW_API void *hpw_pointer(const hpw_pool *pool, uint64_t address);
+
+/* Statistics. All sizes bytes, all exact at any time. */
+typedef struct hpw_stats {
+    uint64_t capacity;      /* bytes the pool manages now */
+    uint64_t in_use;        /* requested bytes of the live blocks */
+    uint64_t granted;       /* granted bytes of the live blocks */
+    uint64_t live_blocks;
+    uint64_t free_blocks;
+    uint64_t free;          /* capacity - granted */
+    uint64_t largest_free;  /* the largest free block */
+    uint64_t peak_in_use;   /* the most that in_use ever was */
+    uint64_t peak_granted;  /* the most that granted ever was */
+    uint64_t high_water;    /* the highest end of a live block ever */
+    uint64_t allocations;   /* granted requests, realloc(NULL) among them */
+    uint64_t frees;
+    uint64_t reallocations; /* granted size changes, in place or moved */
+    uint64_t failures;      /* requests answered no_memory */
+    uint64_t steps;         /* nodes and words that the policy visited, in all */
+    uint64_t steps_max;     /* and in its worst single operation */
+    uint64_t metadata;      /* bytes outside of the pool that describe it */
+} hpw_stats;
+
+/* Cost: O(1), and finding the largest free block: O(log n), for good-fit and slab O(blocks in one bin). */
+HPW_API void hpw_get_stats(const hpw_pool *pool, hpw_stats *out);
+
+/* 1 - requested / granted of the live blocks; 0 in an empty pool. */
+static inline double hpw_internal_fragmentation(const hpw_stats *s) {
+    return s->granted ? 1.0 - (double)s->in_use / (double)s->granted : 0.0;
+}
+
+/* 1 - largest free block / all free bytes; 0 in a full pool. */
+static inline double hpw_external_fragmentation(const hpw_stats *s) {
+    return s->free ? 1.0 - (double)s->largest_free / (double)s->free : 0.0;
+}
+
+/* One block of the pool, live or free. */
+typedef struct hpw_block {
+    uint64_t address;
+    uint64_t size;      /* granted bytes */
+    uint64_t requested; /* of a live block */
+    bool live;
+} hpw_block;
+
+/*
+ * Walks the blocks in address order: the first block that starts at or after
+ * *cursor goes to *out, and *cursor past it. Start with *cursor = 0. False at
+ * the end. The pool may change between calls; the walk then sees the blocks as
+ * they are at each call. Cost: O(log capacity) a call.
+ */
+HPW_API bool hpw_next_block(hpw_pool *pool, uint64_t *cursor, hpw_block *out);
+
+/* A policy's description. The strings are static. */
+typedef struct hpw_policy_info {
+    const char *name;
+    const char *chooses; /* what it takes */
+    const char *index;   /* in what it looks */
+    const char *bound;   /* the order of its work */
+    const char *source;  /* who described it */
+    bool takes_order;    /* fifo and lifo are accepted */
+    bool exact;          /* the address is defined by the rule alone, see `chooses` */
+    bool monotone;       /* a trace that fits in P fits in every larger pool: proved */
+} hpw_policy_info;
+
+/* The index-th policy, 0 ...; NULL past the last. Pure. */
+HPW_API const hpw_policy_info *hpw_policy_at(size_t index);
+
+/* "no_memory", "invalid_free" ...; "unknown" for what is no error code. Pure. */
+HPW_API const char *hpw_error_name(hpw_error error);
+
+/* ---- Events ----------------------------------------------------------------- */
+
+typedef enum hpw_event_kind {
+    HPW_EVENT_ALLOC,
+    HPW_EVENT_FREE,
+    HPW_EVENT_RESIZE,
+    HPW_EVENT_FAILURE
+} hpw_event_kind;
+
+typedef struct hpw_event {
+    hpw_event_kind kind;
+    uint32_t thread;    /* host.thread */
+    uint64_t id;        /* 1, 2, 3 ... in the order in which things happened */
+    uint64_t address;   /* of the block; of a resize the new one; of a failed resize the old one */
+    uint64_t previous;  /* of a resize: the address before */
+    uint64_t size;      /* requested bytes; of a free those it had */
+    uint64_t alignment; /* as asked for, 0 the usual one */
+    uint64_t time;      /* host.now */
+    uint64_t site;      /* where the call came from, 0 unknown; see hpw_set_site */
+} hpw_event;
+
+/*
+ * Called once for each event, in order, after the map is consistent, with the
+ * pool's lock held: it must not call the pool, and should be quick.
+ */
+typedef void hpw_sink(void *ud, const hpw_event *event);
+
+/* Sends the pool's events to `sink`; NULL ends it. `ud` stays the caller's. */
+HPW_API void hpw_set_sink(hpw_pool *pool, hpw_sink *sink, void *ud);
+
+/* The site put on the events of the calls that follow; the host serialises it with them. */
+HPW_API void hpw_set_site(hpw_pool *pool, uint64_t site);
+
+/*
+ * A bounded ring of the newest events, in the caller's slots: zero the struct,
+ * set slots and count, and give hpw_ring_sink as sink with the ring as its ud.
+ */
+typedef struct hpw_ring {
+    hpw_event *slots;
+    size_t count;
+    uint64_t written; /* events ever; slot of the i-th: i % count */
+} hpw_ring;
+
+HPW_API void hpw_ring_sink(void *ring, const hpw_event *event);
+
+/*
+ * The oldest event not yet read, from *cursor on (start with 0); *lost, which
+ * may be NULL, counts those that the ring had overwritten. False when there is
+ * none. Not to be called while the pool is in use elsewhere.
+ */
+HPW_API bool hpw_ring_next(const hpw_ring *ring, uint64_t *cursor, hpw_event *out, uint64_t *lost);
+
+/* ---- Debugging -------------------------------------------------------------- */
+
+/*
+ * Verifies everything that must hold: the block map covers the pool without gap
+ * or overlap, its summaries and spans agree with it, every pair of free
+ * neighbours that may be joined is joined, every requested size fits its block,
+ * the policy's index holds exactly the free blocks in its own order, and the
+ * counts agree with all of it. HPW_OK, or HPW_CORRUPTED with the first thing
+ * wrong and its address in *report (which may be NULL).
+ * Cost: O(capacity / granule). Changes nothing.
+ */
+HPW_API hpw_error hpw_check(hpw_pool *pool, hpw_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

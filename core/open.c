@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pool's configuration and layout, and opening one in the caller's buffer:
+ *
+ *      | hpw_pool | mutex | block map | policy's state | pool's bytes ... |
+ *
+ * Everything but the bytes is «metadata». backing.c lays the same out in two
+ * mappings of the system's.
+ */
+#include "pool.h"
+
+enum { DEFAULT_GRANULE = 16, LEAST_GRANULE = 8, LARGEST_GRANULE = 4096, BYTES_ALIGN = 16 };
+enum { DEFAULT_CAPACITY = 1024 * 1024, GROWTH_STEP = 64 * 1024 };
+
+uint64_t hpw_max_capacity(uint32_t granule) {
+    return (((uint64_t)1 << 32) - WORD_BITS) * (granule ? granule : DEFAULT_GRANULE);
+}
+
+static size_t round16(size_t size) { return (size + 15) / 16 * 16; }
+
+hpw_error pool_config(hpw_config *config) {
+    if (!config->policy) config->policy = "best-fit";
+    if (!config->capacity) config->capacity = DEFAULT_CAPACITY;
+    if (!config->max_capacity) config->max_capacity = config->capacity;
+    if (!config->granule) config->granule = DEFAULT_GRANULE;
+    uint32_t granule = config->granule;
+    const policy *chosen = policy_named(config->policy);
+    if (!chosen || granule < LEAST_GRANULE || granule > LARGEST_GRANULE || (granule & (granule - 1)))
+        return HPW_INVALID_ARGUMENT;
+    config->capacity -= config->capacity % granule;
+    config->max_capacity -= config->max_capacity % granule;
+    if (!config->capacity || config->max_capacity < config->capacity) return HPW_INVALID_ARGUMENT;
+    if (config->max_capacity > hpw_max_capacity(granule)) return HPW_INVALID_ARGUMENT;
+    if ((unsigned)config->order >= HPW_ORDER_COUNT || (unsigned)config->guard >= HPW_GUARD_COUNT)
+        return HPW_INVALID_ARGUMENT;
+    if (config->order != HPW_ORDER_ADDRESS && (!chosen->info.takes_order || granule < chosen->least_timed_granule))
+        return HPW_INVALID_ARGUMENT;
+    if (!config->host.lock != !config->host.unlock) return HPW_INVALID_ARGUMENT;
+    return HPW_OK;
+}
+
+static granule_t granules_of(const hpw_config *config, uint64_t bytes) {
+    return (granule_t)(bytes / config->granule);
+}
+
+static size_t host_size(void) {
+#ifdef HPW_FREESTANDING
+    return 0;
+#else
+    return round16(system_host_size());
+#endif
+}
+
+static size_t map_size(const hpw_config *config) {
+    return blocks_bytes(granules_of(config, config->max_capacity), config->guard != HPW_GUARD_OFF);
+}
+
+static size_t state_size(const hpw_config *config) {
+    return policy_named(config->policy)->state_size(granules_of(config, config->max_capacity), config->order);
+}
+
+size_t pool_metadata_size(const hpw_config *config) {
+    return round16(sizeof(hpw_pool)) + host_size() + round16(map_size(config)) + round16(state_size(config));
+}
+
+size_t hpw_metadata_size(const hpw_config *config) {
+    hpw_config full = *config;
+    if (!config->capacity || pool_config(&full)) return 0;
+    return pool_metadata_size(&full) + BYTES_ALIGN - 1;
+}
+
+hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *config) {
+    hpw_pool *pool = memory;
+    *pool = (hpw_pool){
+        .policy = policy_named(config->policy),
+        .host = config->host,
+        .lock_ud = config->host.ud,
+        .capacity = granules_of(config, config->capacity),
+        .max_capacity = granules_of(config, config->max_capacity),
+        .growth_step = config->granule > GROWTH_STEP ? 1 : GROWTH_STEP / config->granule,
+        .guard = config->guard,
+        .state_bytes = state_size(config),
+        .metadata_size = pool_metadata_size(config),
+    };
+    unsigned char *next = (unsigned char *)memory + round16(sizeof *pool);
+#ifndef HPW_FREESTANDING
+    system_host_open(pool, next, !config->single_threaded);
+#endif
+    if (config->single_threaded) pool->host.lock = pool->host.unlock = NULL;
+    next += host_size();
+    blocks_init(&pool->map, next, pool->max_capacity, config->guard != HPW_GUARD_OFF);
+    next += round16(map_size(config));
+    pool->index = (free_index){
+        .map = &pool->map,
+        .bytes = bytes,
+        .shift = bits_lowest(config->granule),
+        .order = config->order,
+        .capacity = pool->max_capacity,
+        .state = next,
+    };
+    pool->skew = (uint32_t)((uintptr_t)bytes >> pool->index.shift);
+    pool->policy->open(&pool->index);
+    pool_fill(pool);
+    return pool;
+}
+
+static unsigned char *align_up(unsigned char *at, size_t alignment) {
+    return at + (0U - (uintptr_t)at) % alignment;
+}
+
+/* The largest capacity whose metadata leaves room for it in `size` bytes; 0 where none has. */
+static uint64_t capacity_for(const hpw_config *config, size_t size) {
+    uint64_t least = 0, most = size / config->granule; /* granules: the first fits, the last does not */
+    while (most - least > 1) {
+        hpw_config tried = *config;
+        uint64_t middle = least + (most - least) / 2;
+        tried.capacity = tried.max_capacity = middle * config->granule;
+        bool fits = !pool_config(&tried) && pool_metadata_size(&tried) + tried.capacity <= size;
+        if (fits)
+            least = middle;
+        else
+            most = middle;
+    }
+    return least * config->granule;
+}
+
+static hpw_pool *fail(hpw_error *error, hpw_error what) {
+    if (error) *error = what;
+    return NULL;
+}
+
+hpw_pool *hpw_open_in(void *buffer, size_t size, const hpw_config *config, hpw_error *error) {
+    static const hpw_config defaults;
+    hpw_config full = config ? *config : defaults;
+    if (error) *error = HPW_OK;
+    if (!buffer || (full.max_capacity && full.max_capacity != full.capacity)) return fail(error, HPW_INVALID_ARGUMENT);
+    bool all = !full.capacity;
+    hpw_error wrong = pool_config(&full);
+    if (wrong) return fail(error, wrong);
+    unsigned char *begin = buffer, *end = begin + size;
+    unsigned char *memory = align_up(begin, BYTES_ALIGN);
+    if ((size_t)(memory - begin) >= size) return fail(error, HPW_NO_MEMORY);
+    if (all) {
+        full.capacity = full.max_capacity = capacity_for(&full, (size_t)(end - memory));
+        if (!full.capacity) return fail(error, HPW_NO_MEMORY);
+    }
+    size_t metadata = pool_metadata_size(&full), room = (size_t)(end - memory);
+    if (metadata > room || full.capacity > room - metadata) return fail(error, HPW_NO_MEMORY);
+    memset(memory, 0, metadata);
+    return pool_lay_out(memory, memory + metadata, &full);
+}
+
+void hpw_close(hpw_pool *pool) {
+    if (!pool) return;
+#ifndef HPW_FREESTANDING
+    system_host_close(pool);
+#endif
+    if (pool->close) pool->close(pool);
+}

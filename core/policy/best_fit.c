@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Best fit: the smallest free block that fits; among equals the lowest address,
+ * or the one that entered the index first (fifo) or last (lifo).
+ * All of the work is in bins.h. Knuth, TAOCP 2.5.
+ */
+#include "bins.h"
+
+static size_t state_size(granule_t capacity, hpw_order order) {
+    (void)order;
+    return bins_bytes(capacity);
+}
+
+static void open(free_index *index) { bins_open(index, index->state, false); }
+static placement choose(free_index *index, const request *want) { return bins_choose(index, index->state, want); }
+static void added(free_index *index, granule_t at, granule_t size) { bins_add(index, index->state, at, size); }
+static void removed(free_index *index, granule_t at, granule_t size) { bins_remove(index, index->state, at, size); }
+static granule_t largest(free_index *index) { return bins_largest(index, index->state); }
+
+static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
+    size_t count = 0;
+    const char *wrong = bins_check(index, index->state, &count, at);
+    return wrong || count == free_blocks ? wrong : "the bins do not hold every free block";
+}
+
+extern const policy policy_best_fit;
+const policy policy_best_fit = {
+    .info =
+        {
+            .name = "best-fit",
+            .chooses = "the smallest that fits, lowest address among equals",
+            .index = "exact-size bins under a bitmap, a tree above",
+            .bound = "O(log k) in a bin of k, O(1) fifo and lifo; O(log n) above",
+            .source = "Knuth, TAOCP 2.5",
+            .takes_order = true,
+            .exact = true,
+        },
+    .state_size = state_size,
+    .open = open,
+    .choose = choose,
+    .added = added,
+    .removed = removed,
+    .largest = largest,
+    .check = check,
+};

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * First fit: the lowest address that fits; or the block that fits and entered
+ * the index first (fifo) or last (lifo).
+ *
+ *   1. By address: the heap of maxima of tallest.h.
+ *   2. By time: a trie keyed by the time of entry whose nodes know the largest
+ *      block below them (trie.h): the leftmost path on which one fits. Nodes
+ *      take 16 bytes, so the granule must be 16 at least.
+ *
+ * By address a trace that fits in P fits in every larger pool, with the same
+ * addresses: capacity enters the choice only through the last free block, and
+ * that one is taken only where no lower one fits. So the high-water mark of a
+ * run in an unbounded pool is the smallest pool.
+ * Knuth, TAOCP 2.5.
+ */
+#include "tallest.h"
+#include "trie.h"
+
+typedef struct by_time {
+    trie_order order;
+    trie set;
+    uint32_t stamp;
+} by_time;
+
+static size_t state_size(granule_t capacity, hpw_order order) {
+    return order == HPW_ORDER_ADDRESS ? tallest_bytes(capacity) : (sizeof(by_time) + 7) / 8 * 8;
+}
+
+static void open(free_index *index) {
+    if (index->order == HPW_ORDER_ADDRESS) {
+        tallest_open(index, index->state);
+        return;
+    }
+    by_time *state = index->state;
+    state->order = trie_order_of(index->capacity, false, false, index->order, true);
+    state->set.root = NO_GRANULE;
+}
+
+static placement choose_by_time(free_index *index, by_time *state, const request *want) {
+    for (uint64_t key = 0;;) {
+        granule_t block = trie_seek(index, &state->order, &state->set, key, want->size);
+        if (block == NO_GRANULE) return placement_none();
+        granule_t at = place_in(want, block, blocks_size(index->map, block));
+        if (at != NO_GRANULE) return (placement){block, at};
+        key = trie_key(index, &state->order, block) + 1;
+    }
+}
+
+static placement choose(free_index *index, const request *want) {
+    if (index->order == HPW_ORDER_ADDRESS) return tallest_choose(index, index->state, 0, want);
+    return choose_by_time(index, index->state, want);
+}
+
+static void added(free_index *index, granule_t at, granule_t size) {
+    if (index->order == HPW_ORDER_ADDRESS) {
+        tallest_add(index, index->state, at, size);
+        return;
+    }
+    by_time *state = index->state;
+    if (state->stamp == UINT32_MAX) state->stamp = trie_restamp(index, &state->order, &state->set);
+    trie_insert(index, &state->order, &state->set, at, state->stamp++);
+}
+
+static void removed(free_index *index, granule_t at, granule_t size) {
+    by_time *state = index->state;
+    if (index->order == HPW_ORDER_ADDRESS)
+        tallest_remove(index, index->state, at, size);
+    else
+        trie_remove(index, &state->order, &state->set, at);
+}
+
+static granule_t largest(free_index *index) {
+    if (index->order == HPW_ORDER_ADDRESS) return tallest_largest(index->state);
+    by_time *state = index->state;
+    return trie_largest(index, &state->set);
+}
+
+static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
+    size_t count = 0;
+    by_time *state = index->state;
+    const char *wrong = index->order == HPW_ORDER_ADDRESS
+                            ? tallest_check(index, index->state, &count, at)
+                            : trie_check(index, &state->order, &state->set, &count, at);
+    return wrong || count == free_blocks ? wrong : "the index does not hold every free block";
+}
+
+extern const policy policy_first_fit;
+const policy policy_first_fit = {
+    .info =
+        {
+            .name = "first-fit",
+            .chooses = "the lowest address that fits",
+            .index = "a heap of the largest free block by address, fan-out 16",
+            .bound = "O(log n)",
+            .source = "Knuth, TAOCP 2.5",
+            .takes_order = true,
+            .exact = true,
+            .monotone = true,
+        },
+    .least_timed_granule = 16,
+    .state_size = state_size,
+    .open = open,
+    .choose = choose,
+    .added = added,
+    .removed = removed,
+    .largest = largest,
+    .check = check,
+};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A circular doubly linked list of free blocks, its links in the blocks: a head
+ * (NO_GRANULE: empty), the tail before it. Everything O(1), 8 bytes a block.
+ */
+#ifndef HPW_LIST_H
+#define HPW_LIST_H
+
+#include "../policy.h"
+
+enum { LIST_NEXT, LIST_PREVIOUS };
+
+static inline void list_append(const free_index *index, granule_t *head, granule_t at) {
+    if (*head == NO_GRANULE) {
+        *head = at;
+        link_set(index, at, LIST_NEXT, at);
+        link_set(index, at, LIST_PREVIOUS, at);
+        return;
+    }
+    granule_t tail = link_get(index, *head, LIST_PREVIOUS);
+    link_set(index, at, LIST_NEXT, *head);
+    link_set(index, at, LIST_PREVIOUS, tail);
+    link_set(index, tail, LIST_NEXT, at);
+    link_set(index, *head, LIST_PREVIOUS, at);
+}
+
+static inline void list_prepend(const free_index *index, granule_t *head, granule_t at) {
+    list_append(index, head, at);
+    *head = at;
+}
+
+static inline void list_unlink(const free_index *index, granule_t *head, granule_t at) {
+    granule_t next = link_get(index, at, LIST_NEXT);
+    if (next == at) {
+        *head = NO_GRANULE;
+        return;
+    }
+    granule_t previous = link_get(index, at, LIST_PREVIOUS);
+    link_set(index, previous, LIST_NEXT, next);
+    link_set(index, next, LIST_PREVIOUS, previous);
+    if (*head == at) *head = next;
+}
+
+/* The next after `at`; NO_GRANULE after the last. */
+static inline granule_t list_after(const free_index *index, granule_t head, granule_t at) {
+    granule_t next = link_get(index, at, LIST_NEXT);
+    return next == head ? NO_GRANULE : next;
+}
+
+/* Counts the members, each a free block for which `belongs` holds; NULL, or what is wrong and *at. */
+static inline const char *list_check(const free_index *index, granule_t head,
+                                     bool (*belongs)(const free_index *, granule_t at, uint32_t bin), uint32_t bin,
+                                     size_t *count, granule_t *at) {
+    for (granule_t here = head; here != NO_GRANULE; here = list_after(index, head, here)) {
+        *at = here;
+        if (here >= index->map->count || !blocks_is_free(index->map, here))
+            return "a list holds what is not a free block";
+        if (!belongs(index, here, bin)) return "a free block lies in the wrong list";
+        granule_t next = link_get(index, here, LIST_NEXT);
+        if (next >= index->map->count || link_get(index, next, LIST_PREVIOUS) != here)
+            return "a list's links back and forth disagree";
+        if (++*count > index->map->count) return "a list has a cycle";
+    }
+    return NULL;
+}
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Next fit: the first block that fits, of those that start at or after the end
+ * of the last placement; past the last one, from the lowest address again.
+ * The index is first fit's (tallest.h); the end of the last placement, the
+ * rover, is a granule's number, so that no free or join has to move it.
+ * Knuth, TAOCP 2.5.
+ */
+#include "tallest.h"
+
+typedef struct roving {
+    granule_t rover;
+    granule_t unused; /* keeps what follows on 8 bytes */
+    tallest by_address;
+} roving;
+
+static size_t state_size(granule_t capacity, hpw_order order) {
+    (void)order;
+    return offsetof(roving, by_address) + tallest_bytes(capacity);
+}
+
+static tallest *blocks_of(free_index *index) { return &((roving *)index->state)->by_address; }
+static void open(free_index *index) { tallest_open(index, blocks_of(index)); }
+
+static placement choose(free_index *index, const request *want) {
+    roving *state = index->state;
+    placement found = tallest_choose(index, &state->by_address, state->rover, want);
+    return found.block != NO_GRANULE || !state->rover ? found : tallest_choose(index, &state->by_address, 0, want);
+}
+
+static void placed(free_index *index, granule_t at, granule_t size, bool in_place) {
+    roving *state = index->state;
+    if (!in_place) state->rover = at + size;
+}
+
+static void added(free_index *index, granule_t at, granule_t size) { tallest_add(index, blocks_of(index), at, size); }
+static void removed(free_index *index, granule_t at, granule_t size) {
+    tallest_remove(index, blocks_of(index), at, size);
+}
+static granule_t largest(free_index *index) { return tallest_largest(blocks_of(index)); }
+
+static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
+    size_t count = 0;
+    const char *wrong = tallest_check(index, blocks_of(index), &count, at);
+    return wrong || count == free_blocks ? wrong : "the index does not hold every free block";
+}
+
+extern const policy policy_next_fit;
+const policy policy_next_fit = {
+    .info =
+        {
+            .name = "next-fit",
+            .chooses = "the first that fits from the end of the last placement on",
+            .index = "first fit's, and a rover",
+            .bound = "O(log n)",
+            .source = "Knuth, TAOCP 2.5",
+            .exact = true,
+        },
+    .state_size = state_size,
+    .open = open,
+    .choose = choose,
+    .placed = placed,
+    .added = added,
+    .removed = removed,
+    .largest = largest,
+    .check = check,
+};

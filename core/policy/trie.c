@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* The ordered set of free blocks: see trie.h for how it works and its bounds. */
+#include "trie.h"
+
+enum { LEFT, RIGHT, STAMP, LARGEST }; /* links of a node */
+enum { MAX_DEPTH = 64 };
+
+trie_order trie_order_of(granule_t capacity, bool by_size, bool largest_first, hpw_order tie, bool keeps_largest) {
+    unsigned size_bits = by_size ? bits_width(capacity) : 0;
+    unsigned tie_bits = tie == HPW_ORDER_ADDRESS ? bits_width(capacity) : 32;
+    return (trie_order){
+        .by_size = by_size,
+        .largest_first = largest_first,
+        .tie = tie,
+        .keeps_largest = keeps_largest,
+        .tie_bits = tie_bits,
+        .bits = size_bits + tie_bits,
+    };
+}
+
+uint64_t trie_size_key(const free_index *index, const trie_order *order, granule_t size) {
+    if (!order->by_size) return 0;
+    return (uint64_t)(order->largest_first ? index->capacity - size : size) << order->tie_bits;
+}
+
+uint64_t trie_key(const free_index *index, const trie_order *order, granule_t at) {
+    uint32_t tie = at;
+    if (order->tie == HPW_ORDER_FIFO) tie = link_get(index, at, STAMP);
+    if (order->tie == HPW_ORDER_LIFO) tie = ~link_get(index, at, STAMP);
+    return trie_size_key(index, order, order->by_size ? blocks_size(index->map, at) : 0) | tie;
+}
+
+/* Where a subtree hangs: below `parent` on one side, or at the root. */
+typedef struct place {
+    trie *set;
+    granule_t parent; /* NO_GRANULE: the root */
+    unsigned side;
+} place;
+
+static granule_t get(const free_index *index, place p) {
+    return p.parent == NO_GRANULE ? p.set->root : link_get(index, p.parent, p.side);
+}
+
+static void put(const free_index *index, place p, granule_t at) {
+    if (p.parent == NO_GRANULE)
+        p.set->root = at;
+    else
+        link_set(index, p.parent, p.side, at);
+}
+
+void trie_insert(free_index *index, const trie_order *order, trie *set, granule_t at, uint32_t stamp) {
+    granule_t size = order->keeps_largest ? blocks_size(index->map, at) : 0;
+    if (order->tie != HPW_ORDER_ADDRESS) link_set(index, at, STAMP, stamp);
+    uint64_t key = trie_key(index, order, at);
+    place here = {set, NO_GRANULE, 0};
+    unsigned bit = order->bits;
+    for (granule_t there; (there = get(index, here)) != NO_GRANULE;) {
+        index->steps++;
+        if (order->keeps_largest) {
+            granule_t largest = link_get(index, there, LARGEST);
+            link_set(index, there, LARGEST, size > largest ? size : largest);
+        }
+        uint64_t there_key = trie_key(index, order, there);
+        if (key < there_key) { /* `at` belongs here, the other one goes on down */
+            link_set(index, at, LEFT, link_get(index, there, LEFT));
+            link_set(index, at, RIGHT, link_get(index, there, RIGHT));
+            if (order->keeps_largest) {
+                link_set(index, at, LARGEST, link_get(index, there, LARGEST));
+                size = blocks_size(index->map, there);
+            }
+            put(index, here, at);
+            here.parent = at;
+            at = there;
+            key = there_key;
+        } else {
+            here.parent = there;
+        }
+        here.side = key >> --bit & 1 ? RIGHT : LEFT;
+    }
+    put(index, here, at);
+    link_set(index, at, LEFT, NO_GRANULE);
+    link_set(index, at, RIGHT, NO_GRANULE);
+    if (order->keeps_largest) link_set(index, at, LARGEST, blocks_size(index->map, at));
+}
+
+static granule_t largest_below(const free_index *index, granule_t at) {
+    return at == NO_GRANULE ? 0 : link_get(index, at, LARGEST);
+}
+
+static granule_t largest_of(const free_index *index, granule_t at) {
+    granule_t own = blocks_size(index->map, at);
+    granule_t left = largest_below(index, link_get(index, at, LEFT));
+    granule_t right = largest_below(index, link_get(index, at, RIGHT));
+    if (left > own) own = left;
+    return right > own ? right : own;
+}
+
+void trie_remove(free_index *index, const trie_order *order, trie *set, granule_t at) {
+    granule_t path[2 * MAX_DEPTH];
+    unsigned depth = 0, bit = order->bits;
+    uint64_t key = trie_key(index, order, at);
+    place here = {set, NO_GRANULE, 0};
+    for (granule_t there; (there = get(index, here)) != at; path[depth++] = there) {
+        index->steps++;
+        here.parent = there;
+        here.side = key >> --bit & 1 ? RIGHT : LEFT;
+    }
+    granule_t left = link_get(index, at, LEFT), right = link_get(index, at, RIGHT);
+    for (;;) { /* the child with the lesser key moves up into the hole */
+        index->steps++;
+        granule_t child = left != NO_GRANULE ? left : right;
+        put(index, here, child);
+        if (child == NO_GRANULE) break;
+        here.parent = child;
+        here.side = left != NO_GRANULE ? LEFT : RIGHT;
+        granule_t below_left = link_get(index, child, LEFT), below_right = link_get(index, child, RIGHT);
+        link_set(index, child, LEFT, left);
+        link_set(index, child, RIGHT, right);
+        left = below_left;
+        right = below_right;
+        path[depth++] = child;
+    }
+    if (!order->keeps_largest) return;
+    while (depth-- > 0) link_set(index, path[depth], LARGEST, largest_of(index, path[depth]));
+}
+
+/* The first of at least `size` granules in a subtree that has one. */
+static granule_t first_fitting(free_index *index, granule_t at, granule_t size) {
+    for (;; index->steps++) {
+        if (blocks_size(index->map, at) >= size) return at;
+        granule_t left = link_get(index, at, LEFT);
+        at = largest_below(index, left) >= size ? left : link_get(index, at, RIGHT);
+    }
+}
+
+granule_t trie_seek(free_index *index, const trie_order *order, const trie *set, uint64_t key, granule_t size) {
+    granule_t at = set->root, greater = NO_GRANULE; /* the nearest subtree of greater keys passed by */
+    for (unsigned bit = order->bits; at != NO_GRANULE; index->steps++) {
+        if (order->keeps_largest && largest_below(index, at) < size) break;
+        if (trie_key(index, order, at) >= key) {
+            greater = at;
+            break;
+        }
+        granule_t right = link_get(index, at, RIGHT);
+        if (key >> --bit & 1) {
+            at = right;
+            continue;
+        }
+        if (right != NO_GRANULE && (!order->keeps_largest || largest_below(index, right) >= size)) greater = right;
+        at = link_get(index, at, LEFT);
+    }
+    if (greater == NO_GRANULE || !order->keeps_largest) return greater;
+    return first_fitting(index, greater, size);
+}
+
+granule_t trie_last(free_index *index, const trie *set) {
+    granule_t at = set->root;
+    for (granule_t below = at; below != NO_GRANULE; index->steps++) {
+        at = below;
+        granule_t right = link_get(index, at, RIGHT);
+        below = right != NO_GRANULE ? right : link_get(index, at, LEFT);
+    }
+    return at;
+}
+
+granule_t trie_largest(const free_index *index, const trie *set) { return largest_below(index, set->root); }
+
+uint32_t trie_restamp(free_index *index, const trie_order *order, trie *set) {
+    trie again = {NO_GRANULE};
+    uint32_t stamp = 0;
+    bool newest_first = order->tie == HPW_ORDER_LIFO;
+    uint32_t count = 0;
+    if (newest_first) { /* the order begins with the newest: count first, then stamp downwards */
+        size_t members = 0;
+        granule_t at;
+        trie_check(index, order, set, &members, &at);
+        count = (uint32_t)members;
+    }
+    while (set->root != NO_GRANULE) {
+        granule_t least = set->root;
+        trie_remove(index, order, set, least);
+        trie_insert(index, order, &again, least, newest_first ? count - 1 - stamp : stamp);
+        stamp++;
+    }
+    *set = again;
+    return stamp;
+}
+
+/* ---- Check ---- */
+
+typedef struct walk {
+    free_index *index;
+    const trie_order *order;
+    size_t count, limit;
+    granule_t *at;
+    const char *wrong;
+} walk;
+
+static void visit(walk *w, granule_t at, unsigned bit, uint64_t prefix, uint64_t least) {
+    if (at == NO_GRANULE || w->wrong) return;
+    *w->at = at;
+    const free_index *index = w->index;
+    if (at >= index->map->count || !blocks_is_free(index->map, at)) {
+        w->wrong = "the index holds what is not a free block";
+        return;
+    }
+    uint64_t key = trie_key(index, w->order, at);
+    if (++w->count > w->limit)
+        w->wrong = "the index has a cycle";
+    else if (key < least)
+        w->wrong = "a block in the index comes after one that it should precede";
+    else if (bit < 64 && key >> bit != prefix)
+        w->wrong = "a block in the index lies in the wrong subtree";
+    else if (w->order->keeps_largest && link_get(index, at, LARGEST) != largest_of(index, at))
+        w->wrong = "a block in the index has a wrong note of the largest below it";
+    if (w->wrong || bit == 0) return;
+    visit(w, link_get(index, at, LEFT), bit - 1, prefix << 1, key);
+    visit(w, link_get(index, at, RIGHT), bit - 1, prefix << 1 | 1, key);
+}
+
+const char *trie_check(free_index *index, const trie_order *order, const trie *set, size_t *count, granule_t *at) {
+    walk w = {.index = index, .order = order, .count = *count, .limit = index->map->count, .at = at};
+    visit(&w, set->root, order->bits, 0, 0);
+    *count = w.count;
+    return w.wrong;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pool from the inside, for the files that make it up: open.c makes it,
+ * pool.c allocates, resizes and frees, access.c reads and writes, stats.c
+ * counts and walks, check.c verifies, event.c tells, backing.c brings bytes.
+ */
+#ifndef HPW_POOL_H
+#define HPW_POOL_H
+
+#include "policy.h"
+
+struct hpw_pool {
+    const policy *policy;
+    blocks map;
+    free_index index;
+    hpw_stats counts; /* those that are kept; the rest is filled in by hpw_get_stats */
+    hpw_host host;    /* lock and unlock NULL: single-threaded */
+    void *lock_ud;    /* what they are given: host.ud, or the system's mutex */
+    hpw_sink *sink;
+    void *sink_ud;
+    uint64_t site;
+    uint64_t events;
+    uint64_t largest_align; /* bytes; the largest alignment ever asked for, 0 none beyond the usual */
+    granule_t capacity;     /* granules that it opened with: it never shrinks below */
+    granule_t max_capacity; /* granules that it may grow to */
+    granule_t growth_step;
+    uint32_t skew;         /* granules that the pool's start lies past a multiple of any alignment asked */
+    hpw_guard guard;
+    size_t state_bytes; /* the policy's */
+
+    /* What the backing wants: bytes given back; the end of the pool. NULL: nothing to do. */
+    void (*discard)(hpw_pool *pool, uint64_t from, uint64_t to);
+    void (*close)(hpw_pool *pool);
+    void *mapping, *metadata_mapping;
+    size_t mapping_size, metadata_size;
+};
+
+/* ---- Units ---- */
+
+static inline uint64_t pool_bytes(const hpw_pool *pool, granule_t granules) {
+    return (uint64_t)granules << pool->index.shift;
+}
+
+static inline granule_t pool_granule(const hpw_pool *pool, uint64_t address) {
+    return (granule_t)(address >> pool->index.shift);
+}
+
+static inline bool pool_holds(const hpw_pool *pool, uint64_t address) {
+    return address < pool_bytes(pool, pool->map.count);
+}
+
+/* ---- The lock ---- */
+
+static inline void pool_enter(const hpw_pool *pool) {
+    if (pool->host.lock) pool->host.lock(pool->lock_ud);
+}
+
+static inline void pool_leave(const hpw_pool *pool) {
+    if (pool->host.unlock) pool->host.unlock(pool->lock_ud);
+}
+
+/* ---- Requested sizes ---- */
+
+/*
+ * The slack of a live block is its granted size less its requested one. No
+ * slack: the map says so. Else the block's last byte is the slack, 1 ... 254;
+ * or 255, and the 8 bytes before it are the slack.
+ */
+enum { SLACK_LONG = 255 };
+
+/* False where the record contradicts the block's size. */
+static inline bool pool_requested(const hpw_pool *pool, granule_t at, granule_t size, uint64_t *requested) {
+    uint64_t granted = pool_bytes(pool, size), slack;
+    *requested = granted;
+    if (!blocks_has_slack(&pool->map, at)) return true;
+    const unsigned char *end = pool->index.bytes + pool_bytes(pool, at) + granted;
+    slack = end[-1];
+    if (slack == SLACK_LONG) {
+        if (granted < 1 + sizeof slack) return false;
+        memcpy(&slack, end - 1 - sizeof slack, sizeof slack);
+        if (slack < SLACK_LONG) return false;
+    }
+    if (slack == 0 || slack > granted) return false;
+    *requested = granted - slack;
+    return true;
+}
+
+/* Fills a report where there is one; returns the error. */
+hpw_error pool_report(hpw_report *report, hpw_error error, uint64_t address, uint64_t size, const char *what);
+
+/* As pool_report, with the block around `address` where it lies in the pool. The lock is held. */
+hpw_error pool_report_at(const hpw_pool *pool, hpw_report *report, hpw_error error, uint64_t address, uint64_t size,
+                         const char *what);
+
+/* Is `address` the start of a live block? If not, what is it? The lock is held. */
+hpw_error pool_find_live(const hpw_pool *pool, uint64_t address, granule_t *at, granule_t *size, uint64_t *requested,
+                         hpw_report *report);
+
+/* A pool just laid out: all of its capacity is free. */
+void pool_fill(hpw_pool *pool);
+
+/* Tells an event to the sink; the lock is held. */
+void pool_emit(hpw_pool *pool, hpw_event event);
+
+#ifndef HPW_FREESTANDING
+/* Fills in what the pool's host did not bring; the mutex goes to `storage`, of system_host_size bytes. */
+size_t system_host_size(void);
+void system_host_open(hpw_pool *pool, void *storage, bool locked);
+void system_host_close(hpw_pool *pool);
+#endif
+
+/* Lays the pool out in `memory` (metadata) and `bytes`; the config is valid. */
+hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *config);
+
+/* The config with its zeros filled in; what is wrong with it, or HPW_OK. */
+hpw_error pool_config(hpw_config *config);
+
+/* Metadata bytes for a config that pool_config has accepted. */
+size_t pool_metadata_size(const hpw_config *config);
+
+#endif

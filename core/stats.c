@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* What a pool says of itself: statistics, the walk over its blocks, reports of faults, names. */
+#include "pool.h"
+
+void hpw_get_stats(const hpw_pool *pool, hpw_stats *out) {
+    pool_enter(pool);
+    free_index scratch = pool->index; /* looking for the largest block counts no steps */
+    *out = pool->counts;
+    out->largest_free = pool_bytes(pool, pool->policy->largest(&scratch));
+    out->metadata = pool->metadata_size;
+    pool_leave(pool);
+    out->free = out->capacity - out->granted;
+}
+
+bool hpw_next_block(hpw_pool *pool, uint64_t *cursor, hpw_block *out) {
+    pool_enter(pool);
+    bool found = pool_holds(pool, *cursor);
+    uint64_t granule = (*cursor >> pool->index.shift) + ((*cursor & (pool_bytes(pool, 1) - 1)) != 0);
+    granule_t at = found ? blocks_next_start(&pool->map, (granule_t)granule) : 0;
+    found = found && at < pool->map.count;
+    if (found) {
+        granule_t size = blocks_size(&pool->map, at);
+        *out = (hpw_block){
+            .address = pool_bytes(pool, at),
+            .size = pool_bytes(pool, size),
+            .live = blocks_is_live(&pool->map, at),
+        };
+        if (out->live) pool_requested(pool, at, size, &out->requested);
+        *cursor = out->address + out->size;
+    }
+    pool_leave(pool);
+    return found;
+}
+
+hpw_error pool_report(hpw_report *report, hpw_error error, uint64_t address, uint64_t size, const char *what) {
+    if (report) *report = (hpw_report){.error = error, .address = address, .size = size, .what = what};
+    return error;
+}
+
+hpw_error pool_report_at(const hpw_pool *pool, hpw_report *report, hpw_error error, uint64_t address, uint64_t size,
+                         const char *what) {
+    pool_report(report, error, address, size, what);
+    if (!report || !pool_holds(pool, address)) return error;
+    granule_t at = blocks_owner(&pool->map, pool_granule(pool, address));
+    granule_t granules = blocks_size(&pool->map, at);
+    report->block = pool_bytes(pool, at);
+    report->in_live_block = blocks_is_live(&pool->map, at);
+    report->in_free_block = !report->in_live_block;
+    report->block_size = pool_bytes(pool, granules);
+    if (report->in_live_block) pool_requested(pool, at, granules, &report->block_size);
+    return error;
+}
+
+const char *hpw_error_name(hpw_error error) {
+    static const char *const names[] = {
+        [HPW_OK] = "ok",
+        [HPW_NO_MEMORY] = "no_memory",
+        [HPW_INVALID_FREE] = "invalid_free",
+        [HPW_DOUBLE_FREE] = "double_free",
+        [HPW_UNALLOCATED] = "unallocated",
+        [HPW_OUT_OF_BOUNDS] = "out_of_bounds",
+        [HPW_INVALID_ARGUMENT] = "invalid_argument",
+        [HPW_CORRUPTED] = "corrupted",
+        [HPW_LIMIT] = "limit",
+        [HPW_IO] = "io",
+    };
+    return (unsigned)error < HPW_ERROR_COUNT ? names[error] : "unknown";
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pool through its C interface: what Lua cannot reach, and random
+ * operations on every policy, order, granule and guard with hpw_check after each
+ * and every block's bytes compared.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "heapwright.h"
+
+static uint64_t state;
+
+static uint64_t next_random(void) { /* xorshift64* */
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return state * 2685821657736338717U;
+}
+
+static uint64_t below(uint64_t n) { return next_random() % n; }
+
+enum { SLOTS = 200 };
+
+typedef struct held {
+    unsigned char *block;
+    size_t size;
+    unsigned char byte;
+} held;
+
+static bool intact(const held *h) {
+    for (size_t i = 0; i < h->size; i++)
+        if (h->block[i] != h->byte) return false;
+    return true;
+}
+
+static size_t random_size(void) {
+    size_t size = (size_t)below((uint64_t)1 << below(15));
+    return below(4) == 0 ? size / 16 * 16 : size;
+}
+
+static void one_operation(hpw_pool *pool, held *h) {
+    if (!h->block) {
+        size_t size = random_size(), alignment = below(4) ? 1 : (size_t)1 << below(14);
+        h->block = hpw_aligned_alloc(pool, alignment, size);
+        if (!h->block) return;
+        CHECK((uintptr_t)h->block % alignment == 0);
+        h->size = size;
+    } else if (below(2)) {
+        size_t size = random_size(), kept = size < h->size ? size : h->size;
+        unsigned char *moved = hpw_realloc(pool, h->block, size);
+        if (!moved) return;
+        held part = {moved, kept, h->byte};
+        CHECK(intact(&part));
+        h->block = moved;
+        h->size = size;
+    } else {
+        CHECK(intact(h));
+        CHECK_EQ(hpw_free(pool, h->block), HPW_OK);
+        CHECK(hpw_free(pool, h->block) != HPW_OK);
+        h->block = NULL;
+        return;
+    }
+    h->byte = (unsigned char)next_random();
+    if (h->size) memset(h->block, h->byte, h->size);
+}
+
+static void check_pool(hpw_pool *pool, const char *name) {
+    hpw_report report = {0};
+    if (hpw_check(pool, &report)) {
+        fprintf(stderr, "%s: %s at %llu\n", name, report.what, (unsigned long long)report.address);
+        CHECK(!"hpw_check");
+        exit(1);
+    }
+}
+
+static void random_operations(hpw_config config, uint64_t seed, unsigned operations) {
+    held slots[SLOTS] = {{0}};
+    state = seed * 0x9E3779B97F4A7C15U + 1;
+    hpw_error error;
+    hpw_pool *pool = hpw_open(&config, &error);
+    CHECK_EQ(error, HPW_OK);
+    if (!pool) return;
+    check_pool(pool, config.policy);
+    for (unsigned i = 0; i < operations; i++) {
+        one_operation(pool, &slots[below(SLOTS)]);
+        check_pool(pool, config.policy);
+    }
+    for (unsigned i = 0; i < SLOTS; i++) {
+        if (slots[i].block) CHECK(intact(&slots[i]));
+        CHECK_EQ(hpw_free(pool, slots[i].block), HPW_OK);
+        check_pool(pool, config.policy);
+    }
+    hpw_stats stats;
+    hpw_get_stats(pool, &stats);
+    CHECK_EQ(stats.in_use, 0);
+    CHECK_EQ(stats.free, stats.capacity);
+    CHECK_EQ(stats.allocations, stats.frees);
+    hpw_reset(pool);
+    check_pool(pool, config.policy);
+    hpw_close(pool);
+}
+
+static void every_policy(unsigned operations) {
+    const hpw_policy_info *info;
+    static const uint32_t granules[] = {8, 16, 64};
+    static const uint64_t capacities[] = {8192, 100000, 262144};
+    for (size_t i = 0; (info = hpw_policy_at(i)); i++)
+        for (unsigned variant = 0; variant < 18; variant++) {
+            hpw_config config = {.policy = info->name,
+                                 .granule = granules[variant % 3],
+                                 .capacity = capacities[variant / 3 % 3],
+                                 .guard = variant / 9 ? HPW_GUARD_CHECK : HPW_GUARD_OFF,
+                                 .max_capacity = variant % 2 ? 524288 : 0};
+            for (hpw_order order = 0; order < HPW_ORDER_COUNT; order++) {
+                config.order = order;
+                if (order && (!info->takes_order || config.granule < 16)) continue;
+                random_operations(config, variant + 1, operations);
+            }
+        }
+}
+
+/* Buffers at every alignment and of every size from nothing to more than enough. */
+static void callers_buffer(void) {
+    static unsigned char buffer[70000];
+    hpw_config config = {.capacity = 4096};
+    size_t needed = hpw_metadata_size(&config);
+    CHECK(needed > 0);
+    for (size_t shift = 0; shift < 40; shift++) {
+        hpw_error error;
+        hpw_pool *pool = hpw_open_in(buffer + shift, needed + 4096, &config, &error);
+        CHECK(pool != NULL);
+        unsigned char *block = hpw_malloc(pool, 4096);
+        CHECK(block != NULL);
+        CHECK((uintptr_t)block % 16 == 0);
+        CHECK_EQ(hpw_address(pool, block), 0);
+        CHECK(hpw_malloc(pool, 1) == NULL);
+        hpw_close(pool);
+    }
+    unsigned refused = 0;
+    for (size_t size = 0; size < sizeof buffer; size += 7) {
+        hpw_error error;
+        hpw_pool *pool = hpw_open_in(buffer, size, NULL, &error);
+        hpw_stats stats;
+        if (!pool) {
+            CHECK_EQ(error, HPW_NO_MEMORY);
+            refused++;
+            continue;
+        }
+        hpw_get_stats(pool, &stats);
+        CHECK(stats.capacity + stats.metadata <= size);
+        memset(hpw_malloc(pool, (size_t)stats.capacity), 1, (size_t)stats.capacity);
+        check_pool(pool, "buffer");
+        hpw_close(pool);
+    }
+    CHECK(refused > 0);
+}
+
+static void refused_configs(void) {
+    static const hpw_config bad[] = {
+        {.policy = "no-such-fit"},      {.granule = 4},
+        {.granule = 24},                {.granule = 8192},
+        {.capacity = 8},                {.capacity = UINT64_MAX},
+        {.capacity = 4096, .max_capacity = 1024},
+        {.order = HPW_ORDER_COUNT},     {.guard = HPW_GUARD_COUNT},
+        {.policy = "buddy", .order = HPW_ORDER_FIFO},
+        {.policy = "first-fit", .order = HPW_ORDER_LIFO, .granule = 8},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        hpw_error error = HPW_OK;
+        CHECK(hpw_open(&bad[i], &error) == NULL);
+        CHECK_EQ(error, HPW_INVALID_ARGUMENT);
+        CHECK(hpw_open(&bad[i], NULL) == NULL);
+    }
+    static char buffer[4096];
+    hpw_error error = HPW_OK;
+    CHECK(hpw_open_in(NULL, 4096, NULL, &error) == NULL);
+    CHECK_EQ(error, HPW_INVALID_ARGUMENT);
+    hpw_config grows = {.capacity = 1024, .max_capacity = 2048};
+    CHECK(hpw_open_in(buffer, sizeof buffer, &grows, &error) == NULL);
+    CHECK_EQ(error, HPW_INVALID_ARGUMENT);
+    CHECK_EQ(hpw_metadata_size(&bad[0]), 0);
+    hpw_close(NULL);
+}
+
+static void pointers_of_others(void) {
+    hpw_pool *pool = hpw_open(NULL, NULL), *other = hpw_open(NULL, NULL);
+    char *mine = hpw_malloc(pool, 100), *theirs = hpw_malloc(other, 100);
+    int local = 0;
+    CHECK_EQ(hpw_free(pool, theirs), HPW_INVALID_FREE);
+    CHECK_EQ(hpw_free(pool, &local), HPW_INVALID_FREE);
+    CHECK_EQ(hpw_free(pool, mine + 1), HPW_INVALID_FREE);
+    CHECK_EQ(hpw_free(pool, mine + 16), HPW_INVALID_FREE);
+    CHECK_EQ(hpw_free_sized(pool, mine, 99), HPW_INVALID_ARGUMENT);
+    CHECK_EQ(hpw_usable_size(pool, mine), 112);
+    CHECK_EQ(hpw_usable_size(pool, theirs), 0);
+    CHECK(hpw_realloc(pool, theirs, 10) == NULL);
+    CHECK(hpw_calloc(pool, SIZE_MAX / 2, 3) == NULL);
+    CHECK(hpw_aligned_alloc(pool, 24, 10) == NULL);
+    CHECK(hpw_aligned_alloc(pool, 0, 10) == NULL);
+    CHECK_EQ(hpw_free_sized(pool, mine, 100), HPW_OK);
+    CHECK_EQ(hpw_free(pool, mine), HPW_DOUBLE_FREE);
+    CHECK_EQ(hpw_free(pool, NULL), HPW_OK);
+    CHECK_EQ(hpw_free_sized(pool, NULL, 7), HPW_OK);
+    hpw_close(pool);
+    hpw_close(other);
+}
+
+/* A C program that scribbles over a block's slack is told so. */
+static void overwritten_slack(void) {
+    hpw_pool *pool = hpw_open(NULL, NULL);
+    char *block = hpw_malloc(pool, 100);
+    hpw_report report;
+    block[111] = (char)200;
+    CHECK_EQ(hpw_free(pool, block), HPW_CORRUPTED);
+    CHECK_EQ(hpw_check(pool, &report), HPW_CORRUPTED);
+    CHECK(report.what != NULL);
+    block[111] = 12;
+    CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+    CHECK_EQ(hpw_free(pool, block), HPW_OK);
+    hpw_close(pool);
+}
+
+static void ring_of_events(void) {
+    hpw_event slots[4], event;
+    hpw_ring ring = {.slots = slots, .count = 4};
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 4096}, NULL);
+    hpw_set_sink(pool, hpw_ring_sink, &ring);
+    hpw_set_site(pool, 42);
+    void *a = hpw_malloc(pool, 10);
+    a = hpw_realloc(pool, a, 20);
+    CHECK(hpw_malloc(pool, 10000) == NULL);
+    hpw_free(pool, a);
+    hpw_free(pool, a); /* refused: no event */
+    uint64_t cursor = 0, lost = 0;
+    static const hpw_event_kind kinds[] = {HPW_EVENT_ALLOC, HPW_EVENT_RESIZE, HPW_EVENT_FAILURE, HPW_EVENT_FREE};
+    for (size_t i = 0; i < 4; i++) {
+        CHECK(hpw_ring_next(&ring, &cursor, &event, &lost));
+        CHECK_EQ(event.kind, kinds[i]);
+        CHECK_EQ(event.id, i + 1);
+        CHECK_EQ(event.site, 42);
+    }
+    CHECK(!hpw_ring_next(&ring, &cursor, &event, &lost));
+    for (int i = 0; i < 3; i++) hpw_free(pool, hpw_malloc(pool, 10));
+    CHECK(hpw_ring_next(&ring, &cursor, &event, &lost));
+    CHECK_EQ(lost, 2);
+    CHECK_EQ(event.id, 7);
+    hpw_set_sink(pool, NULL, NULL);
+    hpw_close(pool);
+}
+
+int main(int argc, char **argv) {
+    refused_configs();
+    callers_buffer();
+    pointers_of_others();
+    overwritten_slack();
+    ring_of_events();
+    every_policy(argc > 1 ? (unsigned)atoi(argv[1]) : 300);
+    return CHECK_DONE();
+}
