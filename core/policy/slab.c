@@ -56,7 +56,6 @@ static void open(free_index *index) {
     state->large = (bins *)((char *)index->state + slab_bytes(index->capacity));
     state->carving = state->dissolving = NO_PAGE;
     for (unsigned size = 0; size < CLASSES; size++) state->with_slots[size] = NO_PAGE;
-    for (size_t i = 0; i <= index->capacity / PAGE; i++) state->pages[i].slots = NO_GRANULE;
     bins_open(index, state->large, false);
 }
 
@@ -121,7 +120,7 @@ static void placed(free_index *index, granule_t at, granule_t size, bool in_plac
     slab *state = index->state;
     if (in_place) return;
     if (state->carving != NO_PAGE) {
-        state->pages[state->carving].size = state->carving_size;
+        state->pages[state->carving] = (page){.slots = NO_GRANULE, .size = state->carving_size};
         state->carving = NO_PAGE;
     }
     page *p = page_of(index, at);
@@ -163,7 +162,7 @@ static bool may_resize(free_index *index, granule_t at, granule_t old_size, gran
 static void added(free_index *index, granule_t at, granule_t size) {
     slab *state = index->state;
     if (state->dissolving != NO_PAGE) {
-        state->pages[state->dissolving] = (page){.slots = NO_GRANULE};
+        state->pages[state->dissolving].size = 0;
         state->dissolving = NO_PAGE;
     }
     page *p = page_of(index, at);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The smallest pool in which a trace runs without failure.
+ *
+ *   1. A monotone policy on a trace that resizes nothing: the high water of
+ *      the unbounded run. In that capacity every choice is the same; in any
+ *      smaller one the choice that reached the high water has no place.
+ *      (With resizes it is only a good guess: where a block has no place to move
+ *      to, sliding it backwards may still save the smaller pool.)
+ *   2. Otherwise: from the lower bound up in growing strides to a capacity that
+ *      fits, then bisection to a granule. That finds an edge: P fits and P
+ *      less a granule does not.
+ *   3. Next fit and worst fit (and good fit, slab, buddy, and best fit as far
+ *      as anybody has proved) are not monotone: a smaller pool may fit where
+ *      this edge's lower side fails. So the capacities from the lower bound to
+ *      the edge are probed: all of them where that is affordable, else a grid;
+ *      a probe that fits becomes the upper end of a new bisection, and the
+ *      search goes on below.
+ *
+ * Each run stops at its first failure. What a search may spend is counted in
+ * operations, not in seconds, so that its result is the same on every machine.
+ */
+#include <string.h>
+
+#include "replay_run.h"
+
+enum { PROBES = 16 };
+static const uint64_t AFFORDABLE = 10000000; /* operations that probing one policy may take */
+
+typedef struct search {
+    const hpw_program *program;
+    const hpw_question *question;
+    const volatile bool *stop;
+    uint64_t granule;
+    uint64_t runs, reversals;
+    replay_arena arena;
+    hpw_error error;
+} search;
+
+/* In granules. */
+static bool fits(search *s, uint64_t capacity) {
+    replay run;
+    bool found = false;
+    if (s->error) return false;
+    s->error = replay_open(s->program, s->question, capacity * s->granule, &s->arena, &run);
+    if (s->error) return false;
+    s->runs++;
+    s->error = replay_fits(&run, s->stop, &found);
+    replay_close(&run);
+    return found && !s->error;
+}
+
+/* The edge between `least`, which fails, and `most`, which fits. */
+static uint64_t bisect(search *s, uint64_t least, uint64_t most) {
+    while (most - least > 1 && !s->error) {
+        uint64_t middle = least + (most - least) / 2;
+        if (fits(s, middle))
+            most = middle;
+        else
+            least = middle;
+    }
+    return most;
+}
+
+/* A capacity that fits, and *fails one below it that does not; 0 where none does. */
+static uint64_t climb(search *s, uint64_t least, uint64_t *fails) {
+    uint64_t most = hpw_max_capacity((uint32_t)s->granule) / s->granule;
+    uint64_t stride = least / 256 + 1;
+    *fails = least ? least - 1 : 0;
+    for (uint64_t tried = least; !s->error; tried += stride, stride *= 2) {
+        if (tried > most) tried = most;
+        if (fits(s, tried)) return tried;
+        *fails = tried;
+        if (tried == most) return 0;
+    }
+    return 0;
+}
+
+/* Probes [least, most): the greatest capacity of them that fits; 0: none did. *all: each was run. */
+static uint64_t probe(search *s, uint64_t least, uint64_t most, bool *all) {
+    uint64_t affordable = AFFORDABLE / (s->program->count + 1), width = most - least;
+    uint64_t probes = affordable > PROBES ? affordable : PROBES;
+    if (probes > width) probes = width;
+    *all = probes == width;
+    for (uint64_t i = probes; i-- > 0 && !s->error;) {
+        uint64_t capacity = *all ? least + i : least + width * i / probes;
+        if (fits(s, capacity)) return capacity;
+    }
+    return 0;
+}
+
+/* An edge: it fits, a granule less does not. `guess` is where it may well lie, 0 no idea. */
+static uint64_t find_edge(search *s, uint64_t least, uint64_t guess) {
+    uint64_t fails;
+    if (guess > least && fits(s, guess) && !fits(s, guess - 1)) return guess;
+    uint64_t found = climb(s, least, &fails);
+    return found > least && !s->error ? bisect(s, fails, found) : found;
+}
+
+static uint64_t search_down(search *s, uint64_t least, uint64_t guess, bool *exact) {
+    uint64_t found = find_edge(s, least, guess);
+    if (!found || s->error) return 0;
+    *exact = false;
+    for (uint64_t lower; !s->error && found > least;) {
+        lower = probe(s, least, found, exact);
+        if (!lower) return found;
+        s->reversals++;
+        found = bisect(s, least - 1, lower); /* below the lower bound nothing fits */
+    }
+    *exact = true; /* the lower bound itself */
+    return found;
+}
+
+hpw_error replay_search(const hpw_program *program, const hpw_question *question, const volatile bool *stop,
+                        hpw_answer *answer) {
+    search s = {.program = program, .question = question, .stop = stop, .granule = question->granule};
+    const hpw_policy_info *info;
+    size_t i = 0;
+    while ((info = hpw_policy_at(i++)) && strcmp(info->name, question->policy)) continue;
+    bool monotone = info && info->monotone && question->order == HPW_ORDER_ADDRESS;
+    uint64_t least = hpw_program_lower_bound(program, question->granule) / s.granule, found = 0;
+    if (!least) least = 1;
+    if (monotone && !program->summary.resizes && !question->capacity && !answer->failures) {
+        found = answer->high_water / s.granule;
+        answer->smallest_exact = true;
+    } else {
+        uint64_t guess = monotone && !answer->failures ? answer->high_water / s.granule : 0;
+        found = search_down(&s, least, guess, &answer->smallest_exact);
+    }
+    replay_arena_free(&s.arena);
+    if (s.error) return s.error;
+    answer->has_smallest = found > 0;
+    answer->smallest_pool = found * s.granule;
+    answer->reversals = s.reversals;
+    answer->runs = s.runs;
+    return HPW_OK;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/* A trace compiled into operations on slots, and run against a pool: see replay.h. */
+#define _GNU_SOURCE
+#include "replay.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "bits.h"
+#include "replay_run.h"
+
+/* ---- Compiling ---- */
+
+typedef struct building {
+    hpw_program *program;
+    size_t room;
+    uint64_t in_use;
+} building;
+
+static bool append(building *b, const hpw_trace_event *event) {
+    hpw_program *program = b->program;
+    if (program->count == b->room) {
+        size_t room = b->room ? b->room * 2 : 4096;
+        operation *grown = room > SIZE_MAX / sizeof *grown ? NULL : realloc(program->operations, room * sizeof *grown);
+        if (!grown) return false;
+        program->operations = grown;
+        b->room = room;
+    }
+    program->operations[program->count++] = (operation){
+        .size = event->size,
+        .slot = (uint32_t)event->slot,
+        .kind = (uint8_t)event->kind,
+        .align_bits = event->alignment ? (uint8_t)bits_highest(event->alignment) : 0,
+    };
+    if (event->alignment > program->largest_align) program->largest_align = event->alignment;
+    if (event->slot >= program->slots) program->slots = (size_t)event->slot + 1;
+    return true;
+}
+
+/* Sums up what the reader's scan would have told, in the same pass. */
+static void note(building *b, const hpw_trace_event *event) {
+    hpw_trace_summary *s = &b->program->summary;
+    s->events++;
+    if (event->kind == HPW_TRACE_ALLOC) {
+        s->allocations++;
+        b->in_use += event->size;
+    } else if (event->kind == HPW_TRACE_FREE) {
+        s->frees++;
+        b->in_use -= event->size;
+    } else {
+        s->resizes++;
+        b->in_use += event->size - event->previous;
+    }
+    if (event->kind != HPW_TRACE_FREE && event->size > s->largest) s->largest = event->size;
+    if (b->in_use > s->peak_in_use) {
+        s->peak_in_use = b->in_use;
+        b->program->peak_operation = b->program->count;
+    }
+}
+
+static hpw_error build(building *b, hpw_trace *trace, hpw_trace_error *error) {
+    hpw_trace_event event;
+    int more;
+    while ((more = hpw_trace_next(trace, &event, error)) > 0) {
+        if (event.slot >= UINT32_MAX || !append(b, &event)) {
+            hpw_trace_fail(error, HPW_NO_MEMORY, "no memory for the %llu-th event of the trace",
+                           (unsigned long long)b->program->count + 1);
+            return HPW_NO_MEMORY;
+        }
+        note(b, &event);
+    }
+    if (more < 0) return HPW_CORRUPTED;
+    hpw_trace_summary *s = &b->program->summary;
+    const char *warning = hpw_trace_warning(trace);
+    if (warning) strncpy(s->warning, warning, sizeof s->warning - 1);
+    strncpy(s->program, hpw_trace_program(trace), sizeof s->program - 1);
+    s->format = hpw_trace_format_of(trace);
+    s->peak_blocks = b->program->slots;
+    s->lower_bound = hpw_program_lower_bound(b->program, 0);
+    return HPW_OK;
+}
+
+hpw_program *hpw_program_load(const char *path, hpw_trace_error *error) {
+    hpw_trace *trace = hpw_trace_open(path, error);
+    if (!trace) return NULL;
+    building b = {.program = calloc(1, sizeof *b.program)};
+    if (!b.program) {
+        hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to load it", path);
+    } else if (build(&b, trace, error)) {
+        hpw_program_free(b.program);
+        b.program = NULL;
+    }
+    hpw_trace_close(trace);
+    return b.program;
+}
+
+void hpw_program_free(hpw_program *program) {
+    if (!program) return;
+    free(program->operations);
+    free(program);
+}
+
+const hpw_trace_summary *hpw_program_summary(const hpw_program *program) { return &program->summary; }
+
+uint64_t hpw_program_lower_bound(const hpw_program *program, uint32_t granule) {
+    if (!granule) granule = 16;
+    uint64_t *sizes = calloc(program->slots + 1, sizeof *sizes), now = 0, peak = 0;
+    if (!sizes) return 0;
+    for (size_t i = 0; i < program->count; i++) {
+        const operation *op = &program->operations[i];
+        uint64_t rounded = op->kind == HPW_TRACE_FREE ? 0 : (op->size + granule - 1) / granule * granule;
+        if (!rounded && op->kind != HPW_TRACE_FREE) rounded = granule;
+        now += rounded - sizes[op->slot];
+        sizes[op->slot] = rounded;
+        if (now > peak) peak = now;
+    }
+    free(sizes);
+    return peak;
+}
+
+/* ---- Running ---- */
+
+static uint64_t nanoseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+enum { STOP_EVERY = 65536 };
+#define NOWHERE UINT64_MAX /* the slot's block was refused */
+
+/* One operation; false where the pool refused it. */
+static inline bool perform(hpw_pool *pool, uint64_t *addresses, const operation *op) {
+    uint64_t *address = &addresses[op->slot];
+    if (op->kind == HPW_TRACE_FREE) {
+        if (*address != NOWHERE) hpw_release(pool, *address, NULL);
+        return true;
+    }
+    if (op->kind == HPW_TRACE_RESIZE && *address != NOWHERE)
+        return !hpw_resize(pool, *address, op->size, address, NULL);
+    uint64_t alignment = op->align_bits ? (uint64_t)1 << op->align_bits : 0;
+    if (!hpw_allocate(pool, op->size, alignment, address, NULL)) return true;
+    *address = NOWHERE;
+    return false;
+}
+
+/* Fragmentation at this moment; an unbounded pool ends at its high water. */
+static void measure_fragmentation(hpw_pool *pool, bool unbounded, hpw_answer *answer) {
+    hpw_stats stats;
+    hpw_get_stats(pool, &stats);
+    uint64_t end = unbounded ? stats.high_water : stats.capacity, cursor = 0;
+    stats.largest_free = 0;
+    stats.free = end - stats.granted;
+    for (hpw_block block; hpw_next_block(pool, &cursor, &block);) {
+        if (block.live || block.address >= end) continue;
+        uint64_t size = block.address + block.size > end ? end - block.address : block.size;
+        if (size > stats.largest_free) stats.largest_free = size;
+    }
+    answer->external_fragmentation = hpw_external_fragmentation(&stats);
+    answer->internal_fragmentation = hpw_internal_fragmentation(&stats);
+}
+
+/* ---- Arenas ---- */
+
+static void arena_fit(replay_arena *arena, size_t size) {
+    if (size <= arena->size) return;
+    replay_arena_free(arena);
+    size += size / 2;
+    arena->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (arena->memory == MAP_FAILED)
+        arena->memory = NULL;
+    else
+        arena->size = size;
+}
+
+void replay_arena_free(replay_arena *arena) {
+    if (arena->memory) munmap(arena->memory, arena->size);
+    *arena = (replay_arena){NULL, 0};
+}
+
+/* In the arena the pool's bytes begin at a multiple of ARENA_ALIGN, as in a mapping of their own. */
+static hpw_pool *open_in_arena(replay_arena *arena, const hpw_config *config) {
+    size_t metadata = hpw_metadata_size(config), capacity = (size_t)config->capacity;
+    if (!metadata || config->capacity > SIZE_MAX / 4) return NULL;
+    arena_fit(arena, metadata + ARENA_ALIGN + capacity);
+    if (!arena->memory) return NULL;
+    metadata &= ~(size_t)15; /* less the slack for unaligned buffers */
+    uintptr_t begin = (uintptr_t)arena->memory + metadata;
+    size_t before = (ARENA_ALIGN - begin % ARENA_ALIGN) % ARENA_ALIGN;
+    return hpw_open_in(arena->memory + before, metadata + capacity, config, NULL);
+}
+
+hpw_error replay_open(const hpw_program *program, const hpw_question *question, uint64_t capacity,
+                      replay_arena *arena, replay *run) {
+    hpw_error error;
+    hpw_config config = {
+        .policy = question->policy,
+        .order = question->order,
+        .granule = question->granule,
+        .capacity = capacity,
+        .single_threaded = true,
+    };
+    *run = (replay){.program = program};
+    if (arena && program->largest_align <= ARENA_ALIGN) run->pool = open_in_arena(arena, &config);
+    if (!run->pool) run->pool = hpw_open(&config, &error);
+    if (!run->pool) return error;
+    run->addresses = malloc((program->slots + 1) * sizeof *run->addresses);
+    if (run->addresses) return HPW_OK;
+    replay_close(run);
+    return HPW_NO_MEMORY;
+}
+
+void replay_close(replay *run) {
+    free(run->addresses);
+    hpw_close(run->pool);
+    run->pool = NULL;
+    run->addresses = NULL;
+}
+
+hpw_error replay_fits(replay *run, const volatile bool *stop, bool *fits) {
+    const hpw_program *program = run->program;
+    for (size_t i = 0; i < program->count; i++) {
+        if (i % STOP_EVERY == 0 && stop && *stop) return HPW_LIMIT;
+        if (!perform(run->pool, run->addresses, &program->operations[i])) {
+            *fits = false;
+            return HPW_OK;
+        }
+    }
+    *fits = true;
+    return HPW_OK;
+}
+
+/* The whole trace, failures and all, and what the pool says of itself. */
+static hpw_error run_whole(const hpw_program *program, const hpw_question *question, uint64_t capacity,
+                           const volatile bool *stop, hpw_answer *answer) {
+    replay run;
+    hpw_error error = replay_open(program, question, capacity, NULL, &run);
+    if (error) return error;
+    for (size_t i = 0; i < program->count && !error; i++) {
+        if (i % STOP_EVERY == 0 && stop && *stop) error = HPW_LIMIT;
+        if (!perform(run.pool, run.addresses, &program->operations[i])) answer->failures++;
+        if (i + 1 == program->peak_operation) measure_fragmentation(run.pool, !question->capacity, answer);
+    }
+    hpw_stats stats;
+    hpw_get_stats(run.pool, &stats);
+    if (!error) error = hpw_check(run.pool, NULL);
+    replay_close(&run);
+    answer->peak_in_use = stats.peak_in_use;
+    answer->peak_granted = stats.peak_granted;
+    answer->high_water = stats.high_water;
+    answer->steps_max = stats.steps_max;
+    answer->steps_mean = program->count ? (double)stats.steps / (double)program->count : 0.0;
+    return error;
+}
+
+/* ---- Timing ---- */
+
+static int by_value(const void *a, const void *b) {
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* What two readings of the clock cost: the least seen. */
+static uint64_t clock_cost(void) {
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < 1000; i++) {
+        uint64_t begin = nanoseconds(), cost = nanoseconds() - begin;
+        if (cost < least) least = cost;
+    }
+    return least;
+}
+
+static void time_operations(replay *run, uint32_t *samples) {
+    const hpw_program *program = run->program;
+    uint64_t cost = clock_cost();
+    for (size_t i = 0; i < program->count; i++) {
+        uint64_t begin = nanoseconds();
+        perform(run->pool, run->addresses, &program->operations[i]);
+        uint64_t took = nanoseconds() - begin;
+        took = took > cost ? took - cost : 0;
+        samples[i] = took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
+    }
+}
+
+static double run_untimed(replay *run) {
+    const hpw_program *program = run->program;
+    uint64_t begin = nanoseconds();
+    for (size_t i = 0; i < program->count; i++) perform(run->pool, run->addresses, &program->operations[i]);
+    uint64_t took = nanoseconds() - begin;
+    return took ? (double)program->count * 1e9 / (double)took : 0.0;
+}
+
+static hpw_error measure_time(const hpw_program *program, const hpw_question *question, uint64_t capacity,
+                              hpw_answer *answer) {
+    uint32_t *samples = malloc((program->count + 1) * sizeof *samples);
+    replay run;
+    hpw_error error = samples ? replay_open(program, question, capacity, NULL, &run) : HPW_NO_MEMORY;
+    if (!error) {
+        time_operations(&run, samples);
+        replay_close(&run);
+        error = replay_open(program, question, capacity, NULL, &run);
+    }
+    if (!error) {
+        answer->ops_per_second = run_untimed(&run);
+        replay_close(&run);
+        qsort(samples, program->count, sizeof *samples, by_value);
+        size_t last = program->count ? program->count - 1 : 0;
+        answer->has_time = program->count > 0;
+        answer->ns_p50 = samples[last / 2];
+        answer->ns_p999 = samples[(size_t)((double)last * 0.999)];
+        answer->ns_max = samples[last];
+    }
+    free(samples);
+    return error;
+}
+
+/* ---- Asking ---- */
+
+/* A capacity in which the free end is larger than all else together. */
+static uint64_t unbounded(const hpw_program *program, uint32_t granule) {
+    uint64_t most = hpw_max_capacity(granule), all = granule;
+    for (size_t i = 0; i < program->count; i++) {
+        const operation *op = &program->operations[i];
+        if (op->kind == HPW_TRACE_FREE) continue;
+        uint64_t alignment = (uint64_t)1 << op->align_bits;
+        if (op->size >= most || alignment >= most || all >= most) return most;
+        all += 2 * (op->size + granule) + alignment; /* a buddy may take twice the size */
+    }
+    uint64_t power = (uint64_t)granule << bits_width(2 * all / granule); /* whole for buddies too */
+    return power < most ? power : most;
+}
+
+hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, const volatile bool *stop,
+                  hpw_answer *answer) {
+    hpw_question full = *question;
+    if (!full.granule) full.granule = 16;
+    if (full.granule & (full.granule - 1)) return HPW_INVALID_ARGUMENT;
+    *answer = (hpw_answer){.capacity = question->capacity};
+    uint64_t capacity = full.capacity ? full.capacity : unbounded(program, full.granule);
+    hpw_error error = run_whole(program, &full, capacity, stop, answer);
+    if (!error && full.smallest) error = replay_search(program, &full, stop, answer);
+    if (error || !full.timed) return error;
+    return measure_time(program, &full, answer->has_smallest ? answer->smallest_pool : capacity, answer);
+}

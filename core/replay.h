@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replay: what a recorded program would have cost under a policy.
+ *
+ * A trace is compiled once into a *program*, an array of operations on slots,
+ * and then run as often as questions are asked: 16 bytes an event, one thread,
+ * the recorded order. Private to the library; needs an operating system.
+ *
+ * Words: an *unbounded* pool is one so large that its free end is never the
+ * smallest block that fits. The *peak moment* is the first event after which
+ * the trace's live requested bytes are at their most.
+ */
+#ifndef HPW_REPLAY_H
+#define HPW_REPLAY_H
+
+#include "trace.h"
+
+typedef struct hpw_program hpw_program;
+
+/* What is asked of one policy. */
+typedef struct hpw_question {
+    const char *policy;
+    hpw_order order;
+    uint32_t granule;  /* 0: 16 */
+    uint64_t capacity; /* 0: unbounded */
+    bool smallest;     /* search the smallest pool */
+    bool timed;        /* measure nanoseconds an operation */
+} hpw_question;
+
+typedef struct hpw_answer {
+    uint64_t capacity; /* as asked; 0 unbounded */
+    uint64_t failures; /* requests refused */
+    uint64_t peak_in_use;
+    uint64_t peak_granted;
+    uint64_t high_water;
+    double external_fragmentation; /* at the peak moment; unbounded: below the high water so far */
+    double internal_fragmentation; /* at the peak moment */
+    uint64_t steps_max;
+    double steps_mean;
+
+    bool has_smallest;
+    uint64_t smallest_pool; /* it fits: it was run */
+    bool smallest_exact;    /* and no smaller one does: proved, or every one was run */
+    uint64_t reversals;     /* capacities found that fail above one that fits */
+    uint64_t runs;          /* replays that the search took */
+
+    bool has_time;
+    uint64_t ns_p50, ns_p999, ns_max; /* of single operations, the clock's own cost taken off */
+    double ops_per_second;            /* of a run without the clock */
+} hpw_answer;
+
+/* Loads and compiles a trace. NULL and *error as hpw_trace_open and hpw_trace_next, or HPW_NO_MEMORY. */
+hpw_program *hpw_program_load(const char *path, hpw_trace_error *error);
+void hpw_program_free(hpw_program *program);
+
+/* The trace's figures; `lower_bound` and the rest are those of a granule of 16. */
+const hpw_trace_summary *hpw_program_summary(const hpw_program *program);
+
+/* The lower bound for a granule (0: 16): the peak of live bytes, rounded block by block. O(events). */
+uint64_t hpw_program_lower_bound(const hpw_program *program, uint32_t granule);
+
+/*
+ * Answers a question. Any number of threads may ask one program at once.
+ * `*stop`, where given, is looked at now and then: true ends it early.
+ * HPW_OK; HPW_INVALID_ARGUMENT: no such policy, order, granule, capacity;
+ * HPW_NO_MEMORY: the system has no room; HPW_LIMIT: stopped; HPW_CORRUPTED:
+ * the pool failed its check after a run (a bug, told rather than hidden).
+ *
+ * The smallest pool. Where the policy is monotone (a trace that fits in P fits
+ * in all larger pools; proved in the policy's file) and the trace resizes
+ * nothing, the high water of the unbounded run is the answer. Elsewhere a
+ * bisection alone would be unsound: between the lower bound and the least
+ * capacity found every capacity is run where they are at most `PROBES` or the
+ * trace is short, else that many spread evenly; the answer says whether it is
+ * exact.
+ */
+hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, const volatile bool *stop,
+                  hpw_answer *answer);
+
+#endif

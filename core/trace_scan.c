@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What can be said of a whole trace after one pass, and the copying of one
+ * into another format. O(events), memory as the reader's.
+ */
+#include "trace.h"
+#include "trace_live.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct scan {
+    hpw_trace_summary *summary;
+    hpw_live_table threads;  /* numbers seen */
+    bool has_thread;
+    uint32_t thread;         /* the last one, which is in the table */
+    uint64_t rounded;        /* live bytes, each block rounded up to 16 */
+    uint64_t first_time, last_time;
+    bool timed;
+} scan;
+
+static uint64_t round_up(uint64_t size) { return size ? (size + 15) & ~(uint64_t)15 : 16; }
+
+/* Counts a thread that was not seen before. False without memory. */
+static bool note_thread(scan *s, const hpw_trace_event *event) {
+    if (!event->has_thread || (s->has_thread && event->thread == s->thread)) return true;
+    s->has_thread = true;
+    s->thread = event->thread;
+    if (hpw_live_find(&s->threads, event->thread)) return true;
+    return hpw_live_add(&s->threads, &(hpw_live){.key = event->thread});
+}
+
+static void note_time(scan *s, const hpw_trace_event *event) {
+    if (!event->has_time) return;
+    if (!s->timed) s->first_time = s->last_time = event->time;
+    s->timed = true;
+    if (event->time > s->last_time) s->last_time = event->time;
+}
+
+static void note_size(scan *s, const hpw_trace_event *event) {
+    hpw_trace_summary *sum = s->summary;
+    switch (event->kind) {
+    case HPW_TRACE_ALLOC:
+        sum->allocations++;
+        sum->live_blocks++;
+        sum->live_bytes += event->size;
+        s->rounded += round_up(event->size);
+        break;
+    case HPW_TRACE_FREE:
+        sum->frees++;
+        sum->live_blocks--;
+        sum->live_bytes -= event->size;
+        s->rounded -= round_up(event->size);
+        break;
+    case HPW_TRACE_RESIZE:
+        sum->resizes++;
+        sum->live_bytes += event->size - event->previous;
+        s->rounded += round_up(event->size) - round_up(event->previous);
+        break;
+    }
+    if (event->kind != HPW_TRACE_FREE && event->size > sum->largest) sum->largest = event->size;
+    if (sum->live_bytes > sum->peak_in_use) sum->peak_in_use = sum->live_bytes;
+    if (sum->live_blocks > sum->peak_blocks) sum->peak_blocks = sum->live_blocks;
+    if (s->rounded > sum->lower_bound) sum->lower_bound = s->rounded;
+}
+
+/* Live bytes of a hostile trace may pass 2^64: refused rather than wrapped. */
+static bool fits(const scan *s, const hpw_trace_event *event) {
+    if (event->kind == HPW_TRACE_FREE) return true;
+    uint64_t before = event->kind == HPW_TRACE_RESIZE ? round_up(event->previous) : 0;
+    return s->rounded - before <= (uint64_t)INT64_MAX - 15 &&
+           round_up(event->size) <= (uint64_t)INT64_MAX - (s->rounded - before);
+}
+
+static bool scan_events(scan *s, hpw_trace *trace, const char *path, hpw_trace_error *error) {
+    hpw_trace_event event;
+    int got;
+    while ((got = hpw_trace_next(trace, &event, error)) == 1) {
+        if (!fits(s, &event)) {
+            hpw_trace_fail(error, HPW_CORRUPTED, "%s: event %llu: more than 2^63 - 1 bytes live at once", path,
+                           (unsigned long long)s->summary->events + 1);
+            return false;
+        }
+        if (!note_thread(s, &event)) {
+            hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to count its threads", path);
+            return false;
+        }
+        note_time(s, &event);
+        note_size(s, &event);
+        s->summary->events++;
+    }
+    return got == 0;
+}
+
+bool hpw_trace_scan(const char *path, hpw_trace_summary *summary, hpw_trace_error *error) {
+    hpw_trace *trace = hpw_trace_open(path, error);
+    if (!trace) return false;
+    *summary = (hpw_trace_summary){.format = hpw_trace_format_of(trace)};
+    snprintf(summary->program, sizeof summary->program, "%s", hpw_trace_program(trace));
+    scan s = {.summary = summary};
+    bool well = scan_events(&s, trace, path, error);
+    if (well) {
+        const char *warning = hpw_trace_warning(trace);
+        snprintf(summary->warning, sizeof summary->warning, "%s", warning ? warning : "");
+        summary->threads = s.threads.count;
+        summary->duration = s.last_time - s.first_time;
+    }
+    hpw_live_free(&s.threads);
+    hpw_trace_close(trace);
+    return well;
+}
+
+/* ---- Converting -------------------------------------------------------------------- */
+
+/*
+ * Where the copy grows: beside a file, so that it takes its place whole; what is
+ * no file (a pipe, a link, /dev/stdout) is written to itself. NULL without memory.
+ */
+static char *temporary(const char *path) {
+    struct stat status;
+    bool replace = lstat(path, &status) != 0 || S_ISREG(status.st_mode);
+    size_t n = strlen(path) + 32;
+    char *name = malloc(n);
+    if (!name) return NULL;
+    if (replace)
+        snprintf(name, n, "%s.part%ld", path, (long)getpid());
+    else
+        snprintf(name, n, "%s", path);
+    return name;
+}
+
+static bool copy(hpw_trace *trace, hpw_trace_writer *writer, hpw_trace_error *error) {
+    hpw_trace_event event;
+    int got;
+    while ((got = hpw_trace_next(trace, &event, error)) == 1)
+        if (!hpw_trace_put(writer, &event)) break;
+    /* Of two errors the reader's came first. */
+    bool finished = hpw_trace_finish(writer, got < 0 ? NULL : error);
+    return finished && got == 0;
+}
+
+/* Copies into `name`, then gives it the name `to`. */
+static bool convert_by(hpw_trace *trace, const char *name, const char *to, hpw_trace_format format,
+                       hpw_trace_error *error) {
+    hpw_trace_writer *writer = hpw_trace_create(name, format, error);
+    if (!writer) return false;
+    bool separate = strcmp(name, to) != 0;
+    bool well = copy(trace, writer, error);
+    if (well && separate && rename(name, to)) {
+        hpw_trace_fail(error, HPW_IO, "%s: %s", to, strerror(errno));
+        well = false;
+    }
+    if (!well && separate) unlink(name);
+    return well;
+}
+
+bool hpw_trace_convert(const char *from, const char *to, hpw_trace_format format, char *warning,
+                       hpw_trace_error *error) {
+    hpw_trace *trace = hpw_trace_open(from, error);
+    if (!trace) return false;
+    char *name = temporary(to);
+    if (!name) hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to write it", to);
+    bool well = name && convert_by(trace, name, to, format, error);
+    if (well && warning) {
+        const char *words = hpw_trace_warning(trace);
+        snprintf(warning, 512, "%s", words ? words : "");
+    }
+    free(name);
+    hpw_trace_close(trace);
+    return well;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes traces, text or binary keyed by id, through a buffer of 64 KiB.
+ *
+ *  - Text: a line an event, as trace_text.c reads it.
+ *  - Binary: records gather in the buffer and leave as one chunk when the next
+ *    might not fit; finishing writes the rest and an end mark.
+ *  - The first failure is remembered, later events are dropped, and finishing
+ *    reports it.
+ *
+ * A pool's events come by address; a table of live addresses turns them into
+ * ids. Bytes and table come from the system: never from a pool, and no event
+ * makes another. O(1) an event; 32 bytes a live block for a pool's events.
+ */
+#define _FILE_OFFSET_BITS 64
+#include "trace.h"
+#include "trace_chunk.h"
+#include "trace_live.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BUFFER = 1 << 16, LINE_LONGEST = 128 };
+
+struct hpw_trace_writer {
+    int fd;
+    char *path;
+    hpw_trace_format format;
+    uint64_t events;  /* put */
+    uint64_t first;   /* binary: the number of the chunk's first event */
+    uint32_t count;   /* binary: events of the chunk */
+    hpw_trace_event last; /* binary: what deltas start from */
+    uint64_t origin;  /* the time of a pool's first event, which becomes 0 */
+    uint64_t ids;     /* given to a pool's blocks */
+    hpw_live_table live; /* a pool's live blocks, by address */
+    hpw_trace_error error;
+    size_t used; /* of the buffer; binary: of its part behind the chunk's header */
+    uint8_t buffer[HPW_CHUNK_HEADER + BUFFER];
+};
+
+static bool write_failed(hpw_trace_writer *writer, hpw_error code, const char *why) {
+    if (!writer->error.code) hpw_trace_fail(&writer->error, code, "%s: %s", writer->path, why);
+    return false;
+}
+
+static bool write_all(hpw_trace_writer *writer, const uint8_t *from, size_t n) {
+    while (n) {
+        ssize_t wrote = write(writer->fd, from, n);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return write_failed(writer, HPW_IO, strerror(errno));
+        from += wrote;
+        n -= (size_t)wrote;
+    }
+    return true;
+}
+
+/* Writes what the buffer holds. */
+static bool flush(hpw_trace_writer *writer) {
+    size_t n = writer->used;
+    if (!n) return true;
+    writer->used = 0;
+    if (writer->format == HPW_TRACE_TEXT) return write_all(writer, writer->buffer, n);
+    hpw_chunk chunk = {.length = (uint32_t)n, .count = writer->count, .first = writer->first};
+    chunk.payload_check = hpw_checksum(writer->buffer + HPW_CHUNK_HEADER, n);
+    hpw_chunk_encode(&chunk, writer->buffer);
+    writer->first += writer->count;
+    writer->count = 0;
+    writer->last = (hpw_trace_event){0};
+    return write_all(writer, writer->buffer, HPW_CHUNK_HEADER + n);
+}
+
+static bool start(hpw_trace_writer *writer) {
+    if (writer->format == HPW_TRACE_TEXT) {
+        static const char title[] = "# heapwright trace: a ID SIZE [ALIGN], f ID, r ID SIZE; @nanoseconds %thread\n";
+        return write_all(writer, (const uint8_t *)title, sizeof title - 1);
+    }
+    uint8_t bytes[HPW_HEADER_SIZE];
+    hpw_header_encode(&(hpw_file_header){.version = HPW_TRACE_VERSION, .mode = HPW_MODE_IDS}, bytes);
+    return write_all(writer, bytes, sizeof bytes);
+}
+
+static void destroy(hpw_trace_writer *writer) {
+    if (writer->fd >= 0) close(writer->fd);
+    hpw_live_free(&writer->live);
+    free(writer->path);
+    free(writer);
+}
+
+/* Standard output is written to where it stands: opening it by name would begin it anew. */
+static int open_output(const char *path) {
+    if (!strcmp(path, "/dev/stdout")) return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+}
+
+hpw_trace_writer *hpw_trace_create(const char *path, hpw_trace_format format, hpw_trace_error *error) {
+    if (format != HPW_TRACE_TEXT && format != HPW_TRACE_BINARY) {
+        hpw_trace_fail(error, HPW_INVALID_ARGUMENT, "%s: no trace format %d", path, (int)format);
+        return NULL;
+    }
+    hpw_trace_writer *writer = calloc(1, sizeof *writer);
+    if (writer) writer->path = strdup(path);
+    if (!writer || !writer->path) {
+        free(writer);
+        hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to write it", path);
+        return NULL;
+    }
+    writer->format = format;
+    writer->fd = open_output(path);
+    if (writer->fd < 0) write_failed(writer, HPW_IO, strerror(errno));
+    if (writer->fd >= 0 && start(writer)) return writer;
+    if (error) *error = writer->error;
+    destroy(writer);
+    return NULL;
+}
+
+static void put_text(hpw_trace_writer *writer, const hpw_trace_event *event) {
+    typedef unsigned long long number;
+    char *to = (char *)writer->buffer + writer->used;
+    size_t n = 0;
+    static const char kinds[] = {[HPW_TRACE_ALLOC] = 'a', [HPW_TRACE_FREE] = 'f', [HPW_TRACE_RESIZE] = 'r'};
+    n += (size_t)snprintf(to, LINE_LONGEST, "%c %llu", kinds[event->kind], (number)event->id);
+    if (event->kind != HPW_TRACE_FREE)
+        n += (size_t)snprintf(to + n, LINE_LONGEST - n, " %llu", (number)event->size);
+    if (event->kind == HPW_TRACE_ALLOC && event->alignment)
+        n += (size_t)snprintf(to + n, LINE_LONGEST - n, " %llu", (number)event->alignment);
+    if (event->has_time) n += (size_t)snprintf(to + n, LINE_LONGEST - n, " @%llu", (number)event->time);
+    if (event->has_thread)
+        n += (size_t)snprintf(to + n, LINE_LONGEST - n, " %%%lu", (unsigned long)event->thread);
+    to[n++] = '\n';
+    writer->used += n;
+}
+
+static uint8_t log2_of(uint64_t power) {
+    uint8_t n = 0;
+    while (power >>= 1) n++;
+    return n;
+}
+
+static void put_binary(hpw_trace_writer *writer, const hpw_trace_event *event) {
+    static const uint8_t kinds[] = {[HPW_TRACE_ALLOC] = HPW_RECORD_ALLOC,
+                                    [HPW_TRACE_FREE] = HPW_RECORD_FREE,
+                                    [HPW_TRACE_RESIZE] = HPW_RECORD_RESIZE};
+    bool sized = event->kind != HPW_TRACE_FREE;
+    bool aligned = event->kind == HPW_TRACE_ALLOC && event->alignment;
+    bool same = event->has_thread && event->thread == writer->last.thread;
+    uint8_t *head = writer->buffer + HPW_CHUNK_HEADER + writer->used, *to = head + 1;
+    *head = kinds[event->kind];
+    if (aligned) *head |= HPW_RECORD_ALIGNED;
+    if (event->has_time) *head |= HPW_RECORD_TIMED;
+    if (event->has_thread) *head |= same ? HPW_RECORD_SAME_THREAD : HPW_RECORD_THREAD;
+    to = hpw_put_varint(to, hpw_zigzag(event->id - writer->last.id));
+    if (event->has_time) to = hpw_put_varint(to, hpw_zigzag(event->time - writer->last.time));
+    if (event->has_thread && !same) to = hpw_put_varint(to, event->thread);
+    if (sized) to = hpw_put_varint(to, event->size);
+    if (aligned) *to++ = log2_of(event->alignment);
+    writer->last.id = event->id;
+    if (event->has_time) writer->last.time = event->time;
+    if (event->has_thread) writer->last.thread = event->thread;
+    writer->used += (size_t)(to - head);
+    writer->count++;
+}
+
+bool hpw_trace_put(hpw_trace_writer *writer, const hpw_trace_event *event) {
+    if (writer->error.code) return false;
+    bool text = writer->format == HPW_TRACE_TEXT;
+    if (writer->used + (text ? LINE_LONGEST : HPW_RECORD_LONGEST) > BUFFER && !flush(writer)) return false;
+    if (text)
+        put_text(writer, event);
+    else
+        put_binary(writer, event);
+    writer->events++;
+    return true;
+}
+
+/* ---- A pool's events -------------------------------------------------------------- */
+
+/* The trace's event for a pool's, as far as both say the same. */
+static hpw_trace_event translate(hpw_trace_writer *writer, const hpw_event *event) {
+    if (!writer->events) writer->origin = event->time;
+    return (hpw_trace_event){.has_time = true,
+                             .has_thread = true,
+                             .thread = event->thread,
+                             .time = event->time > writer->origin ? event->time - writer->origin : 0};
+}
+
+static void sink_free(hpw_trace_writer *writer, hpw_trace_event event, uint64_t address) {
+    hpw_live *block = hpw_live_find(&writer->live, address);
+    if (!block) return;
+    event.kind = HPW_TRACE_FREE;
+    event.id = block->id;
+    hpw_live_remove(&writer->live, block);
+    hpw_trace_put(writer, &event);
+}
+
+static void sink_alloc(hpw_trace_writer *writer, hpw_trace_event event, const hpw_event *from) {
+    sink_free(writer, event, from->address); /* still live? Then its free was not told. */
+    hpw_live block = {.key = from->address, .id = ++writer->ids};
+    if (!hpw_live_add(&writer->live, &block)) {
+        write_failed(writer, HPW_NO_MEMORY, "no memory for the live blocks");
+        return;
+    }
+    event.kind = HPW_TRACE_ALLOC;
+    event.id = block.id;
+    event.size = from->size;
+    event.alignment = from->alignment;
+    hpw_trace_put(writer, &event);
+}
+
+static void sink_resize(hpw_trace_writer *writer, hpw_trace_event event, const hpw_event *from) {
+    hpw_live *block = hpw_live_find(&writer->live, from->previous);
+    if (!block) {
+        sink_alloc(writer, event, from);
+        return;
+    }
+    hpw_live moved = *block;
+    if (from->address != from->previous) {
+        hpw_live_remove(&writer->live, block);
+        sink_free(writer, event, from->address);
+        moved.key = from->address;
+        if (!hpw_live_add(&writer->live, &moved)) {
+            write_failed(writer, HPW_NO_MEMORY, "no memory for the live blocks");
+            return;
+        }
+    }
+    event.kind = HPW_TRACE_RESIZE;
+    event.id = moved.id;
+    event.size = from->size;
+    hpw_trace_put(writer, &event);
+}
+
+void hpw_trace_sink(void *ud, const hpw_event *event) {
+    hpw_trace_writer *writer = ud;
+    if (writer->error.code) return;
+    hpw_trace_event translated = translate(writer, event);
+    switch (event->kind) {
+    case HPW_EVENT_ALLOC: sink_alloc(writer, translated, event); break;
+    case HPW_EVENT_FREE: sink_free(writer, translated, event->address); break;
+    case HPW_EVENT_RESIZE: sink_resize(writer, translated, event); break;
+    case HPW_EVENT_FAILURE: break;
+    }
+}
+
+/* ---- The end ----------------------------------------------------------------------- */
+
+static bool put_end_mark(hpw_trace_writer *writer) {
+    uint8_t mark[HPW_CHUNK_HEADER];
+    hpw_chunk_encode(&(hpw_chunk){.flags = HPW_CHUNK_END,
+                                  .first = writer->events,
+                                  .payload_check = hpw_checksum(NULL, 0)},
+                     mark);
+    return write_all(writer, mark, sizeof mark);
+}
+
+bool hpw_trace_finish(hpw_trace_writer *writer, hpw_trace_error *error) {
+    if (!writer->error.code && flush(writer) && writer->format == HPW_TRACE_BINARY) put_end_mark(writer);
+    int fd = writer->fd;
+    writer->fd = -1;
+    if (close(fd) && errno != EINTR) write_failed(writer, HPW_IO, strerror(errno));
+    bool well = !writer->error.code;
+    if (!well && error) *error = writer->error;
+    destroy(writer);
+    return well;
+}

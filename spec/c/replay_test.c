@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replay and the search of the smallest pool: random short traces, every
+ * policy, held against pools of each capacity run one by one here.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "replay.h"
+#include "replay_run.h"
+
+static uint64_t state = 88172645463325252U;
+
+static uint64_t below(uint64_t n) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state % n;
+}
+
+enum { LIVE = 40 };
+
+/* Writes a random trace and returns its path. */
+static const char *random_trace(unsigned events, bool resizes, bool aligned) {
+    static char path[64];
+    bool live[LIVE] = {false};
+    uint64_t ids[LIVE] = {0}, next = 1;
+    snprintf(path, sizeof path, "/tmp/heapwright-replay-%ld.txt", (long)getpid());
+    FILE *file = fopen(path, "w");
+    if (!file) exit(2);
+    for (unsigned i = 0; i < events; i++) {
+        size_t slot = below(LIVE);
+        unsigned long long size = below((uint64_t)1 << below(10));
+        if (!live[slot]) {
+            ids[slot] = next++;
+            if (aligned && below(4) == 0)
+                fprintf(file, "a %llu %llu %u\n", (unsigned long long)ids[slot], size, 1U << below(9));
+            else
+                fprintf(file, "a %llu %llu\n", (unsigned long long)ids[slot], size);
+            live[slot] = true;
+        } else if (resizes && below(3) == 0) {
+            fprintf(file, "r %llu %llu\n", (unsigned long long)ids[slot], size);
+        } else {
+            fprintf(file, "f %llu\n", (unsigned long long)ids[slot]);
+            live[slot] = false;
+        }
+    }
+    fclose(file);
+    return path;
+}
+
+/* The least capacity that fits, every one tried. */
+static uint64_t brute_force(const hpw_program *program, const hpw_question *question, uint64_t least) {
+    for (uint64_t capacity = 16;; capacity += 16) {
+        replay run;
+        bool fits = false;
+        if (replay_open(program, question, capacity, NULL, &run)) exit(2);
+        replay_fits(&run, NULL, &fits);
+        replay_close(&run);
+        if (!fits) continue;
+        CHECK(capacity >= least);
+        return capacity;
+    }
+}
+
+static void smallest_pools(bool resizes, bool aligned) {
+    hpw_trace_error error;
+    const hpw_policy_info *info;
+    hpw_program *program = hpw_program_load(random_trace(300, resizes, aligned), &error);
+    if (!CHECK(program != NULL)) exit(2);
+    uint64_t least = hpw_program_lower_bound(program, 16);
+    for (size_t i = 0; (info = hpw_policy_at(i)); i++)
+        for (hpw_order order = 0; order < HPW_ORDER_COUNT; order++) {
+            if (order && !info->takes_order) continue;
+            hpw_question question = {.policy = info->name, .order = order, .granule = 16, .smallest = true};
+            hpw_answer answer;
+            CHECK_EQ(hpw_ask(program, &question, NULL, &answer), HPW_OK);
+            CHECK_EQ(answer.failures, 0);
+            CHECK(answer.has_smallest);
+            CHECK(answer.smallest_exact);
+            CHECK(answer.smallest_pool >= least);
+            if (!CHECK_EQ(answer.smallest_pool, brute_force(program, &question, least)))
+                printf("%s order %d, resizes %d, aligned %d\n", info->name, (int)order, resizes, aligned);
+            CHECK_EQ(answer.peak_in_use, hpw_program_summary(program)->peak_in_use);
+        }
+    hpw_program_free(program);
+}
+
+static void failures_are_counted(void) {
+    hpw_trace_error error;
+    hpw_answer answer;
+    hpw_program *program = hpw_program_load(random_trace(300, true, false), &error);
+    hpw_question question = {.policy = "best-fit", .capacity = 512, .timed = true};
+    CHECK_EQ(hpw_ask(program, &question, NULL, &answer), HPW_OK);
+    CHECK(answer.failures > 0);
+    CHECK(answer.high_water <= 512);
+    CHECK(answer.has_time && answer.ops_per_second > 0 && answer.ns_max >= answer.ns_p50);
+    question.policy = "no-such-fit";
+    CHECK_EQ(hpw_ask(program, &question, NULL, &answer), HPW_INVALID_ARGUMENT);
+    question = (hpw_question){.policy = "best-fit", .granule = 24};
+    CHECK_EQ(hpw_ask(program, &question, NULL, &answer), HPW_INVALID_ARGUMENT);
+    const volatile bool stop = true;
+    question.granule = 16;
+    CHECK_EQ(hpw_ask(program, &question, &stop, &answer), HPW_LIMIT);
+    hpw_program_free(program);
+    CHECK(hpw_program_load("/no/such/trace", &error) == NULL);
+    CHECK_EQ(error.code, HPW_IO);
+}
+
+int main(void) {
+    for (unsigned round = 0; round < 12; round++) smallest_pools(round & 1, round & 2);
+    failures_are_counted();
+    unlink(random_trace(1, false, false));
+    return CHECK_DONE();
+}
