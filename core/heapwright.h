@@ -137,7 +137,8 @@ typedef struct hpw_config {
  *    two of 8 ... 4096; capacity is below one granule or above the maximum
  *    (hpw_max_capacity); max_capacity is not 0 and below capacity; the order or
  *    guard is not one of its enumeration, or the policy does not take this
- *    order; half a lock was given;
+ *    order (first-fit takes fifo and lifo with granules of 16 and more only);
+ *    half a lock was given;
  *  - HPW_NO_MEMORY: the system has no such range of addresses.
  * Hosted profile only. Cost: two mappings.
  */
@@ -223,7 +224,7 @@ HPW_API void *hpw_realloc(hpw_pool *pool, void *block, size_t size);
 /*
  * Frees a block. NULL is fine. Otherwise, changing nothing:
  *  - HPW_DOUBLE_FREE: the newest block that began here was freed (guard off:
- *    the pointer lies in a free block);
+ *    the pointer is that of a granule in a free block);
  *  - HPW_INVALID_FREE: outside of the pool, inside a block, never allocated;
  *  - HPW_CORRUPTED: the block's size record was overwritten.
  * Cost: O(policy).

@@ -537,6 +537,7 @@ void hpw_reset(hpw_pool *pool) {
         pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FREE, .address = pool_bytes(pool, at), .size = requested});
     }
     granule_t count = map->count;
+    pool->largest_align = 0;
     pool->counts.in_use = pool->counts.granted = pool->counts.live_blocks = pool->counts.free_blocks = 0;
     blocks_clear(map);
     memset(pool->index.state, 0, pool->state_bytes);

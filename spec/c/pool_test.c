@@ -157,6 +157,41 @@ static void callers_buffer(void) {
     CHECK(refused > 0);
 }
 
+/* From one granule to the maximum; the last and largest address of each. */
+static void capacities(void) {
+    const hpw_policy_info *info;
+    for (size_t i = 0; (info = hpw_policy_at(i)); i++) {
+        for (uint64_t granules = 1; granules < 200; granules++) {
+            hpw_pool *pool = hpw_open(&(hpw_config){.policy = info->name, .capacity = granules * 16}, NULL);
+            bool power = (granules & (granules - 1)) == 0;
+            void *whole = hpw_malloc(pool, granules * 16);
+            CHECK((whole != NULL) == (power || strcmp(info->name, "buddy")));
+            check_pool(pool, info->name);
+            hpw_reset(pool);
+            for (uint64_t taken = 0; taken < granules; taken++) CHECK(hpw_malloc(pool, 16) != NULL);
+            CHECK(hpw_malloc(pool, 0) == NULL);
+            check_pool(pool, info->name);
+            hpw_close(pool);
+        }
+        for (uint32_t granule = 8; granule <= 4096; granule *= 8) {
+            uint64_t most = hpw_max_capacity(granule);
+            if (most > (uint64_t)1 << 40) continue;
+            hpw_pool *pool = hpw_open(&(hpw_config){.policy = info->name, .capacity = most, .granule = granule}, NULL);
+            if (!CHECK(pool != NULL)) continue;
+            uint64_t first, last;
+            CHECK_EQ(hpw_allocate(pool, granule, 0, &first, NULL), HPW_OK);
+            CHECK_EQ(hpw_allocate(pool, 1, (uint64_t)1 << 31, &last, NULL), HPW_OK);
+            CHECK(last % ((uint64_t)1 << 31) == 0);
+            if (strcmp(info->name, "buddy")) CHECK(hpw_malloc(pool, (size_t)(most / 4)) != NULL);
+            CHECK_EQ(hpw_release(pool, last, NULL), HPW_OK);
+            CHECK_EQ(hpw_allocate(pool, most + 1, 0, &first, NULL), HPW_NO_MEMORY);
+            CHECK_EQ(hpw_allocate(pool, UINT64_MAX, 0, &first, NULL), HPW_NO_MEMORY);
+            CHECK_EQ(hpw_allocate(pool, 1, (uint64_t)1 << 63, &first, NULL), HPW_NO_MEMORY);
+            hpw_close(pool);
+        }
+    }
+}
+
 static void refused_configs(void) {
     static const hpw_config bad[] = {
         {.policy = "no-such-fit"},      {.granule = 4},
@@ -253,6 +288,7 @@ static void ring_of_events(void) {
 int main(int argc, char **argv) {
     refused_configs();
     callers_buffer();
+    capacities();
     pointers_of_others();
     overwritten_slack();
     ring_of_events();
