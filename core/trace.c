@@ -164,7 +164,8 @@ const char *hpw_trace_warning(hpw_trace *trace) {
         add(trace, "the recording stopped at byte %llu, after %llu events: %s", (number)notes->cut_at,
             (number)trace->events, strerror((int)notes->stop_errno));
     else if (notes->cut && trace->state == 0)
-        add(trace, "cut off at byte %llu of %llu, after %llu events: the program ended without closing the trace",
+        add(trace,
+            "cut off at byte %llu of %llu, after %llu events: the program ended without closing the trace",
             (number)notes->cut_at, (number)(trace->input.size ? trace->input.size : trace->input.offset),
             (number)trace->events);
     if (notes->missing) add(trace, "%llu records are missing", (number)notes->missing);
@@ -174,7 +175,9 @@ const char *hpw_trace_warning(hpw_trace *trace) {
         add(trace, "%llu resizes count as allocations: their blocks were not recorded",
             (number)notes->unknown_resizes);
     if (notes->reused)
-        add(trace, "%llu blocks count as freed when their address was given out again: their frees were not recorded",
+        add(trace,
+            "%llu blocks count as freed when their address was given out again: their frees were not "
+            "recorded",
             (number)notes->reused);
     if (notes->no_line_end && trace->state == 0)
         add(trace, "the last line, %llu, has no line end: it may be cut off", (number)(trace->line - 1));

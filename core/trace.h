@@ -40,7 +40,7 @@ typedef struct hpw_trace_event {
     uint64_t size;      /* requested bytes, < 2^63; of a free: those the block had */
     uint64_t previous;  /* of a resize: the size before. A writer ignores it */
     uint64_t alignment; /* of an alloc: as asked for, a power of two; 0 the usual one */
-    uint64_t time;      /* nanoseconds from the trace's start; 0 where not given */
+    uint64_t time;      /* nanoseconds from the trace's start, < 2^63; 0 where not given */
     uint64_t slot;      /* dense: 0 ... most blocks ever live at once - 1, unique among the
                            live blocks, reused when freed: the index of a replayer's array.
                            A writer ignores it */
@@ -100,7 +100,7 @@ void hpw_trace_close(hpw_trace *trace);
 
 typedef struct hpw_trace_summary {
     hpw_trace_format format;
-    uint64_t events;      /* allocations + frees + resizes */
+    uint64_t events; /* allocations + frees + resizes */
     uint64_t allocations;
     uint64_t frees;
     uint64_t resizes;
@@ -110,10 +110,10 @@ typedef struct hpw_trace_summary {
     uint64_t peak_blocks; /* the most blocks ever live: slots are below it */
     uint64_t live_blocks; /* never freed */
     uint64_t live_bytes;
-    uint64_t largest;     /* the largest request */
-    uint64_t duration;    /* nanoseconds from the first to the last event; 0 where not given */
-    char program[32];     /* see hpw_trace_program */
-    char warning[512];    /* see hpw_trace_warning; "" for none */
+    uint64_t largest;  /* the largest request */
+    uint64_t duration; /* nanoseconds from the first to the last event; 0 where not given */
+    char program[32];  /* see hpw_trace_program */
+    char warning[512]; /* see hpw_trace_warning; "" for none */
 } hpw_trace_summary;
 
 /* Reads a whole trace. False and *error where hpw_trace_open or hpw_trace_next fail. */

@@ -16,10 +16,14 @@ int hpw_chunk_refuse(hpw_trace *trace, uint64_t at, const char *what) {
 
 const char *hpw_chunk_fault_words(hpw_chunk_fault fault) {
     switch (fault) {
-    case HPW_CHUNK_MAGIC: return "it does not begin as a chunk does";
-    case HPW_CHUNK_CHECK: return "its header's checksum is wrong";
-    case HPW_CHUNK_LENGTHS: return "its lengths contradict each other";
-    case HPW_CHUNK_SOUND: break;
+    case HPW_CHUNK_MAGIC:
+        return "it does not begin as a chunk does";
+    case HPW_CHUNK_CHECK:
+        return "its header's checksum is wrong";
+    case HPW_CHUNK_LENGTHS:
+        return "its lengths contradict each other";
+    case HPW_CHUNK_SOUND:
+        break;
     }
     return "nothing";
 }
@@ -95,6 +99,7 @@ static bool decode_fields(hpw_trace *trace, uint8_t head, hpw_trace_event *event
     if (event->has_time) {
         if (!hpw_get_varint(&trace->next, end, &n)) return false;
         event->time += hpw_unzigzag(n);
+        if (event->time > INT64_MAX) return false;
     }
     if (head & HPW_RECORD_THREAD) {
         if (!hpw_get_varint(&trace->next, end, &n) || n > UINT32_MAX) return false;
@@ -109,14 +114,24 @@ static bool decode(hpw_trace *trace, hpw_trace_event *event) {
     if (trace->next == trace->payload_end) return false;
     uint8_t head = *trace->next++;
     switch (head & HPW_RECORD_KIND) {
-    case HPW_RECORD_ALLOC: event->kind = HPW_TRACE_ALLOC; break;
-    case HPW_RECORD_FREE: event->kind = HPW_TRACE_FREE; break;
-    case HPW_RECORD_RESIZE: event->kind = HPW_TRACE_RESIZE; break;
-    default: return false;
+    case HPW_RECORD_ALLOC:
+        event->kind = HPW_TRACE_ALLOC;
+        break;
+    case HPW_RECORD_FREE:
+        event->kind = HPW_TRACE_FREE;
+        break;
+    case HPW_RECORD_RESIZE:
+        event->kind = HPW_TRACE_RESIZE;
+        break;
+    default:
+        return false;
     }
+    const uint8_t threads = HPW_RECORD_THREAD | HPW_RECORD_SAME_THREAD;
+    if (head & HPW_RECORD_SIXTEENTH || (head & threads) == threads) return false;
     if (!decode_fields(trace, head, event)) return false;
     if (head & HPW_RECORD_ALIGNED) {
-        if (trace->next == trace->payload_end || *trace->next > 62) return false;
+        if (event->kind != HPW_TRACE_ALLOC || trace->next == trace->payload_end || *trace->next > 62)
+            return false;
         event->alignment = (uint64_t)1 << *trace->next++;
     }
     trace->last = *event;

@@ -66,7 +66,7 @@ enum { HPW_CHUNK_END = 1, HPW_CHUNK_STOPPED = 2 };
 enum {
     HPW_RECORD_ALLOC,
     HPW_RECORD_FREE,
-    HPW_RECORD_RESIZE,                   /* of ids */
+    HPW_RECORD_RESIZE,                    /* of ids */
     HPW_RECORD_BEGIN = HPW_RECORD_RESIZE, /* of addresses, and those below */
     HPW_RECORD_END,
     HPW_RECORD_FAILED,
@@ -75,10 +75,10 @@ enum {
 
 enum {
     HPW_RECORD_ALIGNED = 0x08,
-    HPW_RECORD_TIMED = 0x10,      /* of ids */
-    HPW_RECORD_THREAD = 0x20,     /* of ids: the thread's number follows */
+    HPW_RECORD_TIMED = 0x10,       /* of ids */
+    HPW_RECORD_THREAD = 0x20,      /* of ids: the thread's number follows */
     HPW_RECORD_SAME_THREAD = 0x40, /* of ids: it is the previous record's */
-    HPW_RECORD_SIXTEENTH = 0x80   /* of addresses: the delta is divided by 16 */
+    HPW_RECORD_SIXTEENTH = 0x80    /* of addresses: the delta is divided by 16 */
 };
 
 typedef struct hpw_file_header {

@@ -37,8 +37,8 @@ typedef struct run {
 typedef struct source {
     uint32_t thread;
     uint32_t run, last_run;
-    uint64_t offset; /* of the chunk at hand or the next one */
-    uint64_t first;  /* the next record's number: the heap's key */
+    uint64_t offset;  /* of the chunk at hand or the next one */
+    uint64_t first;   /* the next record's number: the heap's key */
     uint8_t *payload; /* NULL until its first record is due */
     const uint8_t *next, *end;
     uint32_t left;
@@ -224,8 +224,8 @@ static int load(hpw_trace *trace, source *s) {
     m->spare = NULL;
     if (!payload) return hpw_trace_no_memory(trace);
     s->payload = payload;
-    int64_t have = hpw_input_at(&trace->input, s->offset + HPW_CHUNK_HEADER, payload, chunk.length,
-                                &trace->error);
+    int64_t have =
+        hpw_input_at(&trace->input, s->offset + HPW_CHUNK_HEADER, payload, chunk.length, &trace->error);
     if (have < 0) return -1;
     if (have < (int64_t)chunk.length || hpw_checksum(payload, chunk.length) != chunk.payload_check)
         return hpw_chunk_refuse(trace, s->offset, "its checksum is wrong");
@@ -276,7 +276,7 @@ static bool decode_rest(source *s, uint8_t head, record *r) {
         r->begin -= n;
     }
     if (head & HPW_RECORD_ALIGNED) {
-        if (s->next == s->end || *s->next > 62) return false;
+        if (r->kind != HPW_RECORD_ALLOC || s->next == s->end || *s->next > 62) return false;
         r->alignment = (uint64_t)1 << *s->next++;
     }
     return true;
@@ -288,11 +288,12 @@ static bool decode(source *s, record *r) {
     if (s->next == s->end) return false;
     uint8_t head = *s->next++;
     r->kind = head & HPW_RECORD_KIND;
-    if (r->kind > HPW_RECORD_FAILED || !hpw_get_varint(&s->next, s->end, &n)) return false;
+    const uint8_t known = HPW_RECORD_KIND | HPW_RECORD_ALIGNED | HPW_RECORD_SIXTEENTH;
+    if (head & ~known || r->kind > HPW_RECORD_FAILED || !hpw_get_varint(&s->next, s->end, &n)) return false;
     r->number = s->number += n + 1;
     if (!hpw_get_varint(&s->next, s->end, &n)) return false;
     s->time += hpw_unzigzag(n);
-    if (!hpw_get_varint(&s->next, s->end, &n)) return false;
+    if (s->time > INT64_MAX || !hpw_get_varint(&s->next, s->end, &n)) return false;
     uint64_t delta = hpw_unzigzag(n);
     s->address += head & HPW_RECORD_SIXTEENTH ? delta * 16 : delta;
     r->address = s->address;
@@ -435,10 +436,18 @@ int hpw_merge_next(hpw_trace *trace, hpw_trace_event *event) {
         int got = next_record(trace, &r);
         if (got <= 0) return got;
         switch (r.kind) {
-        case HPW_RECORD_ALLOC: got = allocated(trace, &r, event); break;
-        case HPW_RECORD_FREE: got = released(trace, &r, event); break;
-        case HPW_RECORD_BEGIN: got = resize_began(trace, &r); break;
-        default: got = resize_ended(trace, &r, event); break;
+        case HPW_RECORD_ALLOC:
+            got = allocated(trace, &r, event);
+            break;
+        case HPW_RECORD_FREE:
+            got = released(trace, &r, event);
+            break;
+        case HPW_RECORD_BEGIN:
+            got = resize_began(trace, &r);
+            break;
+        default:
+            got = resize_ended(trace, &r, event);
+            break;
         }
         if (got) return got;
     }

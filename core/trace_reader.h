@@ -43,9 +43,9 @@ int64_t hpw_input_at(const hpw_input *input, uint64_t offset, void *to, size_t n
 
 /* What was met that is no error; hpw_trace_warning puts it into words. */
 typedef struct hpw_trace_notes {
-    bool cut;                 /* the file ends inside a chunk or without a mark */
-    uint64_t cut_at;          /* where its last whole chunk ends */
-    bool stopped;             /* the recording stopped of itself */
+    bool cut;        /* the file ends inside a chunk or without a mark */
+    uint64_t cut_at; /* where its last whole chunk ends */
+    bool stopped;    /* the recording stopped of itself */
     uint64_t stop_errno;
     uint64_t missing;         /* numbers that no record has */
     uint64_t unknown_frees;   /* of addresses never seen allocated */
@@ -61,9 +61,9 @@ struct hpw_trace {
     hpw_trace_format format;
     hpw_file_header header; /* binary */
     hpw_trace_notes notes;
-    hpw_live_table live;    /* by id; of a recorder's trace by address */
+    hpw_live_table live; /* by id; of a recorder's trace by address */
     hpw_slots slots;
-    uint64_t events;        /* handed out, the one in `ahead` too */
+    uint64_t events; /* handed out, the one in `ahead` too */
 
     uint64_t line; /* text: of the line last read */
 

@@ -15,10 +15,10 @@
 
 typedef struct scan {
     hpw_trace_summary *summary;
-    hpw_live_table threads;  /* numbers seen */
+    hpw_live_table threads; /* numbers seen */
     bool has_thread;
-    uint32_t thread;         /* the last one, which is in the table */
-    uint64_t rounded;        /* live bytes, each block rounded up to 16 */
+    uint32_t thread;  /* the last one, which is in the table */
+    uint64_t rounded; /* live bytes, each block rounded up to 16 */
     uint64_t first_time, last_time;
     bool timed;
 } scan;
@@ -81,8 +81,8 @@ static bool scan_events(scan *s, hpw_trace *trace, const char *path, hpw_trace_e
     int got;
     while ((got = hpw_trace_next(trace, &event, error)) == 1) {
         if (!fits(s, &event)) {
-            hpw_trace_fail(error, HPW_CORRUPTED, "%s: event %llu: more than 2^63 - 1 bytes live at once", path,
-                           (unsigned long long)s->summary->events + 1);
+            hpw_trace_fail(error, HPW_CORRUPTED, "%s: event %llu: more than 2^63 - 1 bytes live at once",
+                           path, (unsigned long long)s->summary->events + 1);
             return false;
         }
         if (!note_thread(s, &event)) {

@@ -136,10 +136,17 @@ static int parse(hpw_trace *trace, cursor *line, hpw_trace_event *event) {
     field f = take(line);
     if (!f.length) return 0;
     switch (f.length == 1 ? *f.start : '\0') {
-    case 'a': event->kind = HPW_TRACE_ALLOC; break;
-    case 'f': event->kind = HPW_TRACE_FREE; break;
-    case 'r': event->kind = HPW_TRACE_RESIZE; break;
-    default: return refuse_field(trace, f, "is no event: a, f or r");
+    case 'a':
+        event->kind = HPW_TRACE_ALLOC;
+        break;
+    case 'f':
+        event->kind = HPW_TRACE_FREE;
+        break;
+    case 'r':
+        event->kind = HPW_TRACE_RESIZE;
+        break;
+    default:
+        return refuse_field(trace, f, "is no event: a, f or r");
     }
     if (take_id(trace, line, event) < 0) return -1;
     if (event->kind != HPW_TRACE_FREE && take_size(trace, line, event) < 0) return -1;

@@ -30,13 +30,13 @@ struct hpw_trace_writer {
     int fd;
     char *path;
     hpw_trace_format format;
-    uint64_t events;  /* put */
-    uint64_t first;   /* binary: the number of the chunk's first event */
-    uint32_t count;   /* binary: events of the chunk */
+    uint64_t events;      /* put */
+    uint64_t first;       /* binary: the number of the chunk's first event */
+    uint32_t count;       /* binary: events of the chunk */
     hpw_trace_event last; /* binary: what deltas start from */
-    uint64_t origin;  /* the time of a pool's first event, which becomes 0 */
-    uint64_t ids;     /* given to a pool's blocks */
-    hpw_live_table live; /* a pool's live blocks, by address */
+    uint64_t origin;      /* the time of a pool's first event, which becomes 0 */
+    uint64_t ids;         /* given to a pool's blocks */
+    hpw_live_table live;  /* a pool's live blocks, by address */
     hpw_trace_error error;
     size_t used; /* of the buffer; binary: of its part behind the chunk's header */
     uint8_t buffer[HPW_CHUNK_HEADER + BUFFER];
@@ -75,7 +75,8 @@ static bool flush(hpw_trace_writer *writer) {
 
 static bool start(hpw_trace_writer *writer) {
     if (writer->format == HPW_TRACE_TEXT) {
-        static const char title[] = "# heapwright trace: a ID SIZE [ALIGN], f ID, r ID SIZE; @nanoseconds %thread\n";
+        static const char title[] =
+            "# heapwright trace: a ID SIZE [ALIGN], f ID, r ID SIZE; @nanoseconds %thread\n";
         return write_all(writer, (const uint8_t *)title, sizeof title - 1);
     }
     uint8_t bytes[HPW_HEADER_SIZE];
@@ -237,10 +238,17 @@ void hpw_trace_sink(void *ud, const hpw_event *event) {
     if (writer->error.code) return;
     hpw_trace_event translated = translate(writer, event);
     switch (event->kind) {
-    case HPW_EVENT_ALLOC: sink_alloc(writer, translated, event); break;
-    case HPW_EVENT_FREE: sink_free(writer, translated, event->address); break;
-    case HPW_EVENT_RESIZE: sink_resize(writer, translated, event); break;
-    case HPW_EVENT_FAILURE: break;
+    case HPW_EVENT_ALLOC:
+        sink_alloc(writer, translated, event);
+        break;
+    case HPW_EVENT_FREE:
+        sink_free(writer, translated, event->address);
+        break;
+    case HPW_EVENT_RESIZE:
+        sink_resize(writer, translated, event);
+        break;
+    case HPW_EVENT_FAILURE:
+        break;
     }
 }
 
@@ -248,10 +256,9 @@ void hpw_trace_sink(void *ud, const hpw_event *event) {
 
 static bool put_end_mark(hpw_trace_writer *writer) {
     uint8_t mark[HPW_CHUNK_HEADER];
-    hpw_chunk_encode(&(hpw_chunk){.flags = HPW_CHUNK_END,
-                                  .first = writer->events,
-                                  .payload_check = hpw_checksum(NULL, 0)},
-                     mark);
+    hpw_chunk_encode(
+        &(hpw_chunk){.flags = HPW_CHUNK_END, .first = writer->events, .payload_check = hpw_checksum(NULL, 0)},
+        mark);
     return write_all(writer, mark, sizeof mark);
 }
 

@@ -40,8 +40,7 @@ static inline int check_done(const char *file) {
 
 /* Each is true where the check held. */
 #define CHECK(expr) check_note((expr) ? true : false, __FILE__, __LINE__, #expr)
-#define CHECK_EQ(a, b) \
-    check_equal((int64_t)(a), (int64_t)(b), __FILE__, __LINE__, #a " equals " #b)
+#define CHECK_EQ(a, b) check_equal((int64_t)(a), (int64_t)(b), __FILE__, __LINE__, #a " equals " #b)
 #define CHECK_DONE() check_done(__FILE__)
 
 #endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* The bench's backends: see backend.h. */
+#include "backend.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *null_allocate(void *state, size_t size) {
+    (void)size;
+    return state;
+}
+static void null_release(void *state, void *block) { (void)state, (void)block; }
+
+static void *glibc_allocate(void *state, size_t size) {
+    (void)state;
+    return malloc(size);
+}
+static void glibc_release(void *state, void *block) {
+    (void)state;
+    free(block);
+}
+
+/* Another project's pair of functions, called through one table as all others are. */
+typedef struct foreign {
+    void *(*allocate)(size_t size);
+    void (*release)(void *block);
+} foreign;
+
+static void *foreign_allocate(void *state, size_t size) { return ((foreign *)state)->allocate(size); }
+static void foreign_release(void *state, void *block) { ((foreign *)state)->release(block); }
+
+static void *pool_allocate(void *state, size_t size) { return hpw_malloc(state, size); }
+static void pool_release(void *state, void *block) { hpw_free(state, block); }
+
+static const struct {
+    const char *name, *library, *allocate, *release;
+} others[] = {
+    {"mimalloc", "libmimalloc.so.2", "mi_malloc", "mi_free"},
+    {"jemalloc", "libjemalloc.so.2", "malloc", "free"},
+    {"tcmalloc", "libtcmalloc_minimal.so.4", "tc_malloc", "tc_free"},
+};
+
+static size_t add_foreign(backend *list, size_t count) {
+    static foreign found[sizeof others / sizeof *others];
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        void *library = dlopen(others[i].library, RTLD_NOW | RTLD_LOCAL);
+        if (!library) continue;
+        void *allocate = dlsym(library, others[i].allocate), *release = dlsym(library, others[i].release);
+        if (!allocate || !release) continue;
+        memcpy(&found[i].allocate, &allocate, sizeof allocate);
+        memcpy(&found[i].release, &release, sizeof release);
+        list[count] = (backend){.allocate = foreign_allocate, .release = foreign_release, .state = &found[i]};
+        snprintf(list[count++].name, sizeof list->name, "%s", others[i].name);
+    }
+    return count;
+}
+
+size_t backend_list(backend *list) {
+    static const char *const orders[] = {"", "/fifo", "/lifo"};
+    static char byte;
+    const hpw_policy_info *info;
+    size_t count = 0;
+    list[count++] = (backend){.name = "null", .allocate = null_allocate, .release = null_release, .state = &byte};
+    list[count++] = (backend){.name = "glibc", .allocate = glibc_allocate, .release = glibc_release};
+    count = add_foreign(list, count);
+    for (size_t i = 0; (info = hpw_policy_at(i)); i++)
+        for (int order = 0; order < (info->takes_order ? HPW_ORDER_COUNT : 1); order++)
+            for (int nolock = 0; nolock < 2 && count < MAX_BACKENDS; nolock++) {
+                list[count] = (backend){
+                    .is_pool = true,
+                    .config = {.policy = info->name, .order = (hpw_order)order, .single_threaded = nolock},
+                    .allocate = pool_allocate,
+                    .release = pool_release,
+                };
+                snprintf(list[count++].name, sizeof list->name, "%s%s%s", info->name, orders[order],
+                         nolock ? "/nolock" : "");
+            }
+    return count;
+}
+
+bool backend_open(backend *b, uint64_t capacity) {
+    if (!b->is_pool) return true;
+    b->config.capacity = capacity;
+    b->pool = hpw_open(&b->config, NULL);
+    b->state = b->pool;
+    return b->pool != NULL;
+}
+
+void backend_close(backend *b) {
+    if (b->is_pool) hpw_close(b->pool);
+    b->pool = NULL;
+}

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* Allocates nothing at all. */
+int main(void) { return 6; }
