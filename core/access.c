@@ -106,10 +106,11 @@ hpw_error hpw_owner(hpw_pool *pool, uint64_t address, uint64_t *start, uint64_t 
 }
 
 hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64_t *granted, hpw_report *report) {
-    granule_t at, size;
-    uint64_t found;
+    granule_t at, size = 0;
+    uint64_t found = 0;
     pool_enter(pool);
-    hpw_error error = pool_find_live(pool, address, &at, &size, &found, report);
+    bool live = pool_find_live(pool, address, &at, &size, &found);
+    hpw_error error = live ? HPW_OK : pool_diagnose(pool, address, report);
     pool_leave(pool);
     if (error) return error;
     if (requested) *requested = found;
@@ -121,7 +122,7 @@ size_t hpw_usable_size(const hpw_pool *pool, const void *block) {
     granule_t at, size;
     uint64_t requested;
     pool_enter(pool);
-    hpw_error error = pool_find_live(pool, hpw_address(pool, block), &at, &size, &requested, NULL);
+    bool live = pool_find_live(pool, hpw_address(pool, block), &at, &size, &requested);
     pool_leave(pool);
-    return error ? 0 : (size_t)pool_bytes(pool, size);
+    return live ? (size_t)pool_bytes(pool, size) : 0;
 }

@@ -9,10 +9,20 @@
 
 #include <stdint.h>
 
+/*
+ * The few functions on the way of every call: inlined whatever the compiler
+ * thinks of their size, unless it was told to think of nothing else (-Os).
+ */
+#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
+#define HOT static inline __attribute__((always_inline))
+#else
+#define HOT static inline
+#endif
+
 /* Both want a word that is not 0. */
 #if defined(__GNUC__) && !defined(HPW_PORTABLE_BITS)
-static inline unsigned bits_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word); }
-static inline unsigned bits_highest(uint64_t word) { return 63U - (unsigned)__builtin_clzll(word); }
+HOT unsigned bits_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word); }
+HOT unsigned bits_highest(uint64_t word) { return 63U - (unsigned)__builtin_clzll(word); }
 #else
 static inline unsigned bits_highest(uint64_t word) {
     unsigned at = 0;

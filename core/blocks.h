@@ -68,7 +68,7 @@ typedef struct blocks {
 /* ---- Layout ---- */
 
 /* Words of the map for `granules` and the mark at their end. */
-static inline size_t blocks_words(granule_t granules) { return (size_t)granules / WORD_BITS + 1; }
+HOT size_t blocks_words(granule_t granules) { return (size_t)granules / WORD_BITS + 1; }
 
 /* Bytes that a map of up to `granules` takes; a multiple of 8. */
 size_t blocks_bytes(granule_t granules, bool remembers_frees);
@@ -78,36 +78,36 @@ void blocks_init(blocks *map, void *memory, granule_t granules, bool remembers_f
 
 /* ---- Questions ---- */
 
-static inline uint64_t blocks_starts(const blocks *map, size_t word) {
+HOT uint64_t blocks_starts(const blocks *map, size_t word) {
     return map->live[word] | map->mark[word];
 }
 
-static inline bool blocks_bit(const uint64_t *bitmap, granule_t at) {
+HOT bool blocks_bit(const uint64_t *bitmap, granule_t at) {
     return bitmap[at / WORD_BITS] >> (at % WORD_BITS) & 1;
 }
 
-static inline bool blocks_is_live(const blocks *map, granule_t at) { return blocks_bit(map->live, at); }
+HOT bool blocks_is_live(const blocks *map, granule_t at) { return blocks_bit(map->live, at); }
 
-static inline bool blocks_is_start(const blocks *map, granule_t at) {
+HOT bool blocks_is_start(const blocks *map, granule_t at) {
     return blocks_starts(map, at / WORD_BITS) >> (at % WORD_BITS) & 1;
 }
 
-static inline bool blocks_is_free(const blocks *map, granule_t at) {
+HOT bool blocks_is_free(const blocks *map, granule_t at) {
     return blocks_bit(map->mark, at) && !blocks_is_live(map, at);
 }
 
 /* Does the live block that starts here keep its requested size in its slack? */
-static inline bool blocks_has_slack(const blocks *map, granule_t at) { return blocks_bit(map->mark, at); }
+HOT bool blocks_has_slack(const blocks *map, granule_t at) { return blocks_bit(map->mark, at); }
 
 /* The size of the block that starts at `at`. */
-static inline granule_t blocks_size(const blocks *map, granule_t at) {
+HOT granule_t blocks_size(const blocks *map, granule_t at) {
     size_t word = at / WORD_BITS;
     uint64_t after = blocks_starts(map, word) >> (at % WORD_BITS) >> 1;
     return after ? bits_lowest(after) + 1 : map->span[word];
 }
 
 /* The start of the block that ends where `at` begins; at > 0, and a block starts there. */
-static inline granule_t blocks_previous(const blocks *map, granule_t at) {
+HOT granule_t blocks_previous(const blocks *map, granule_t at) {
     size_t word = at / WORD_BITS;
     uint64_t before = blocks_starts(map, word) & bits_below(at % WORD_BITS);
     if (!before) {
@@ -133,7 +133,7 @@ void blocks_summary_set(blocks *map, size_t word);
 void blocks_summary_clear(blocks *map, size_t word);
 
 /* Notes the size of [at, at + size) where the bits of one word do not tell it. */
-static inline void blocks_span(blocks *map, granule_t at, granule_t size) {
+HOT void blocks_span(blocks *map, granule_t at, granule_t size) {
     size_t word = at / WORD_BITS;
     if (at % WORD_BITS + (uint64_t)size < WORD_BITS) return;
     map->span[word] = size;
@@ -142,7 +142,7 @@ static inline void blocks_span(blocks *map, granule_t at, granule_t size) {
 }
 
 /* [at, at + size) is a free block. What lay there must have been erased. */
-static inline void blocks_set_free(blocks *map, granule_t at, granule_t size) {
+HOT void blocks_set_free(blocks *map, granule_t at, granule_t size) {
     size_t word = at / WORD_BITS;
     uint64_t bit = (uint64_t)1 << (at % WORD_BITS);
     if (!blocks_starts(map, word)) blocks_summary_set(map, word);
@@ -152,7 +152,7 @@ static inline void blocks_set_free(blocks *map, granule_t at, granule_t size) {
 }
 
 /* [at, at + size) is a live block. */
-static inline void blocks_set_live(blocks *map, granule_t at, granule_t size, bool has_slack) {
+HOT void blocks_set_live(blocks *map, granule_t at, granule_t size, bool has_slack) {
     size_t word = at / WORD_BITS;
     uint64_t bit = (uint64_t)1 << (at % WORD_BITS);
     if (!blocks_starts(map, word)) blocks_summary_set(map, word);
@@ -162,7 +162,7 @@ static inline void blocks_set_live(blocks *map, granule_t at, granule_t size, bo
 }
 
 /* No block starts at `at` any more: it becomes the inside of the one before it. */
-static inline void blocks_erase(blocks *map, granule_t at) {
+HOT void blocks_erase(blocks *map, granule_t at) {
     size_t word = at / WORD_BITS;
     uint64_t bit = (uint64_t)1 << (at % WORD_BITS);
     map->live[word] &= ~bit;
@@ -177,7 +177,7 @@ void blocks_set_end(blocks *map, granule_t count);
 void blocks_clear(blocks *map);
 
 /* Remembers, or forgets, that the newest block which began here was freed. */
-static inline void blocks_note_freed(blocks *map, granule_t at, bool freed) {
+HOT void blocks_note_freed(blocks *map, granule_t at, bool freed) {
     if (!map->freed) return;
     uint64_t bit = (uint64_t)1 << (at % WORD_BITS);
     uint64_t *word = &map->freed[at / WORD_BITS];

@@ -41,14 +41,19 @@ typedef struct request {
     granule_t skew;
 } request;
 
-/* The answer: the free block to cut, and where in it the request goes. */
+/* The answer: the free block to cut, its size, and where in it the request goes. */
 typedef struct placement {
     granule_t block; /* NO_GRANULE: none fits */
+    granule_t size;
     granule_t at;
 } placement;
 
 typedef struct policy {
     hpw_policy_info info;
+
+    /* The pool's own two calls, compiled for this policy: OPERATIONS of operations_of_policy.h. */
+    hpw_error (*allocate)(hpw_pool *pool, uint64_t size, uint64_t alignment, granule_t *at, hpw_report *report);
+    hpw_error (*release)(hpw_pool *pool, uint64_t address, const uint64_t *expected, hpw_report *report);
 
     /* What is freed stays unused until reset, so a free end is not given back before. */
     bool keeps_freed;
@@ -106,22 +111,28 @@ const policy *policy_named(const char *name);
 /* ---- What policies share ---- */
 
 /* The i-th 32-bit link kept in the bytes of the free block at `at`. */
-static inline uint32_t link_get(const free_index *index, granule_t at, unsigned i) {
+HOT uint32_t link_get(const free_index *index, granule_t at, unsigned i) {
     uint32_t value;
     memcpy(&value, index->bytes + ((size_t)at << index->shift) + i * sizeof value, sizeof value);
     return value;
 }
 
-static inline void link_set(const free_index *index, granule_t at, unsigned i, uint32_t value) {
+HOT void link_set(const free_index *index, granule_t at, unsigned i, uint32_t value) {
     memcpy(index->bytes + ((size_t)at << index->shift) + i * sizeof value, &value, sizeof value);
 }
 
 /* The lowest place for `want` in the free block [start, start + size); NO_GRANULE: it has none. */
-static inline granule_t place_in(const request *want, granule_t start, granule_t size) {
+HOT granule_t place_in(const request *want, granule_t start, granule_t size) {
     granule_t before = (0U - (start + want->skew)) & (want->align - 1);
     return (uint64_t)before + want->size <= size ? start + before : NO_GRANULE;
 }
 
-static inline placement placement_none(void) { return (placement){NO_GRANULE, NO_GRANULE}; }
+HOT placement placement_none(void) { return (placement){NO_GRANULE, 0, NO_GRANULE}; }
+
+/* `want` in the free block [start, start + size), where it holds a place for it. */
+HOT placement placement_in(const request *want, granule_t start, granule_t size) {
+    granule_t at = place_in(want, start, size);
+    return at == NO_GRANULE ? placement_none() : (placement){start, size, at};
+}
 
 #endif

@@ -37,25 +37,25 @@ struct hpw_pool {
 
 /* ---- Units ---- */
 
-static inline uint64_t pool_bytes(const hpw_pool *pool, granule_t granules) {
+HOT uint64_t pool_bytes(const hpw_pool *pool, granule_t granules) {
     return (uint64_t)granules << pool->index.shift;
 }
 
-static inline granule_t pool_granule(const hpw_pool *pool, uint64_t address) {
+HOT granule_t pool_granule(const hpw_pool *pool, uint64_t address) {
     return (granule_t)(address >> pool->index.shift);
 }
 
-static inline bool pool_holds(const hpw_pool *pool, uint64_t address) {
+HOT bool pool_holds(const hpw_pool *pool, uint64_t address) {
     return address < pool_bytes(pool, pool->map.count);
 }
 
 /* ---- The lock ---- */
 
-static inline void pool_enter(const hpw_pool *pool) {
+HOT void pool_enter(const hpw_pool *pool) {
     if (pool->host.lock) pool->host.lock(pool->lock_ud);
 }
 
-static inline void pool_leave(const hpw_pool *pool) {
+HOT void pool_leave(const hpw_pool *pool) {
     if (pool->host.unlock) pool->host.unlock(pool->lock_ud);
 }
 
@@ -69,7 +69,7 @@ static inline void pool_leave(const hpw_pool *pool) {
 enum { SLACK_LONG = 255 };
 
 /* False where the record contradicts the block's size. */
-static inline bool pool_requested(const hpw_pool *pool, granule_t at, granule_t size, uint64_t *requested) {
+HOT bool pool_requested(const hpw_pool *pool, granule_t at, granule_t size, uint64_t *requested) {
     uint64_t granted = pool_bytes(pool, size), slack;
     *requested = granted;
     if (!blocks_has_slack(&pool->map, at)) return true;
@@ -92,9 +92,34 @@ hpw_error pool_report(hpw_report *report, hpw_error error, uint64_t address, uin
 hpw_error pool_report_at(const hpw_pool *pool, hpw_report *report, hpw_error error, uint64_t address, uint64_t size,
                          const char *what);
 
-/* Is `address` the start of a live block? If not, what is it? The lock is held. */
-hpw_error pool_find_live(const hpw_pool *pool, uint64_t address, granule_t *at, granule_t *size, uint64_t *requested,
-                         hpw_report *report);
+/* What an address is that is no live block's start, or whose block's record is wrong. The lock is held. */
+hpw_error pool_diagnose(const hpw_pool *pool, uint64_t address, hpw_report *report);
+
+/* Is `address` the start of a live block whose record is sound? If not, see pool_diagnose. The lock is held. */
+HOT bool pool_find_live(const hpw_pool *pool, uint64_t address, granule_t *at, granule_t *size,
+                                  uint64_t *requested) {
+    uint64_t granule = address >> pool->index.shift;
+    *at = (granule_t)granule;
+    if (granule >= pool->map.count || granule << pool->index.shift != address || !blocks_is_live(&pool->map, *at))
+        return false;
+    *size = blocks_size(&pool->map, *at);
+    return pool_requested(pool, *at, *size, requested);
+}
+
+/* Puts an alignment in bytes into a request; false where none can be so aligned. */
+bool pool_align_over(const hpw_pool *pool, request *want, uint64_t alignment);
+
+HOT bool pool_align_request(const hpw_pool *pool, request *want, uint64_t alignment) {
+    return alignment <= pool_bytes(pool, 1) || pool_align_over(pool, want, alignment);
+}
+
+/* A growing pool: grows until `want` fits, or stays as it was; gives its free end back, all but a step. */
+placement pool_grow_for(hpw_pool *pool, const request *want);
+void pool_trim(hpw_pool *pool);
+
+/* Counts, tells and reports a request that nothing holds. */
+hpw_error pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment, hpw_report *report);
+void pool_emit_alloc(hpw_pool *pool, granule_t at, uint64_t size, uint64_t alignment);
 
 /* A pool just laid out: all of its capacity is free. */
 void pool_fill(hpw_pool *pool);

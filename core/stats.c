@@ -7,6 +7,8 @@ void hpw_get_stats(const hpw_pool *pool, hpw_stats *out) {
     free_index scratch = pool->index; /* looking for the largest block counts no steps */
     *out = pool->counts;
     out->largest_free = pool_bytes(pool, pool->policy->largest(&scratch));
+    out->live_blocks = out->allocations - out->frees;
+    out->steps = pool->index.steps;
     out->metadata = pool->metadata_size;
     pool_leave(pool);
     out->free = out->capacity - out->granted;

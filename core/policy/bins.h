@@ -4,8 +4,8 @@
  * a two-level bitmap, one tree for all larger ones. Best fit, worst fit and
  * slab choose from it.
  *
- *   1. Size s < exact lies in bin s. By address a bin is a trie (trie.h) keyed
- *      by address; by time it is a circular list, oldest or newest at its head.
+ *   1. Size s < exact lies in bin s. By address a bin is a heap (heap.h) with the
+ *      lowest at its root; by time a circular list, oldest or newest at its head.
  *   2. Larger blocks lie in one trie keyed by size and, among equals, by
  *      address or by time of entry.
  *   3. The smallest size that fits is the first set bit from s on: one word of
@@ -19,6 +19,8 @@
 #ifndef HPW_BINS_H
 #define HPW_BINS_H
 
+#include "heap.h"
+#include "list.h"
 #include "trie.h"
 
 enum { MAX_BIN_WORDS = 64 };
@@ -26,28 +28,125 @@ enum { MAX_BIN_WORDS = 64 };
 typedef struct bins {
     granule_t exact; /* sizes below it have bins; a multiple of 64 */
     bool largest_first;
-    trie_order in_bin, above; /* the tries' orders; in_bin by address only */
+    trie_order above;
     trie large;
     uint32_t stamp;   /* the next time of entry into `large` */
     uint64_t summary; /* a bit a word of bitmap */
     uint64_t bitmap[MAX_BIN_WORDS];
-    granule_t heads[]; /* [size]: the trie's root or the list's head */
+    granule_t heads[]; /* [size]: the heap's root or the list's head */
 } bins;
 
 size_t bins_bytes(granule_t capacity);
 void bins_open(const free_index *index, bins *b, bool largest_first);
-void bins_add(free_index *index, bins *b, granule_t at, granule_t size);
-void bins_remove(free_index *index, bins *b, granule_t at, granule_t size);
-
-/*
- * The choice: the first block, in the bins' order, of at least `want->size`
- * granules that holds an aligned place for it.
- */
-placement bins_choose(free_index *index, const bins *b, const request *want);
-
-granule_t bins_largest(free_index *index, const bins *b);
 
 /* Adds the members to *count; NULL, or what is wrong and *at. */
 const char *bins_check(free_index *index, const bins *b, size_t *count, granule_t *at);
+
+/* The same for the blocks of `exact` granules and more. */
+void bins_add_large(free_index *index, bins *b, granule_t at);
+void bins_remove_large(free_index *index, bins *b, granule_t at);
+placement bins_choose_large(free_index *index, const bins *b, const request *want);
+
+HOT void bins_add(free_index *index, bins *b, granule_t at, granule_t size) {
+    index->steps++;
+    if (size >= b->exact) {
+        bins_add_large(index, b, at);
+        return;
+    }
+    granule_t *head = &b->heads[size];
+    if (index->order == HPW_ORDER_ADDRESS)
+        heap_insert(index, head, at);
+    else if (index->order == HPW_ORDER_FIFO)
+        list_append(index, head, at);
+    else
+        list_prepend(index, head, at);
+    b->bitmap[size / WORD_BITS] |= (uint64_t)1 << (size % WORD_BITS);
+    b->summary |= (uint64_t)1 << (size / WORD_BITS);
+}
+
+HOT void bins_remove(free_index *index, bins *b, granule_t at, granule_t size) {
+    index->steps++;
+    if (size >= b->exact) {
+        bins_remove_large(index, b, at);
+        return;
+    }
+    granule_t *head = &b->heads[size];
+    if (index->order == HPW_ORDER_ADDRESS)
+        heap_remove(index, head, at);
+    else
+        list_unlink(index, head, at);
+    if (*head != NO_GRANULE) return;
+    uint64_t *word = &b->bitmap[size / WORD_BITS];
+    *word &= ~((uint64_t)1 << (size % WORD_BITS));
+    if (!*word) b->summary &= ~((uint64_t)1 << (size / WORD_BITS));
+}
+
+/* The smallest size >= `size` that has blocks in a bin; `exact` where none has. */
+HOT granule_t bins_size_up(free_index *index, const bins *b, granule_t size) {
+    if (size >= b->exact) return b->exact;
+    index->steps++;
+    unsigned word = size / WORD_BITS;
+    uint64_t found = b->bitmap[word] >> (size % WORD_BITS);
+    if (found) return size + bits_lowest(found);
+    uint64_t above = b->summary >> word >> 1;
+    if (!above) return b->exact;
+    index->steps++;
+    word += bits_lowest(above) + 1;
+    return word * WORD_BITS + bits_lowest(b->bitmap[word]);
+}
+
+/* The largest size < `size` that has blocks in a bin; 0 where none has. */
+static inline granule_t bins_size_down(free_index *index, const bins *b, granule_t size) {
+    if (size == 0) return 0;
+    index->steps++;
+    unsigned word = --size / WORD_BITS;
+    uint64_t found = b->bitmap[word] << (WORD_BITS - 1 - size % WORD_BITS);
+    if (found) return size - (WORD_BITS - 1 - bits_highest(found));
+    uint64_t below = b->summary & bits_below(word);
+    if (!below) return 0;
+    index->steps++;
+    word = bits_highest(below);
+    return word * WORD_BITS + bits_highest(b->bitmap[word]);
+}
+
+/* The first in the bin's order that holds an aligned place for `want`. */
+HOT placement bins_choose_in(free_index *index, const bins *b, granule_t size, const request *want) {
+    granule_t head = b->heads[size], at = head;
+    index->steps++;
+    if (want->align == 1) return (placement){head, size, head};
+    if (index->order == HPW_ORDER_ADDRESS) {
+        granule_t block = heap_find(index, head, want, &at);
+        return block == NO_GRANULE ? placement_none() : (placement){block, size, at};
+    }
+    for (granule_t block = head; block != NO_GRANULE; block = list_after(index, head, block)) {
+        index->steps++;
+        if ((at = place_in(want, block, size)) != NO_GRANULE) return (placement){block, size, at};
+    }
+    return placement_none();
+}
+
+/* The smallest block of at least `want->size` granules that holds an aligned place for it. */
+HOT placement bins_choose_smallest(free_index *index, const bins *b, const request *want) {
+    granule_t size = want->size;
+    while ((size = bins_size_up(index, b, size)) < b->exact) {
+        placement found = bins_choose_in(index, b, size++, want);
+        if (found.block != NO_GRANULE) return found;
+    }
+    return bins_choose_large(index, b, want);
+}
+
+/* The largest block that holds an aligned place for `want`. */
+static inline placement bins_choose_largest(free_index *index, const bins *b, const request *want) {
+    placement found = bins_choose_large(index, b, want);
+    granule_t size = b->exact;
+    while (found.block == NO_GRANULE && (size = bins_size_down(index, b, size)) >= want->size && size)
+        found = bins_choose_in(index, b, size, want);
+    return found;
+}
+
+static inline granule_t bins_largest(free_index *index, const bins *b) {
+    if (b->large.root == NO_GRANULE) return bins_size_down(index, b, b->exact);
+    return blocks_size(index->map, b->largest_first ? b->large.root : trie_last(index, &b->large));
+}
 
 #endif

@@ -11,17 +11,16 @@
  *   3. A freed block joins its buddy, the other half of the block of the next
  *      order, where that is free and whole; then the two of them theirs.
  *
- * Each order keeps its free blocks in a trie by address (trie.h). Bound:
+ * Each order keeps its free blocks in a heap by address (heap.h). Bound:
  * O(log capacity) orders, each O(log k) for k blocks. Rounding to powers of two
  * wastes up to half of a block, 1 - 1/1.4427 of all in the mean over log-uniform
  * sizes (Peterson and Norman, CACM 20, 1977).
  */
-#include "trie.h"
+#include "heap.h"
 
 enum { ORDERS = 32 };
 
 typedef struct buddies {
-    trie_order by_address;
     uint32_t not_empty; /* a bit an order */
     granule_t roots[ORDERS];
 } buddies;
@@ -33,7 +32,6 @@ static size_t state_size(granule_t capacity, hpw_order order) {
 
 static void open(free_index *index) {
     buddies *state = index->state;
-    state->by_address = trie_order_of(index->capacity, false, false, HPW_ORDER_ADDRESS, false);
     for (unsigned order = 0; order < ORDERS; order++) state->roots[order] = NO_GRANULE;
 }
 
@@ -43,20 +41,16 @@ static granule_t round_up(const free_index *index, granule_t size) {
     return order < ORDERS ? (granule_t)1 << order : NO_GRANULE;
 }
 
-static placement choose(free_index *index, const request *want) {
+HOT placement choose(free_index *index, const request *want) {
     const buddies *state = index->state;
+    /* A place inside of a block must be one of its aligned parts. */
+    request whole = {want->size, want->align, want->skew};
+    if (!want->skew && whole.align < want->size) whole.align = want->size;
     uint32_t orders = state->not_empty >> bits_highest(want->size) << bits_highest(want->size);
     for (; orders; orders &= orders - 1) {
         unsigned order = bits_lowest(orders);
-        trie set = {state->roots[order]};
-        granule_t block = set.root;
-        while (block != NO_GRANULE) {
-            index->steps++;
-            granule_t at = place_in(want, block, (granule_t)1 << order);
-            /* A place inside of the block must be one of its aligned parts. */
-            if (at != NO_GRANULE && (at & (want->size - 1)) == 0) return (placement){block, at};
-            block = trie_seek(index, &state->by_address, &set, (uint64_t)block + 1, 0);
-        }
+        granule_t at = 0, block = heap_find(index, state->roots[order], &whole, &at);
+        if (block != NO_GRANULE && (at & (want->size - 1)) == 0) return (placement){block, (granule_t)1 << order, at};
     }
     return placement_none();
 }
@@ -78,24 +72,20 @@ static bool may_resize(free_index *index, granule_t at, granule_t old_size, gran
     return (at & (size - 1)) == 0;
 }
 
-static void added(free_index *index, granule_t at, granule_t size) {
+HOT void added(free_index *index, granule_t at, granule_t size) {
     buddies *state = index->state;
     unsigned order = bits_highest(size);
     index->steps++;
-    trie set = {state->roots[order]};
-    trie_insert(index, &state->by_address, &set, at, 0);
-    state->roots[order] = set.root;
+    heap_insert(index, &state->roots[order], at);
     state->not_empty |= (uint32_t)1 << order;
 }
 
-static void removed(free_index *index, granule_t at, granule_t size) {
+HOT void removed(free_index *index, granule_t at, granule_t size) {
     buddies *state = index->state;
     unsigned order = bits_highest(size);
     index->steps++;
-    trie set = {state->roots[order]};
-    trie_remove(index, &state->by_address, &set, at);
-    state->roots[order] = set.root;
-    if (set.root == NO_GRANULE) state->not_empty &= ~((uint32_t)1 << order);
+    heap_remove(index, &state->roots[order], at);
+    if (state->roots[order] == NO_GRANULE) state->not_empty &= ~((uint32_t)1 << order);
 }
 
 static granule_t largest(free_index *index) {
@@ -103,38 +93,42 @@ static granule_t largest(free_index *index) {
     return state->not_empty ? (granule_t)1 << bits_highest(state->not_empty) : 0;
 }
 
+/* Of this order, and at a multiple of its size? */
+static bool belongs(const free_index *index, granule_t at, uint32_t order) {
+    granule_t size = (granule_t)1 << order;
+    return blocks_size(index->map, at) == size && (at & (size - 1)) == 0;
+}
+
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
     const buddies *state = index->state;
     size_t count = 0;
     for (unsigned order = 0; order < ORDERS; order++) {
-        trie set = {state->roots[order]};
+        granule_t root = state->roots[order];
         *at = 0;
-        if ((state->not_empty >> order & 1) != (set.root != NO_GRANULE))
-            return "the bitmap of the orders disagrees with a tree";
-        const char *wrong = trie_check(index, &state->by_address, &set, &count, at);
+        if ((state->not_empty >> order & 1) != (root != NO_GRANULE))
+            return "the bitmap of the orders disagrees with a heap";
+        const char *wrong = heap_check(index, root, belongs, order, &count, at);
         if (wrong) return wrong;
-        for (granule_t block = set.root; block != NO_GRANULE;
-             block = trie_seek(index, &state->by_address, &set, (uint64_t)block + 1, 0)) {
-            *at = block;
-            if (blocks_size(index->map, block) != (granule_t)1 << order)
-                return "a free block lies among those of another order";
-            if (block & (((granule_t)1 << order) - 1)) return "a free block is not at a multiple of its size";
-        }
     }
     return count == free_blocks ? NULL : "the orders do not hold every free block";
 }
 
 extern const policy policy_buddy;
+#define POLICY policy_buddy
+#include "../operations_of_policy.h"
+
 const policy policy_buddy = {
     .info =
         {
             .name = "buddy",
             .chooses = "the smallest power of two that fits, lowest address",
-            .index = "a tree by address an order",
+            .index = "a heap by address an order",
             .bound = "O(log capacity)",
             .source = "Knowlton, CACM 8 (1965); Knuth, TAOCP 2.5",
             .exact = true,
         },
+    .allocate = allocate,
+    .release = release,
     .state_size = state_size,
     .open = open,
     .round = round_up,

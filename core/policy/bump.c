@@ -21,11 +21,10 @@ static void open(free_index *index) { ((pointer *)index->state)->next = 0; }
 
 static granule_t rest(const free_index *index) { return index->map->count - ((pointer *)index->state)->next; }
 
-static placement choose(free_index *index, const request *want) {
+HOT placement choose(free_index *index, const request *want) {
     granule_t next = ((pointer *)index->state)->next;
     index->steps++;
-    granule_t at = rest(index) ? place_in(want, next, rest(index)) : NO_GRANULE;
-    return at == NO_GRANULE ? placement_none() : (placement){next, at};
+    return rest(index) ? placement_in(want, next, rest(index)) : placement_none();
 }
 
 static bool may_join(free_index *index, granule_t left, granule_t right, granule_t right_size) {
@@ -43,8 +42,8 @@ static void placed(free_index *index, granule_t at, granule_t size, bool in_plac
     if (at + size > state->next) state->next = at + size;
 }
 
-static void added(free_index *index, granule_t at, granule_t size) { (void)index, (void)at, (void)size; }
-static void removed(free_index *index, granule_t at, granule_t size) { (void)index, (void)at, (void)size; }
+HOT void added(free_index *index, granule_t at, granule_t size) { (void)index, (void)at, (void)size; }
+HOT void removed(free_index *index, granule_t at, granule_t size) { (void)index, (void)at, (void)size; }
 
 static granule_t largest(free_index *index) { return blocks_largest_free(index->map); }
 
@@ -59,6 +58,9 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
 }
 
 extern const policy policy_bump;
+#define POLICY policy_bump
+#include "../operations_of_policy.h"
+
 const policy policy_bump = {
     .info =
         {
@@ -70,6 +72,8 @@ const policy policy_bump = {
             .monotone = true,
         },
     .keeps_freed = true,
+    .allocate = allocate,
+    .release = release,
     .state_size = state_size,
     .open = open,
     .choose = choose,

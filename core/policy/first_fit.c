@@ -41,18 +41,18 @@ static placement choose_by_time(free_index *index, by_time *state, const request
     for (uint64_t key = 0;;) {
         granule_t block = trie_seek(index, &state->order, &state->set, key, want->size);
         if (block == NO_GRANULE) return placement_none();
-        granule_t at = place_in(want, block, blocks_size(index->map, block));
-        if (at != NO_GRANULE) return (placement){block, at};
+        placement found = placement_in(want, block, blocks_size(index->map, block));
+        if (found.block != NO_GRANULE) return found;
         key = trie_key(index, &state->order, block) + 1;
     }
 }
 
-static placement choose(free_index *index, const request *want) {
+HOT placement choose(free_index *index, const request *want) {
     if (index->order == HPW_ORDER_ADDRESS) return tallest_choose(index, index->state, 0, want);
     return choose_by_time(index, index->state, want);
 }
 
-static void added(free_index *index, granule_t at, granule_t size) {
+HOT void added(free_index *index, granule_t at, granule_t size) {
     if (index->order == HPW_ORDER_ADDRESS) {
         tallest_add(index, index->state, at, size);
         return;
@@ -62,7 +62,7 @@ static void added(free_index *index, granule_t at, granule_t size) {
     trie_insert(index, &state->order, &state->set, at, state->stamp++);
 }
 
-static void removed(free_index *index, granule_t at, granule_t size) {
+HOT void removed(free_index *index, granule_t at, granule_t size) {
     by_time *state = index->state;
     if (index->order == HPW_ORDER_ADDRESS)
         tallest_remove(index, index->state, at, size);
@@ -86,6 +86,9 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
 }
 
 extern const policy policy_first_fit;
+#define POLICY policy_first_fit
+#include "../operations_of_policy.h"
+
 const policy policy_first_fit = {
     .info =
         {
@@ -99,6 +102,8 @@ const policy policy_first_fit = {
             .monotone = true,
         },
     .least_timed_granule = 16,
+    .allocate = allocate,
+    .release = release,
     .state_size = state_size,
     .open = open,
     .choose = choose,

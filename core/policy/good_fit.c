@@ -73,16 +73,16 @@ static placement peek(free_index *index, granule_t head, const request *want) {
     granule_t block = head;
     for (unsigned i = 0; i < PEEK && block != NO_GRANULE; i++, block = list_after(index, head, block)) {
         index->steps++;
-        granule_t at = place_in(want, block, blocks_size(index->map, block));
-        if (at != NO_GRANULE) return (placement){block, at};
+        placement found = placement_in(want, block, blocks_size(index->map, block));
+        if (found.block != NO_GRANULE) return found;
     }
     return placement_none();
 }
 
-static placement choose(free_index *index, const request *want) {
+HOT placement choose(free_index *index, const request *want) {
     const two_level *state = index->state;
     granule_t sure = head_from(index, state, sure_bin((uint64_t)want->size + want->align - 1));
-    if (sure != NO_GRANULE) return (placement){sure, place_in(want, sure, blocks_size(index->map, sure))};
+    if (sure != NO_GRANULE) return placement_in(want, sure, blocks_size(index->map, sure));
     if (want->size > index->capacity) return placement_none();
     if (want->align > 1) {
         placement found = peek(index, head_from(index, state, sure_bin(want->size)), want);
@@ -91,7 +91,7 @@ static placement choose(free_index *index, const request *want) {
     return peek(index, state->heads[bin_of(want->size)], want);
 }
 
-static void added(free_index *index, granule_t at, granule_t size) {
+HOT void added(free_index *index, granule_t at, granule_t size) {
     two_level *state = index->state;
     unsigned bin = bin_of(size);
     index->steps++;
@@ -100,7 +100,7 @@ static void added(free_index *index, granule_t at, granule_t size) {
     state->first |= (uint32_t)1 << (bin / SECOND);
 }
 
-static void removed(free_index *index, granule_t at, granule_t size) {
+HOT void removed(free_index *index, granule_t at, granule_t size) {
     two_level *state = index->state;
     unsigned bin = bin_of(size);
     index->steps++;
@@ -143,6 +143,9 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
 }
 
 extern const policy policy_good_fit;
+#define POLICY policy_good_fit
+#include "../operations_of_policy.h"
+
 const policy policy_good_fit = {
     .info =
         {
@@ -152,6 +155,8 @@ const policy policy_good_fit = {
             .bound = "O(1), at most 32 steps",
             .source = "Masmano et al., TLSF, ECRTS 2004",
         },
+    .allocate = allocate,
+    .release = release,
     .state_size = state_size,
     .open = open,
     .choose = choose,

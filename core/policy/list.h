@@ -10,7 +10,7 @@
 
 enum { LIST_NEXT, LIST_PREVIOUS };
 
-static inline void list_append(const free_index *index, granule_t *head, granule_t at) {
+HOT void list_append(const free_index *index, granule_t *head, granule_t at) {
     if (*head == NO_GRANULE) {
         *head = at;
         link_set(index, at, LIST_NEXT, at);
@@ -24,12 +24,12 @@ static inline void list_append(const free_index *index, granule_t *head, granule
     link_set(index, *head, LIST_PREVIOUS, at);
 }
 
-static inline void list_prepend(const free_index *index, granule_t *head, granule_t at) {
+HOT void list_prepend(const free_index *index, granule_t *head, granule_t at) {
     list_append(index, head, at);
     *head = at;
 }
 
-static inline void list_unlink(const free_index *index, granule_t *head, granule_t at) {
+HOT void list_unlink(const free_index *index, granule_t *head, granule_t at) {
     granule_t next = link_get(index, at, LIST_NEXT);
     if (next == at) {
         *head = NO_GRANULE;
@@ -42,7 +42,7 @@ static inline void list_unlink(const free_index *index, granule_t *head, granule
 }
 
 /* The next after `at`; NO_GRANULE after the last. */
-static inline granule_t list_after(const free_index *index, granule_t head, granule_t at) {
+HOT granule_t list_after(const free_index *index, granule_t head, granule_t at) {
     granule_t next = link_get(index, at, LIST_NEXT);
     return next == head ? NO_GRANULE : next;
 }

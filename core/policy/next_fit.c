@@ -22,7 +22,7 @@ static size_t state_size(granule_t capacity, hpw_order order) {
 static tallest *blocks_of(free_index *index) { return &((roving *)index->state)->by_address; }
 static void open(free_index *index) { tallest_open(index, blocks_of(index)); }
 
-static placement choose(free_index *index, const request *want) {
+HOT placement choose(free_index *index, const request *want) {
     roving *state = index->state;
     placement found = tallest_choose(index, &state->by_address, state->rover, want);
     return found.block != NO_GRANULE || !state->rover ? found : tallest_choose(index, &state->by_address, 0, want);
@@ -33,8 +33,8 @@ static void placed(free_index *index, granule_t at, granule_t size, bool in_plac
     if (!in_place) state->rover = at + size;
 }
 
-static void added(free_index *index, granule_t at, granule_t size) { tallest_add(index, blocks_of(index), at, size); }
-static void removed(free_index *index, granule_t at, granule_t size) {
+HOT void added(free_index *index, granule_t at, granule_t size) { tallest_add(index, blocks_of(index), at, size); }
+HOT void removed(free_index *index, granule_t at, granule_t size) {
     tallest_remove(index, blocks_of(index), at, size);
 }
 static granule_t largest(free_index *index) { return tallest_largest(blocks_of(index)); }
@@ -46,6 +46,9 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
 }
 
 extern const policy policy_next_fit;
+#define POLICY policy_next_fit
+#include "../operations_of_policy.h"
+
 const policy policy_next_fit = {
     .info =
         {
@@ -56,6 +59,8 @@ const policy policy_next_fit = {
             .source = "Knuth, TAOCP 2.5",
             .exact = true,
         },
+    .allocate = allocate,
+    .release = release,
     .state_size = state_size,
     .open = open,
     .choose = choose,

@@ -98,18 +98,18 @@ static granule_t round_up(const free_index *index, granule_t size) {
     return class <= index->map->count ? class : size; /* a pool that small has no pages either */
 }
 
-static placement choose(free_index *index, const request *want) {
+HOT placement choose(free_index *index, const request *want) {
     slab *state = index->state;
     state->carving = NO_PAGE;
-    if (want->size > LARGEST_CLASS || want->align > 1) return bins_choose(index, state->large, want);
+    if (want->size > LARGEST_CLASS || want->align > 1) return bins_choose_smallest(index, state->large, want);
     index->steps++;
     uint32_t number = state->with_slots[want->size];
     if (number != NO_PAGE) {
         granule_t slot = state->pages[number].slots;
-        return (placement){slot, slot};
+        return (placement){slot, blocks_size(index->map, slot), slot};
     }
-    placement found = bins_choose(index, state->large, &(request){.size = PAGE, .align = PAGE});
-    if (found.block == NO_GRANULE) return bins_choose(index, state->large, want);
+    placement found = bins_choose_smallest(index, state->large, &(request){.size = PAGE, .align = PAGE});
+    if (found.block == NO_GRANULE) return bins_choose_smallest(index, state->large, want);
     state->carving = found.at / PAGE;
     state->carving_size = (uint16_t)want->size;
     return found;
@@ -159,7 +159,7 @@ static bool may_resize(free_index *index, granule_t at, granule_t old_size, gran
     return next < index->map->count && !page_of(index, next) && size - old_size <= blocks_size(index->map, next);
 }
 
-static void added(free_index *index, granule_t at, granule_t size) {
+HOT void added(free_index *index, granule_t at, granule_t size) {
     slab *state = index->state;
     if (state->dissolving != NO_PAGE) {
         state->pages[state->dissolving].size = 0;
@@ -179,7 +179,7 @@ static void added(free_index *index, granule_t at, granule_t size) {
         list_append(index, &p->slots, at);
 }
 
-static void removed(free_index *index, granule_t at, granule_t size) {
+HOT void removed(free_index *index, granule_t at, granule_t size) {
     slab *state = index->state;
     page *p = page_of(index, at);
     if (!p) {
@@ -242,6 +242,9 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
 }
 
 extern const policy policy_slab;
+#define POLICY policy_slab
+#include "../operations_of_policy.h"
+
 const policy policy_slab = {
     .info =
         {
@@ -251,6 +254,8 @@ const policy policy_slab = {
             .bound = "O(1) for slots, amortised; best fit's for the rest",
             .source = "Bonwick, USENIX 1994",
         },
+    .allocate = allocate,
+    .release = release,
     .state_size = state_size,
     .open = open,
     .round = round_up,

@@ -109,8 +109,8 @@ granule_t tallest_seek(free_index *index, const tallest *t, granule_t from, gran
 
 placement tallest_choose(free_index *index, const tallest *t, granule_t from, const request *want) {
     for (granule_t block; (block = tallest_seek(index, t, from, want->size)) != NO_GRANULE; from = block + 1) {
-        granule_t at = place_in(want, block, blocks_size(index->map, block));
-        if (at != NO_GRANULE) return (placement){block, at};
+        placement found = placement_in(want, block, blocks_size(index->map, block));
+        if (found.block != NO_GRANULE) return found;
     }
     return placement_none();
 }

@@ -12,9 +12,11 @@ static size_t state_size(granule_t capacity, hpw_order order) {
 }
 
 static void open(free_index *index) { bins_open(index, index->state, true); }
-static placement choose(free_index *index, const request *want) { return bins_choose(index, index->state, want); }
-static void added(free_index *index, granule_t at, granule_t size) { bins_add(index, index->state, at, size); }
-static void removed(free_index *index, granule_t at, granule_t size) { bins_remove(index, index->state, at, size); }
+HOT placement choose(free_index *index, const request *want) {
+    return bins_choose_largest(index, index->state, want);
+}
+HOT void added(free_index *index, granule_t at, granule_t size) { bins_add(index, index->state, at, size); }
+HOT void removed(free_index *index, granule_t at, granule_t size) { bins_remove(index, index->state, at, size); }
 static granule_t largest(free_index *index) { return bins_largest(index, index->state); }
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
@@ -24,6 +26,9 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
 }
 
 extern const policy policy_worst_fit;
+#define POLICY policy_worst_fit
+#include "../operations_of_policy.h"
+
 const policy policy_worst_fit = {
     .info =
         {
@@ -35,6 +40,8 @@ const policy policy_worst_fit = {
             .takes_order = true,
             .exact = true,
         },
+    .allocate = allocate,
+    .release = release,
     .state_size = state_size,
     .open = open,
     .choose = choose,

@@ -189,10 +189,10 @@ static void measure_tightness(backend *list, size_t count, const workload *w, ro
 
 /* ---- What is printed ---- */
 
-static void print_json(const char *workload, const backend *b, const row *r, bool first) {
+static void print_json(const char *name, const backend *b, const row *r, bool first) {
     printf("%s\n  {\"workload\": \"%s\", \"backend\": \"%s\", \"ns_per_op\": %.2f, \"p999_ns\": %llu, "
            "\"max_ns\": %llu, \"failures\": %llu",
-           first ? "" : ",", workload, b->name, r->ns_per_op, (unsigned long long)r->p999_ns,
+           first ? "" : ",", name, b->name, r->ns_per_op, (unsigned long long)r->p999_ns,
            (unsigned long long)r->max_ns, (unsigned long long)r->failures);
     if (r->tightness > 0) printf(", \"tightness\": %.4f", r->tightness);
     printf(", \"spread\": %.3f}", r->spread);
