@@ -128,9 +128,9 @@ typedef struct hpw_config {
  * back when the pool shrinks or closes. Metadata lies in a mapping of its own.
  *
  * A pool with max_capacity > capacity grows when a request does not fit, in
- * steps of 64 KiB (or as much as the request needs), and shrinks in the same
- * steps, never below `capacity`, when the free block at its end spans two
- * steps. Addresses never move.
+ * steps of 64 KiB (256 granules where that is more; or as many steps as the
+ * request needs), and shrinks in the same steps, never below `capacity`, when
+ * what is free at its end spans two of them. Addresses never move.
  *
  * Returns NULL and sets *error (which may be NULL) if and only if
  *  - HPW_INVALID_ARGUMENT: the policy is unknown; the granule is not a power of

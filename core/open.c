@@ -10,7 +10,7 @@
 #include "pool.h"
 
 enum { DEFAULT_GRANULE = 16, LEAST_GRANULE = 8, LARGEST_GRANULE = 4096, BYTES_ALIGN = 16 };
-enum { DEFAULT_CAPACITY = 1024 * 1024, GROWTH_STEP = 64 * 1024 };
+enum { DEFAULT_CAPACITY = 1024 * 1024, GROWTH_STEP = 64 * 1024, LEAST_STEP = 256 };
 
 uint64_t hpw_max_capacity(uint32_t granule) {
     return (((uint64_t)1 << 32) - WORD_BITS) * (granule ? granule : DEFAULT_GRANULE);
@@ -51,6 +51,12 @@ static size_t host_size(void) {
 #endif
 }
 
+/* In granules. A slab's page, of 256, is never cut by shrinking. */
+static granule_t growth_step(uint32_t granule) {
+    granule_t step = GROWTH_STEP / granule;
+    return step < LEAST_STEP ? LEAST_STEP : step;
+}
+
 static size_t map_size(const hpw_config *config) {
     return blocks_bytes(granules_of(config, config->max_capacity), config->guard != HPW_GUARD_OFF);
 }
@@ -77,7 +83,7 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
         .lock_ud = config->host.ud,
         .capacity = granules_of(config, config->capacity),
         .max_capacity = granules_of(config, config->max_capacity),
-        .growth_step = config->granule > GROWTH_STEP ? 1 : GROWTH_STEP / config->granule,
+        .growth_step = growth_step(config->granule),
         .guard = config->guard,
         .state_bytes = state_size(config),
         .metadata_size = pool_metadata_size(config),

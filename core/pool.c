@@ -58,8 +58,13 @@ static void shrink(hpw_pool *pool, granule_t end) {
 
 /* A pool that grew gives its free end back, all but a step of it. */
 void pool_trim(hpw_pool *pool) {
-    granule_t tail = free_tail(pool), step = pool->growth_step;
-    if (tail == NO_GRANULE || pool->map.count - tail < 2 * step) return;
+    granule_t tail = pool->map.count, step = pool->growth_step;
+    while (tail) { /* what is free at the end may be several blocks: buddies, slots */
+        granule_t previous = blocks_previous(&pool->map, tail);
+        if (blocks_is_live(&pool->map, previous)) break;
+        tail = previous;
+    }
+    if (pool->map.count - tail < 2 * step) return;
     granule_t end = (tail + step - 1) / step * step + step;
     if (end < pool->capacity) end = pool->capacity;
     if (end < pool->map.count) shrink(pool, end);
