@@ -2,11 +2,12 @@
 /*
  * The smallest pool in which a trace runs without failure.
  *
- *   1. A monotone policy on a trace that resizes nothing: the high water of
- *      the unbounded run. In that capacity every choice is the same; in any
- *      smaller one the choice that reached the high water has no place.
- *      (With resizes it is only a good guess: where a block has no place to move
- *      to, sliding it backwards may still save the smaller pool.)
+ *   1. A monotone policy (first fit by address, bump): the high water of the
+ *      unbounded run. In that capacity every choice is the same; in a smaller
+ *      one the first event that passed it has no place and fails. But for one
+ *      thing: a resize that has no place to grow may move to a hole, or slide
+ *      backwards. The run notes which capacities such events passed: only these
+ *      are in doubt.
  *   2. Otherwise: from the lower bound up in growing strides to a capacity that
  *      fits, then bisection to a granule. That finds an edge: P fits and P
  *      less a granule does not.
@@ -89,43 +90,44 @@ static uint64_t probe(search *s, uint64_t least, uint64_t most, bool *all) {
     return 0;
 }
 
-/* An edge: it fits, a granule less does not. `guess` is where it may well lie, 0 no idea. */
-static uint64_t find_edge(search *s, uint64_t least, uint64_t guess) {
-    uint64_t fails;
-    if (guess > least && fits(s, guess) && !fits(s, guess - 1)) return guess;
-    uint64_t found = climb(s, least, &fails);
+/* An edge at or above `least`: it fits, a granule less does not. 0: nothing fits. */
+static uint64_t find_edge(search *s, uint64_t least) {
+    uint64_t fails, found = climb(s, least, &fails);
     return found > least && !s->error ? bisect(s, fails, found) : found;
 }
 
-static uint64_t search_down(search *s, uint64_t least, uint64_t guess, bool *exact) {
-    uint64_t found = find_edge(s, least, guess);
-    if (!found || s->error) return 0;
+/* The smallest down to `least`, where `found` fits and what lies from `most` up to it does not. */
+static uint64_t search_down(search *s, uint64_t least, uint64_t most, uint64_t found, bool *exact) {
     *exact = false;
-    for (uint64_t lower; !s->error && found > least;) {
-        lower = probe(s, least, found, exact);
+    for (uint64_t lower; !s->error && most > least; most = found) {
+        lower = probe(s, least, most, exact);
         if (!lower) return found;
         s->reversals++;
-        found = bisect(s, least - 1, lower); /* below the lower bound nothing fits */
+        found = bisect(s, least - 1, lower); /* below `least` nothing fits */
     }
     *exact = true; /* the lower bound itself */
     return found;
 }
 
-hpw_error replay_search(const hpw_program *program, const hpw_question *question, const volatile bool *stop,
-                        hpw_answer *answer) {
-    search s = {.program = program, .question = question, .stop = stop, .granule = question->granule};
+static bool is_monotone(const hpw_question *question) {
     const hpw_policy_info *info;
-    size_t i = 0;
-    while ((info = hpw_policy_at(i++)) && strcmp(info->name, question->policy)) continue;
-    bool monotone = info && info->monotone && question->order == HPW_ORDER_ADDRESS;
-    uint64_t least = hpw_program_lower_bound(program, question->granule) / s.granule, found = 0;
+    for (size_t i = 0; (info = hpw_policy_at(i)); i++)
+        if (!strcmp(info->name, question->policy)) return info->monotone && question->order == HPW_ORDER_ADDRESS;
+    return false;
+}
+
+hpw_error replay_search(const hpw_program *program, const hpw_question *question, const replay_doubt *doubt,
+                        const volatile bool *stop, hpw_answer *answer) {
+    search s = {.program = program, .question = question, .stop = stop, .granule = question->granule};
+    uint64_t least = hpw_program_lower_bound(program, question->granule) / s.granule, found;
     if (!least) least = 1;
-    if (monotone && !program->summary.resizes && !question->capacity && !answer->failures) {
+    if (is_monotone(question) && !question->capacity && !answer->failures) {
         found = answer->high_water / s.granule;
-        answer->smallest_exact = true;
+        if (doubt->from < doubt->to && doubt->from / s.granule > least) least = doubt->from / s.granule;
+        found = search_down(&s, least, doubt->to / s.granule, found, &answer->smallest_exact);
     } else {
-        uint64_t guess = monotone && !answer->failures ? answer->high_water / s.granule : 0;
-        found = search_down(&s, least, guess, &answer->smallest_exact);
+        found = find_edge(&s, least);
+        if (found && !s.error) found = search_down(&s, least, found, found, &answer->smallest_exact);
     }
     replay_arena_free(&s.arena);
     if (s.error) return s.error;

@@ -363,7 +363,7 @@ typedef struct hpw_policy_info {
     const char *source;  /* who described it */
     bool takes_order;    /* fifo and lifo are accepted */
     bool exact;          /* the address is defined by the rule alone, see `chooses` */
-    bool monotone;       /* a trace that resizes nothing and fits in P fits in every larger pool: proved */
+    bool monotone;       /* a trace without resizes that fits in P fits in every larger pool: proved */
 } hpw_policy_info;
 
 /* The index-th policy, 0 ...; NULL past the last. Pure. */

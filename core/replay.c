@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "bits.h"
+#include "pool.h"
 #include "replay_run.h"
 
 /* ---- Compiling ---- */
@@ -232,15 +232,44 @@ hpw_error replay_fits(replay *run, const volatile bool *stop, bool *fits) {
     return HPW_OK;
 }
 
+/*
+ * Could this resize, where the pool ended below what it takes here, still find
+ * room: by sliding backwards, or by moving to a hole? Then a smaller pool may
+ * survive it: what fit.c has to know of first fit.
+ */
+static bool may_escape(hpw_pool *pool, uint64_t address, uint64_t size) {
+    if (address == NOWHERE || pool->policy->keeps_freed) return false;
+    granule_t at = pool_granule(pool, address);
+    if (at && !blocks_is_live(&pool->map, blocks_previous(&pool->map, at))) return true;
+    uint64_t steps = pool->index.steps, granule = pool_bytes(pool, 1);
+    request want = {.size = (granule_t)((size + granule - 1) / granule), .align = 1};
+    if (!want.size) want.size = 1;
+    placement hole = pool->policy->choose(&pool->index, &want);
+    pool->index.steps = steps;
+    return hole.block != NO_GRANULE && hole.block + hole.size != pool->map.count;
+}
+
+/* One operation of a whole run, and the capacities that it leaves in doubt. */
+static void perform_watched(replay *run, const operation *op, bool watched, hpw_answer *answer,
+                            replay_doubt *doubt) {
+    uint64_t before = run->pool->counts.high_water;
+    bool escapes = watched && op->kind == HPW_TRACE_RESIZE && may_escape(run->pool, run->addresses[op->slot], op->size);
+    if (!perform(run->pool, run->addresses, op)) answer->failures++;
+    if (!escapes || run->pool->counts.high_water == before) return;
+    if (before < doubt->from) doubt->from = before;
+    doubt->to = run->pool->counts.high_water;
+}
+
 /* The whole trace, failures and all, and what the pool says of itself. */
 static hpw_error run_whole(const hpw_program *program, const hpw_question *question, uint64_t capacity,
-                           const volatile bool *stop, hpw_answer *answer) {
+                           const volatile bool *stop, hpw_answer *answer, replay_doubt *doubt) {
     replay run;
     hpw_error error = replay_open(program, question, capacity, NULL, &run);
     if (error) return error;
+    bool watched = run.pool->policy->info.monotone && question->smallest;
     for (size_t i = 0; i < program->count && !error; i++) {
         if (i % STOP_EVERY == 0 && stop && *stop) error = HPW_LIMIT;
-        if (!perform(run.pool, run.addresses, &program->operations[i])) answer->failures++;
+        perform_watched(&run, &program->operations[i], watched, answer, doubt);
         if (i + 1 == program->peak_operation) measure_fragmentation(run.pool, !question->capacity, answer);
     }
     hpw_stats stats;
@@ -320,7 +349,7 @@ static hpw_error measure_time(const hpw_program *program, const hpw_question *qu
 
 /* A capacity in which the free end is larger than all else together. */
 static uint64_t unbounded(const hpw_program *program, uint32_t granule) {
-    uint64_t most = hpw_max_capacity(granule), all = granule;
+    uint64_t most = hpw_max_capacity(granule), all = (uint64_t)granule << 16; /* a page for every class */
     for (size_t i = 0; i < program->count; i++) {
         const operation *op = &program->operations[i];
         if (op->kind == HPW_TRACE_FREE) continue;
@@ -339,8 +368,9 @@ hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, cons
     if (full.granule & (full.granule - 1)) return HPW_INVALID_ARGUMENT;
     *answer = (hpw_answer){.capacity = question->capacity};
     uint64_t capacity = full.capacity ? full.capacity : unbounded(program, full.granule);
-    hpw_error error = run_whole(program, &full, capacity, stop, answer);
-    if (!error && full.smallest) error = replay_search(program, &full, stop, answer);
+    replay_doubt doubt = {.from = UINT64_MAX};
+    hpw_error error = run_whole(program, &full, capacity, stop, answer, &doubt);
+    if (!error && full.smallest) error = replay_search(program, &full, &doubt, stop, answer);
     if (error || !full.timed) return error;
     return measure_time(program, &full, answer->has_smallest ? answer->smallest_pool : capacity, answer);
 }

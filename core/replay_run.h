@@ -49,8 +49,17 @@ void replay_close(replay *run);
 /* Runs until the pool refuses something. HPW_OK and *fits, or HPW_LIMIT. */
 hpw_error replay_fits(replay *run, const volatile bool *stop, bool *fits);
 
-/* Fills in the answer's smallest pool; its unbounded or bounded figures are there already. */
-hpw_error replay_search(const hpw_program *program, const hpw_question *question, const volatile bool *stop,
-                        hpw_answer *answer);
+/*
+ * Capacities below the high water in which a run of a monotone policy may differ
+ * from the unbounded one without failing: those that a resize passed which might
+ * have slid backwards or moved to a hole instead. Empty: from > to.
+ */
+typedef struct replay_doubt {
+    uint64_t from, to;
+} replay_doubt;
+
+/* Fills in the answer's smallest pool; the figures of the whole run are there already. */
+hpw_error replay_search(const hpw_program *program, const hpw_question *question, const replay_doubt *doubt,
+                        const volatile bool *stop, hpw_answer *answer);
 
 #endif

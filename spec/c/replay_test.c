@@ -68,7 +68,7 @@ static uint64_t brute_force(const hpw_program *program, const hpw_question *ques
 static void smallest_pools(bool resizes, bool aligned) {
     hpw_trace_error error;
     const hpw_policy_info *info;
-    hpw_program *program = hpw_program_load(random_trace(300, resizes, aligned), &error);
+    hpw_program *program = hpw_program_load(random_trace(200, resizes, aligned), &error);
     if (!CHECK(program != NULL)) exit(2);
     uint64_t least = hpw_program_lower_bound(program, 16);
     for (size_t i = 0; (info = hpw_policy_at(i)); i++)
@@ -110,7 +110,7 @@ static void failures_are_counted(void) {
 }
 
 int main(void) {
-    for (unsigned round = 0; round < 12; round++) smallest_pools(round & 1, round & 2);
+    for (unsigned round = 0; round < 24; round++) smallest_pools(round & 1, round & 2);
     failures_are_counted();
     unlink(random_trace(1, false, false));
     return CHECK_DONE();
