@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checked access from Lua: read, write, fill, copy, compare, pack, unpack. The
+ * core checks each range and moves the bytes; here they become strings.
+ */
+#include "binding.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Reads up to so many bytes go through the C stack, which is cheaper than a buffer of Lua's. */
+enum { SMALL = 1024 };
+
+/* May [address, address + n) be read? Reads nothing where it may not. */
+static hpw_error check_range(const lua_pool *self, uint64_t address, uint64_t n, hpw_report *report) {
+    uint64_t start, requested;
+    if (hpw_owner(self->pool, address, &start, &requested, NULL) == HPW_OK && address - start <= requested &&
+        n <= requested - (address - start))
+        return HPW_OK;
+    int order;
+    return hpw_compare(self->pool, address, address, n, &order, report); /* for the report */
+}
+
+/* Pushes the n bytes at `address`; false with *report where they can't be read. */
+static bool push_range(lua_State *L, const lua_pool *self, uint64_t address, uint64_t n, hpw_report *report) {
+    if (n <= SMALL) {
+        char bytes[SMALL];
+        if (hpw_read(self->pool, address, bytes, (size_t)n, report)) return false;
+        lua_pushlstring(L, bytes, (size_t)n);
+        return true;
+    }
+    /* Only then may Lua's memory be asked for n bytes. */
+    if (check_range(self, address, n, report)) return false;
+    luaL_Buffer buffer;
+    char *bytes = luaL_buffinitsize(L, &buffer, (size_t)n);
+    pool_self(L); /* a finalizer may have closed it: so after whatever asks Lua for memory */
+    if (hpw_read(self->pool, address, bytes, (size_t)n, report)) return false; /* another thread freed it */
+    luaL_pushresultsize(&buffer, (size_t)n);
+    return true;
+}
+
+/* Bytes from `address` to the end of its block, 0 past the end; false where no live block holds it. */
+static bool rest_of_block(const lua_pool *self, uint64_t address, uint64_t *rest, hpw_report *report) {
+    uint64_t start, requested;
+    if (hpw_owner(self->pool, address, &start, &requested, report)) return false;
+    *rest = address - start < requested ? requested - (address - start) : 0;
+    return true;
+}
+
+/* read(address [, n]) */
+static int method_read(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t address = arg_address(L, 2), n = 0;
+    hpw_report report;
+    if (!lua_isnoneornil(L, 3))
+        n = arg_size(L, 3);
+    else if (!rest_of_block(self, address, &n, &report))
+        return fail_access(L, "read", &report, self);
+    return push_range(L, self, address, n, &report) ? 1 : fail_access(L, "read", &report, self);
+}
+
+static int succeed(lua_State *L) {
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* write(address, string) */
+static int method_write(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t address = arg_address(L, 2);
+    size_t n;
+    const char *bytes = luaL_checklstring(L, 3, &n);
+    self = pool_self(L); /* making a string of a number may have collected garbage, see push_range */
+    hpw_report report;
+    if (hpw_write(self->pool, address, bytes, n, &report)) return fail_access(L, "write", &report, self);
+    return succeed(L);
+}
+
+/* fill(address, byte, n) */
+static int method_fill(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t address = arg_address(L, 2);
+    lua_Integer byte = luaL_checkinteger(L, 3);
+    luaL_argcheck(L, byte >= 0 && byte <= 255, 3, "a byte is 0 to 255");
+    uint64_t n = arg_size(L, 4);
+    hpw_report report;
+    if (hpw_fill(self->pool, address, (int)byte, n, &report)) return fail_access(L, "fill", &report, self);
+    return succeed(L);
+}
+
+/* copy(to, from, n) */
+static int method_copy(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t to = arg_address(L, 2), from = arg_address(L, 3), n = arg_size(L, 4);
+    hpw_report report;
+    if (hpw_copy(self->pool, to, from, n, &report)) return fail_access(L, "copy", &report, self);
+    return succeed(L);
+}
+
+/* compare(a, b, n) */
+static int method_compare(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t a = arg_address(L, 2), b = arg_address(L, 3), n = arg_size(L, 4);
+    int order = 0;
+    hpw_report report;
+    if (hpw_compare(self->pool, a, b, n, &order, &report)) return fail_access(L, "compare", &report, self);
+    lua_pushinteger(L, order);
+    return 1;
+}
+
+/* ---- pack and unpack: string.pack's formats ---- */
+
+enum { FORMAT = 3 }; /* the argument that holds the format, here; it is string.pack's first */
+
+/*
+ * Raises the error at the stack's top, which string.pack or string.unpack
+ * raised, as one of this method's own: their argument 1 is our FORMAT.
+ */
+static int raise_format(lua_State *L) {
+    const char *message = lua_tostring(L, -1), *colon;
+    int number = 1;
+    if (!message) return lua_error(L);
+    if (sscanf(message, "bad argument #%d to ", &number) == 1 && (colon = strstr(message, "' (")) != NULL) {
+        size_t length = strlen(colon + 3);
+        lua_pushlstring(L, colon + 3, length ? length - 1 : 0); /* less the closing parenthesis */
+        message = lua_tostring(L, -1);
+    }
+    return luaL_argerror(L, FORMAT + number - 1, message);
+}
+
+/* Calls the function that upvalue `upvalue` keeps on the `count` values at the top; raises what is no error
+ * of theirs. */
+static int call_kept(lua_State *L, int upvalue, int count, int results) {
+    lua_pushvalue(L, lua_upvalueindex(upvalue));
+    lua_insert(L, -count - 1);
+    int status = lua_pcall(L, count, results, 0);
+    if (status != LUA_OK && status != LUA_ERRRUN) lua_error(L);
+    return status;
+}
+
+/* pack(address, format, ...); upvalue 1 is string.pack */
+static int method_pack(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t address = arg_address(L, 2);
+    luaL_checkstring(L, FORMAT);
+    if (call_kept(L, 1, lua_gettop(L) - FORMAT + 1, 1) != LUA_OK) return raise_format(L);
+    size_t n;
+    const char *bytes = lua_tolstring(L, -1, &n);
+    self = pool_self(L);
+    hpw_report report;
+    if (hpw_write(self->pool, address, bytes, n, &report)) return fail_access(L, "pack", &report, self);
+    return succeed(L);
+}
+
+/* Did string.unpack run out of bytes, or is the format at fault? */
+static bool ran_out(const char *message) {
+    return message && (strstr(message, "data string too short") || strstr(message, "unfinished string"));
+}
+
+/* unpack(address, format); upvalue 1 is string.unpack, 2 string.packsize */
+static int method_unpack(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t address = arg_address(L, 2), n = 0;
+    const char *format = luaL_checkstring(L, FORMAT);
+    hpw_report report;
+    lua_settop(L, FORMAT);
+    lua_pushvalue(L, FORMAT);
+    bool fixed = call_kept(L, 2, 1, 1) == LUA_OK;
+    self = pool_self(L);
+    if (fixed)
+        n = (uint64_t)lua_tointeger(L, -1);
+    else if (!rest_of_block(self, address, &n, &report))
+        return fail_access(L, "unpack", &report, self);
+    lua_settop(L, FORMAT);
+    lua_pushvalue(L, FORMAT);
+    if (!push_range(L, self, address, n, &report)) return fail_access(L, "unpack", &report, self);
+    if (call_kept(L, 1, 2, LUA_MULTRET) == LUA_OK) {
+        lua_pop(L, 1); /* where the next would be read */
+        return lua_gettop(L) - FORMAT;
+    }
+    if (!ran_out(lua_tostring(L, -1))) return raise_format(L);
+    return fail_with(L, HPW_OUT_OF_BOUNDS,
+                     "unpack of '%.40s' at 0x%" PRIx64 " runs past the block's end, %" PRIu64 " %s on",
+                     format, address, n, n == 1 ? "byte" : "bytes");
+}
+
+/* Pushes string[name]. */
+static void push_string_function(lua_State *L, const char *name) {
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, "string") != LUA_TTABLE || lua_getfield(L, -1, name) != LUA_TFUNCTION)
+        luaL_error(L, "heapwright needs string.%s: open the string library first", name);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
+void access_open(lua_State *L) {
+    push_string_function(L, "pack");
+    lua_pushcclosure(L, method_pack, 1);
+    lua_setfield(L, -2, "pack");
+    push_string_function(L, "unpack");
+    push_string_function(L, "packsize");
+    lua_pushcclosure(L, method_unpack, 2);
+    lua_setfield(L, -2, "unpack");
+}
+
+const luaL_Reg access_methods[] = {
+    {"read", method_read}, {"write", method_write},     {"fill", method_fill},
+    {"copy", method_copy}, {"compare", method_compare}, {NULL, NULL},
+};

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `heapwright.pool`: pools for Lua. Opens and closes them, allocates, resizes,
+ * frees, and records their events. Each method is: check, call, result; its
+ * name is that of the C function it binds. Misuse of a type raises; what a
+ * script has to expect (no memory, a bad address) is nil, message, code.
+ */
+#include "binding.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "module.h"
+
+/* ---- Self ---- */
+
+lua_pool *pool_check(lua_State *L) {
+    lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
+    if (!self->pool) luaL_argerror(L, 1, "pool is closed");
+    return self;
+}
+
+lua_Integer arg_negative(lua_State *L, int arg, lua_Integer value) {
+    return luaL_argerror(L, arg, lua_pushfstring(L, "negative size %I", (LUAI_UACINT)value));
+}
+
+/* ---- Allocation ---- */
+
+/* Grants `size` bytes, not zeroed. */
+static int allocate(lua_State *L, const lua_pool *self, uint64_t size, uint64_t alignment) {
+    uint64_t address;
+    if (hpw_allocate(self->pool, size, alignment, &address, NULL))
+        return fail_memory(L, size, alignment, NULL, self);
+    push_bytes(L, address);
+    return 1;
+}
+
+/* alloc(size): not zeroed */
+static int method_alloc(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    return allocate(L, self, arg_size(L, 2), 0);
+}
+
+/* Grants count * size zeroed bytes. */
+static int allocate_zeroed(lua_State *L, const lua_pool *self, uint64_t count, uint64_t size) {
+    void *block = hpw_calloc(self->pool, as_size(count), as_size(size));
+    if (block) {
+        push_bytes(L, hpw_address(self->pool, block));
+        return 1;
+    }
+    if (size && count > UINT64_MAX / size)
+        return fail_with(L, HPW_NO_MEMORY, "calloc of %llu times %llu bytes: no pool holds so many",
+                         (unsigned long long)count, (unsigned long long)size);
+    return fail_memory(L, count * size, 0, NULL, self);
+}
+
+/* malloc(size): zeroed */
+static int method_malloc(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    return allocate_zeroed(L, self, 1, arg_size(L, 2));
+}
+
+/* calloc(count, size): zeroed */
+static int method_calloc(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t count = arg_size(L, 2), size = arg_size(L, 3);
+    return allocate_zeroed(L, self, count, size);
+}
+
+/* aligned_alloc(alignment, size): not zeroed */
+static int method_aligned_alloc(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    lua_Integer alignment = luaL_checkinteger(L, 2);
+    uint64_t size = arg_size(L, 3);
+    if (alignment <= 0 || (alignment & (alignment - 1)))
+        return fail_with(L, HPW_INVALID_ARGUMENT, "aligned_alloc: the alignment %lld is not a power of two",
+                         (long long)alignment);
+    return allocate(L, self, size, (uint64_t)alignment);
+}
+
+/* realloc(address or nil, size) */
+static int method_realloc(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    if (lua_isnil(L, 2)) return allocate(L, self, arg_size(L, 3), 0);
+    uint64_t address = arg_address(L, 2), size = arg_size(L, 3), moved;
+    hpw_report report;
+    hpw_error error = hpw_resize(self->pool, address, size, &moved, &report);
+    if (error == HPW_NO_MEMORY) return fail_memory(L, size, 0, &address, self);
+    if (error) return fail_block(L, "realloc", &report, self);
+    push_bytes(L, moved);
+    return 1;
+}
+
+/* free(address) */
+static int method_free(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    hpw_report report;
+    if (hpw_release(self->pool, arg_address(L, 2), &report)) return fail_block(L, "free", &report, self);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* reset(): frees every block at once */
+static int method_reset(lua_State *L) {
+    hpw_reset(pool_self(L)->pool);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* ---- Recording ---- */
+
+/* Called with the pool's lock held: counts what is written, and writes it. */
+static void record_event(void *ud, const hpw_event *event) {
+    recording *to = ud;
+    if (event->kind != HPW_EVENT_FAILURE) to->events++;
+    hpw_trace_sink(to->writer, event);
+}
+
+/* The clock that a hosted pool puts on its events. */
+static uint64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* The blocks that are live already come first, so that the trace is whole in itself. */
+static void record_live_blocks(lua_pool *self) {
+    uint64_t cursor = 0, now = now_ns();
+    for (hpw_block block; hpw_next_block(self->pool, &cursor, &block);) {
+        if (!block.live) continue;
+        hpw_event event = {
+            .kind = HPW_EVENT_ALLOC, .address = block.address, .size = block.requested, .time = now};
+        record_event(&self->recording, &event);
+    }
+}
+
+/* Ends a recording, if there is one. False with *error where the trace could not be written whole. */
+static bool end_recording(lua_pool *self, hpw_trace_error *error) {
+    hpw_trace_writer *writer = self->recording.writer;
+    if (!writer) return true;
+    hpw_set_sink(self->pool, NULL, NULL);
+    self->recording.writer = NULL;
+    return hpw_trace_finish(writer, error);
+}
+
+static hpw_trace_format format_of_name(const char *path) {
+    size_t length = strlen(path);
+    return length >= 4 && strcmp(path + length - 4, ".hwt") == 0 ? HPW_TRACE_BINARY : HPW_TRACE_TEXT;
+}
+
+/* record(path) begins a recording; record(), record(false) ends it */
+static int method_record(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    hpw_trace_error error;
+    if (lua_isnoneornil(L, 2) || (lua_isboolean(L, 2) && !lua_toboolean(L, 2))) {
+        uint64_t events = self->recording.events;
+        self->recording.events = 0;
+        if (!end_recording(self, &error)) return fail_with(L, error.code, "%s", error.message);
+        lua_pushboolean(L, true);
+        push_bytes(L, events);
+        return 2;
+    }
+    const char *path = luaL_checkstring(L, 2);
+    self = pool_self(L); /* making a string of a number may have collected garbage, and closed it */
+    if (self->recording.writer)
+        return fail_with(L, HPW_INVALID_ARGUMENT, "record: the pool is being recorded already");
+    self->recording.events = 0;
+    self->recording.writer = hpw_trace_create(path, format_of_name(path), &error);
+    if (!self->recording.writer) return fail_with(L, error.code, "%s", error.message);
+    record_live_blocks(self);
+    hpw_set_sink(self->pool, record_event, &self->recording);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* ---- Life cycle ---- */
+
+/* new([options]) */
+static int module_new(lua_State *L) {
+    hpw_config config;
+    hpw_error error;
+    const hpw_policy_info *policy = options_read(L, 1, &config);
+    lua_pool *self = lua_newuserdatauv(L, sizeof *self, 0);
+    memset(self, 0, sizeof *self);
+    luaL_setmetatable(L, POOL_TYPE);
+    self->policy = policy;
+    self->pool = hpw_open(&config, &error);
+    if (self->pool) {
+        self->magic = POOL_MAGIC ^ (uintptr_t)self;
+        return 1;
+    }
+    uint64_t capacity = config.max_capacity > config.capacity ? config.max_capacity : config.capacity;
+    uint64_t most = hpw_max_capacity(config.granule);
+    if (capacity > most)
+        return fail_with(L, HPW_NO_MEMORY, "a pool of %llu bytes: with granules of %lu, %llu are the most",
+                         (unsigned long long)capacity, (unsigned long)config.granule,
+                         (unsigned long long)most);
+    if (error == HPW_INVALID_ARGUMENT && config.order != HPW_ORDER_ADDRESS)
+        return options_refuse_order(L, 1, &config);
+    return fail_with(L, error, "a pool of %llu bytes: the system does not give that many",
+                     (unsigned long long)capacity);
+}
+
+/* Closes the pool and ends its recording; closing it again does nothing. */
+static bool close_pool(lua_pool *self, hpw_trace_error *error) {
+    if (!self->pool) return true;
+    bool recorded = end_recording(self, error);
+    hpw_close(self->pool);
+    self->pool = NULL;
+    return recorded;
+}
+
+/* close() */
+static int method_close(lua_State *L) {
+    lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
+    hpw_trace_error error;
+    if (!close_pool(self, &error)) return fail_with(L, error.code, "%s", error.message);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* __gc, which makes the userdata forget its own name, and __close */
+static int meta_close(lua_State *L) {
+    close_pool(luaL_checkudata(L, 1, POOL_TYPE), NULL);
+    return 0;
+}
+
+static int meta_gc(lua_State *L) {
+    meta_close(L);
+    ((lua_pool *)lua_touserdata(L, 1))->magic = 0;
+    return 0;
+}
+
+static int meta_tostring(lua_State *L) {
+    const lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
+    if (!self->pool) {
+        lua_pushfstring(L, "heapwright pool (%s, closed)", self->policy->name);
+        return 1;
+    }
+    hpw_stats stats;
+    hpw_get_stats(self->pool, &stats);
+    lua_pushfstring(L, "heapwright pool (%s, %I of %I bytes in use)", self->policy->name,
+                    (LUAI_UACINT)stats.in_use, (LUAI_UACINT)stats.capacity);
+    return 1;
+}
+
+/* ---- The module ---- */
+
+static void set_string(lua_State *L, const char *name, const char *value) {
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_flag(lua_State *L, const char *name, bool value) {
+    lua_pushboolean(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* policies(): an array of fresh tables */
+static int module_policies(lua_State *L) {
+    const hpw_policy_info *info;
+    lua_newtable(L);
+    for (size_t i = 0; (info = hpw_policy_at(i)) != NULL; i++) {
+        lua_createtable(L, 0, 8);
+        set_string(L, "name", info->name);
+        set_string(L, "chooses", info->chooses);
+        set_string(L, "index", info->index);
+        set_string(L, "bound", info->bound);
+        set_string(L, "source", info->source);
+        set_flag(L, "takes_order", info->takes_order);
+        set_flag(L, "exact", info->exact);
+        set_flag(L, "monotone", info->monotone);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"alloc", method_alloc},     {"malloc", method_malloc},
+    {"calloc", method_calloc},   {"aligned_alloc", method_aligned_alloc},
+    {"realloc", method_realloc}, {"free", method_free},
+    {"reset", method_reset},     {"record", method_record},
+    {"close", method_close},     {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", meta_gc},
+    {"__close", meta_close},
+    {"__tostring", meta_tostring},
+    {NULL, NULL},
+};
+
+static const luaL_Reg module[] = {
+    {"new", module_new},
+    {"policies", module_policies},
+    {"parse_size", options_parse_size},
+    {NULL, NULL},
+};
+
+int luaopen_heapwright_pool(lua_State *L) {
+    /* A second opening finds the metatable of the first: pools of both are alike. */
+    if (luaL_newmetatable(L, POOL_TYPE)) {
+        luaL_setfuncs(L, metamethods, 0);
+        luaL_newlib(L, methods);
+        luaL_setfuncs(L, access_methods, 0);
+        luaL_setfuncs(L, query_methods, 0);
+        access_open(L);
+        lua_setfield(L, -2, "__index");
+        set_flag(L, "__metatable", false);
+    }
+    luaL_newlib(L, module);
+    set_string(L, "version", HPW_VERSION);
+    return 1;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Errors as Lua gets them: nil, a sentence that names the numbers, and the code.
+ * Addresses read in hexadecimal, negative ones with their sign, sizes in bytes.
+ */
+#include "binding.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ADDRESS_TEXT = 24, MESSAGE = 320 };
+
+static const char *address_text(uint64_t address, char text[ADDRESS_TEXT]) {
+    bool negative = address > INT64_MAX;
+    snprintf(text, ADDRESS_TEXT, "%s0x%" PRIx64, negative ? "-" : "", negative ? 0 - address : address);
+    return text;
+}
+
+static const char *bytes(uint64_t count) { return count == 1 ? "byte" : "bytes"; }
+
+int fail_with(lua_State *L, hpw_error error, const char *format, ...) {
+    char message[MESSAGE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    lua_pushnil(L);
+    lua_pushstring(L, message);
+    lua_pushstring(L, hpw_error_name(error));
+    return 3;
+}
+
+/* Where the address of a report lies, as the end of a sentence. */
+static void place_text(const hpw_report *report, const lua_pool *self, char text[MESSAGE]) {
+    char block[ADDRESS_TEXT];
+    address_text(report->block, block);
+    if (report->in_live_block) {
+        snprintf(text, MESSAGE, "inside the %" PRIu64 "-byte block at %s", report->block_size, block);
+    } else if (report->in_free_block) {
+        snprintf(text, MESSAGE, "inside a free block of %" PRIu64 " bytes at %s", report->block_size, block);
+    } else {
+        hpw_stats stats;
+        hpw_get_stats(self->pool, &stats);
+        snprintf(text, MESSAGE, "outside of the pool's %" PRIu64 " bytes", stats.capacity);
+    }
+}
+
+int fail_block(lua_State *L, const char *operation, const hpw_report *report, const lua_pool *self) {
+    char at[ADDRESS_TEXT], place[MESSAGE];
+    address_text(report->address, at);
+    place_text(report, self, place);
+    switch (report->error) {
+    case HPW_DOUBLE_FREE:
+        if (strcmp(operation, "free") == 0)
+            return fail_with(L, report->error, "double free of %s: it is now %s", at, place);
+        return fail_with(L, report->error, "%s of %s: its block was freed, it is now %s", operation, at,
+                         place);
+    case HPW_INVALID_FREE:
+        if (report->in_free_block)
+            return fail_with(L, report->error, "%s of %s: no block was ever allocated there, it is %s",
+                             operation, at, place);
+        return fail_with(L, report->error, "%s of %s: %s", operation, at, place);
+    case HPW_CORRUPTED:
+        return fail_with(L, report->error, "%s of %s: %s", operation, at, report->what);
+    default:
+        return fail_with(L, report->error, "%s of %s: %s", operation, at, place);
+    }
+}
+
+int fail_access(lua_State *L, const char *operation, const hpw_report *report, const lua_pool *self) {
+    char at[ADDRESS_TEXT], block[ADDRESS_TEXT], place[MESSAGE];
+    uint64_t n = report->size, end = report->block + report->block_size;
+    address_text(report->address, at);
+    address_text(report->block, block);
+    if (report->error != HPW_OUT_OF_BOUNDS || !report->in_live_block) {
+        place_text(report, self, place);
+        return fail_with(L, report->error, "%s of %" PRIu64 " %s at %s: %s", operation, n, bytes(n), at,
+                         report->error == HPW_CORRUPTED && report->what ? report->what : place);
+    }
+    bool starts_past = report->address > end;
+    uint64_t past = starts_past ? report->address - end : report->address + n - end;
+    return fail_with(L, report->error,
+                     "%s of %" PRIu64 " %s at %s %s %" PRIu64 " %s past the %" PRIu64 "-byte block at %s",
+                     operation, n, bytes(n), at, starts_past ? "starts" : "runs", past, bytes(past),
+                     report->block_size, block);
+}
+
+int fail_memory(lua_State *L, uint64_t size, uint64_t alignment, const uint64_t *of, const lua_pool *self) {
+    char subject[MESSAGE / 4] = "", aligned[MESSAGE / 4] = "", at[ADDRESS_TEXT];
+    hpw_stats stats;
+    hpw_get_stats(self->pool, &stats);
+    if (of) snprintf(subject, sizeof subject, "realloc of %s: ", address_text(*of, at));
+    if (alignment) snprintf(aligned, sizeof aligned, " aligned to %" PRIu64, alignment);
+    if (!stats.free)
+        return fail_with(L, HPW_NO_MEMORY,
+                         "%sno free block of %" PRIu64 " %s%s: all %" PRIu64 " bytes are granted", subject,
+                         size, bytes(size), aligned, stats.capacity);
+    if (stats.largest_free >= size && stats.largest_free)
+        return fail_with(
+            L, HPW_NO_MEMORY,
+            "%s%s has no place for %" PRIu64 " %s%s: the largest of %" PRIu64 " free bytes is %" PRIu64,
+            subject, self->policy->name, size, bytes(size), aligned, stats.free, stats.largest_free);
+    return fail_with(L, HPW_NO_MEMORY,
+                     "%sno free block of %" PRIu64 " %s%s: the largest of %" PRIu64 " free bytes is %" PRIu64,
+                     subject, size, bytes(size), aligned, stats.free, stats.largest_free);
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heapwright.new's options and the sizes that people write: "1M", "64K",
+ * "1.5G", "12KiB". Whatever is not understood raises, with its name.
+ */
+#include "binding.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- Sizes ---- */
+
+typedef struct size_unit {
+    const char *name;
+    unsigned shift;
+} size_unit;
+
+static const size_unit units[] = {
+    {"", 0},     {"B", 0},  {"K", 10},   {"KiB", 10}, {"M", 20},
+    {"MiB", 20}, {"G", 30}, {"GiB", 30}, {"T", 40},   {"TiB", 40},
+};
+
+static const char units_known[] = "B, K, KiB, M, MiB, G, GiB, T, TiB";
+
+/* Are these the same letters, whatever their case? */
+static bool same_letters(const char *a, const char *b) {
+    while (*a && toupper((unsigned char)*a) == toupper((unsigned char)*b)) a++, b++;
+    return *a == *b;
+}
+
+static const size_unit *unit_named(const char *name) {
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (same_letters(units[i].name, name)) return &units[i];
+    return NULL;
+}
+
+/*
+ * The digits after the point as so many bytes of a unit of 2^shift, exactly:
+ * fraction / 10^digits * 2^shift is whole if and only if 5^digits divides the
+ * fraction and digits <= shift, once trailing zeros are gone.
+ */
+static bool whole_fraction(const char *digits, size_t count, unsigned shift, uint64_t *value) {
+    uint64_t fraction = 0, fives = 1;
+    while (count && digits[count - 1] == '0') count--;
+    if (count > shift || count > 18) return false;
+    for (size_t i = 0; i < count; i++) {
+        fraction = fraction * 10 + (uint64_t)(digits[i] - '0');
+        fives *= 5;
+    }
+    if (fraction % fives) return false;
+    *value = fraction / fives << (shift - count);
+    return true;
+}
+
+/* Bytes that `text` says; NULL, or what is wrong with it. */
+static const char *size_of_text(const char *text, uint64_t *bytes) {
+    uint64_t whole = 0, part = 0;
+    const char *c = text, *fraction;
+    if (*c == '-') return "negative";
+    if (!isdigit((unsigned char)*c)) return "not a size";
+    for (; isdigit((unsigned char)*c); c++) {
+        uint64_t digit = (uint64_t)(*c - '0');
+        if (whole > (INT64_MAX - digit) / 10) return "too large";
+        whole = whole * 10 + digit;
+    }
+    fraction = c;
+    if (*c == '.') {
+        fraction = ++c;
+        if (!isdigit((unsigned char)*c)) return "not a size";
+        while (isdigit((unsigned char)*c)) c++;
+    }
+    size_t digits = (size_t)(c - fraction);
+    while (*c == ' ') c++;
+    const size_unit *unit = unit_named(c);
+    if (!unit) return "not a size";
+    if (!whole_fraction(fraction, digits, unit->shift, &part)) return "not a whole number of bytes";
+    if (whole > (uint64_t)INT64_MAX >> unit->shift) return "too large";
+    *bytes = (whole << unit->shift) + part;
+    return NULL;
+}
+
+/* The size at `index`; raises for argument `arg`, with the option's name in front where it has one. */
+static uint64_t read_size(lua_State *L, int index, int arg, const char *option) {
+    const char *name = option ? option : "", *colon = option ? ": " : "", *wrong = NULL;
+    uint64_t bytes = 0;
+    lua_Integer value;
+    int is_integer;
+    switch (lua_type(L, index)) {
+    case LUA_TNUMBER:
+        value = lua_tointegerx(L, index, &is_integer);
+        wrong = !is_integer ? "not a whole number of bytes" : value < 0 ? "negative" : NULL;
+        if (!wrong) return (uint64_t)value;
+        break;
+    case LUA_TSTRING: {
+        size_t length;
+        const char *text = lua_tolstring(L, index, &length);
+        wrong = strlen(text) == length ? size_of_text(text, &bytes) : "not a size";
+        if (!wrong) return bytes;
+        break;
+    }
+    default:
+        luaL_argerror(L, arg,
+                      lua_pushfstring(L, "%s%ssize expected, got %s", name, colon, luaL_typename(L, index)));
+    }
+    const char *text = luaL_tolstring(L, index, NULL);
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "%s%s'%s' is %s; a size is a number of bytes, or one with a unit of %s",
+                                  name, colon, text, wrong, units_known));
+    return 0;
+}
+
+int options_parse_size(lua_State *L) {
+    luaL_checkany(L, 1);
+    push_bytes(L, read_size(L, 1, 1, NULL));
+    return 1;
+}
+
+/* ---- Names ---- */
+
+/* Joins what name_at gives for 0, 1 ... with commas, and leaves the string on the stack. */
+static const char *push_names(lua_State *L, const char *(*name_at)(size_t)) {
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    const char *name;
+    for (size_t i = 0; (name = name_at(i)) != NULL; i++) {
+        if (i) luaL_addstring(&buffer, ", ");
+        luaL_addstring(&buffer, name);
+    }
+    luaL_pushresult(&buffer);
+    return lua_tostring(L, -1);
+}
+
+static const char *policy_name(size_t number) {
+    const hpw_policy_info *info = hpw_policy_at(number);
+    return info ? info->name : NULL;
+}
+
+/* The names of the policies that take an order. */
+static const char *ordered_name(size_t number) {
+    const hpw_policy_info *info;
+    for (size_t i = 0; (info = hpw_policy_at(i)) != NULL; i++)
+        if (info->takes_order && number-- == 0) return info->name;
+    return NULL;
+}
+
+static const char *order_name(size_t number) {
+    static const char *const names[] = {"address", "fifo", "lifo"};
+    _Static_assert(sizeof names / sizeof *names == HPW_ORDER_COUNT, "an order without a name");
+    return number < HPW_ORDER_COUNT ? names[number] : NULL;
+}
+
+static const char *guard_name(size_t number) {
+    static const char *const names[] = {"off", "check"};
+    _Static_assert(sizeof names / sizeof *names == HPW_GUARD_COUNT, "a guard without a name");
+    return number < HPW_GUARD_COUNT ? names[number] : NULL;
+}
+
+/* The number of the name at the stack's top; raises with the names there are. */
+static size_t read_name(lua_State *L, int arg, const char *option, const char *(*name_at)(size_t)) {
+    if (lua_type(L, -1) != LUA_TSTRING)
+        luaL_argerror(L, arg,
+                      lua_pushfstring(L, "%s: string expected, got %s", option, luaL_typename(L, -1)));
+    const char *wanted = lua_tostring(L, -1), *name;
+    for (size_t i = 0; (name = name_at(i)) != NULL; i++)
+        if (strcmp(name, wanted) == 0) return i;
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "%s: unknown '%s' (known: %s)", option, wanted, push_names(L, name_at)));
+    return 0;
+}
+
+/* ---- Options ---- */
+
+/* What the table says. */
+typedef struct options {
+    int arg;
+    uint64_t granule;
+    bool has_capacity;
+    size_t policy;
+    hpw_config *config;
+} options;
+
+/* Each takes the value at the stack's top. */
+static void read_capacity(lua_State *L, options *o, const char *name) {
+    o->config->capacity = read_size(L, -1, o->arg, name);
+    o->has_capacity = true;
+}
+static void read_max_capacity(lua_State *L, options *o, const char *name) {
+    o->config->max_capacity = read_size(L, -1, o->arg, name);
+    if (!o->config->max_capacity) luaL_argerror(L, o->arg, "max_capacity: 0 is below the capacity");
+}
+static void read_granule(lua_State *L, options *o, const char *name) {
+    o->granule = read_size(L, -1, o->arg, name);
+    if (o->granule < 8 || o->granule > 4096 || (o->granule & (o->granule - 1)))
+        luaL_argerror(
+            L, o->arg,
+            lua_pushfstring(L, "granule: %I is not a power of two from 8 to 4096", (LUAI_UACINT)o->granule));
+}
+static void read_policy(lua_State *L, options *o, const char *name) {
+    o->policy = read_name(L, o->arg, name, policy_name);
+}
+static void read_order(lua_State *L, options *o, const char *name) {
+    o->config->order = (hpw_order)read_name(L, o->arg, name, order_name);
+}
+static void read_guard(lua_State *L, options *o, const char *name) {
+    o->config->guard = (hpw_guard)read_name(L, o->arg, name, guard_name);
+}
+static void read_thread_safe(lua_State *L, options *o, const char *name) {
+    if (!lua_isboolean(L, -1))
+        luaL_argerror(L, o->arg,
+                      lua_pushfstring(L, "%s: boolean expected, got %s", name, luaL_typename(L, -1)));
+    o->config->single_threaded = !lua_toboolean(L, -1);
+}
+
+typedef struct option {
+    const char *name;
+    void (*read)(lua_State *L, options *o, const char *name);
+} option;
+
+static const option known[] = {
+    {"capacity", read_capacity},
+    {"max_capacity", read_max_capacity},
+    {"granule", read_granule},
+    {"policy", read_policy},
+    {"order", read_order},
+    {"guard", read_guard},
+    {"thread_safe", read_thread_safe},
+};
+
+static const char *option_name(size_t number) {
+    return number < sizeof known / sizeof *known ? known[number].name : NULL;
+}
+
+/* One option: its name at -2, its value at -1. */
+static void read_option(lua_State *L, options *o) {
+    if (lua_type(L, -2) == LUA_TSTRING) {
+        const char *name = lua_tostring(L, -2);
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+            if (strcmp(known[i].name, name) != 0) continue;
+            known[i].read(L, o, name);
+            return;
+        }
+    }
+    const char *name = luaL_tolstring(L, -2, NULL);
+    luaL_argerror(L, o->arg,
+                  lua_pushfstring(L, "unknown option '%s' (known: %s)", name, push_names(L, option_name)));
+}
+
+/* What the options say of each other. */
+static void check_together(lua_State *L, const options *o, const hpw_policy_info *policy) {
+    const hpw_config *config = o->config;
+    if (config->order != HPW_ORDER_ADDRESS && !policy->takes_order)
+        luaL_argerror(L, o->arg,
+                      lua_pushfstring(L, "order: %s places by its own rule, '%s' is for %s", policy->name,
+                                      order_name(config->order), push_names(L, ordered_name)));
+    if (o->has_capacity && config->capacity < o->granule)
+        luaL_argerror(L, o->arg,
+                      lua_pushfstring(L, "capacity: %I is less than one granule of %I bytes",
+                                      (LUAI_UACINT)config->capacity, (LUAI_UACINT)o->granule));
+    uint64_t capacity = o->has_capacity ? config->capacity : (uint64_t)1 << 20;
+    if (config->max_capacity && config->max_capacity < capacity)
+        luaL_argerror(L, o->arg,
+                      lua_pushfstring(L, "max_capacity: %I is below the capacity of %I",
+                                      (LUAI_UACINT)config->max_capacity, (LUAI_UACINT)capacity));
+}
+
+const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config) {
+    options o = {.arg = arg, .granule = 16, .config = config};
+    memset(config, 0, sizeof *config);
+    config->guard = HPW_GUARD_CHECK;
+    if (!lua_isnoneornil(L, arg)) {
+        luaL_checktype(L, arg, LUA_TTABLE);
+        for (lua_pushnil(L); lua_next(L, arg); lua_settop(L, -2)) read_option(L, &o);
+    }
+    const hpw_policy_info *policy = hpw_policy_at(o.policy);
+    config->policy = policy->name;
+    config->granule = (uint32_t)o.granule;
+    check_together(L, &o, policy);
+    return policy;
+}
+
+int options_refuse_order(lua_State *L, int arg, const hpw_config *config) {
+    return luaL_argerror(L, arg,
+                         lua_pushfstring(L, "order: %s does not take '%s' with a granule of %d",
+                                         config->policy, order_name(config->order), (int)config->granule));
+}

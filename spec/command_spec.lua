@@ -1,0 +1,274 @@
+-- SPDX-License-Identifier: MIT
+-- Promises of the command: exit codes, one clear line for bad input, tables of 80 columns, JSON.
+local dkjson = require "dkjson"
+local heapwright = require "heapwright"
+
+local COMMAND = (os.getenv "HEAPWRIGHT_BUILD" or "build") .. "/heapwright"
+
+local folder -- each spec's own
+
+local function write(name, text)
+  local file = assert(io.open(folder .. "/" .. name, "wb"))
+  file:write(text)
+  file:close()
+  return folder .. "/" .. name
+end
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+---@return string output
+---@return string errors
+---@return integer code
+local function heapwright_command(arguments)
+  local out, err = folder .. "/stdout", folder .. "/stderr"
+  local _, _, code = os.execute(("%s %s >%s 2>%s </dev/null"):format(COMMAND, arguments, out, err))
+  return read(out), read(err), code
+end
+
+local function one_line(text)
+  return select(2, text:gsub("\n", "")) == 1 and text:sub(-1) == "\n"
+end
+
+local TRACE = "a 1 100\na 2 200\nf 1\nr 2 500\na 3 64\nf 2\nf 3\n"
+local SCENARIO = [[
+local heapwright = require "heapwright"
+return heapwright.scenario {
+  name = "small", capacity = "64K", policy = { "best-fit", "first-fit/lifo" },
+  run = function(mem, s)
+    print "from the script"
+    for _ = 1, 10 do assert(mem:alloc(s:uniform(16, 512))) end
+  end,
+  expect = function(r)
+    return %s
+  end,
+}
+]]
+
+before_each(function()
+  folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir " .. folder))
+end)
+
+after_each(function()
+  os.execute("rm -rf " .. folder)
+end)
+
+describe("the command's exit code and its one line", function()
+  local refused = {
+    { "no verb", "", "a command is required" },
+    { "an unknown verb", "comapre x", "unknown command 'comapre'" },
+    { "an unknown option", "run --polcy x y.lua", "unknown option '--polcy'" },
+    { "a file that is not there", "compare @/none.hwt", "none.hwt: No such file or directory" },
+    { "a scenario that is not there", "run @/none.lua", "none.lua: No such file or directory" },
+    { "a folder", "compare @", "is a folder" },
+    { "an empty trace", "fit @/empty.hwt", "empty.hwt: " },
+    { "a trace of another kind", "compare @/words.txt", "words.txt:1: " },
+    { "an unknown policy", "compare @/trace.txt --policy worse-fit",
+      "unknown policy 'worse-fit'; known are best-fit, first-fit, " },
+    { "an order that a policy does not take", "fit @/trace.txt -p buddy/fifo", "policy 'buddy' takes no order 'fifo'" },
+    { "a size that is none", "compare @/trace.txt --capacity 12Q", "--capacity: '12Q' is no size" },
+    { "a capacity of 0", "compare @/trace.txt --capacity 0", "--capacity 0: a pool holds 16 bytes" },
+    { "a seed that is none", "run @/good.lua --seed x", "--seed: 'x' is no integer" },
+    { "a script that does not compile", "run @/broken.lua", "broken.lua:1: " },
+    { "a script that returns something else", "run @/five.lua", "five.lua: returns a number" },
+    { "a program that is not there", "record -o @/x.hwt -- @/no-program", "no-program: No such file or directory" },
+    { "an output that can't be written", "record -o @/none/x.hwt -- true", "x.hwt: No such file or directory" },
+  }
+  for _, case in ipairs(refused) do
+    it("are 2 and what is wrong, for " .. case[1], function()
+      write("empty.hwt", "")
+      write("words.txt", "these are words\n")
+      write("trace.txt", TRACE)
+      write("good.lua", SCENARIO:format "true")
+      write("broken.lua", "return 1 +")
+      write("five.lua", "return 5")
+      local out, err, code = heapwright_command((case[2]:gsub("@", folder)))
+      assert.equal(2, code, err)
+      assert.equal("", out)
+      assert.is_true(one_line(err), err)
+      assert.is_truthy(err:find("heapwright: ", 1, true) == 1, err)
+      assert.is_truthy(err:find(case[3], 1, true), err)
+    end)
+  end
+end)
+
+describe("heapwright --version and --help", function()
+  it("tell the version in the header", function()
+    local out, _, code = heapwright_command "--version"
+    assert.equal(0, code)
+    assert.is_truthy(out:find("heapwright " .. heapwright.version, 1, true))
+  end)
+
+  it("fit 80 columns, for every verb, and give an example", function()
+    for _, verb in ipairs { "run", "record", "compare", "replay", "fit", "trace", "policies", "env" } do
+      local out, err, code = heapwright_command(verb .. " --help")
+      assert.equal(0, code, err)
+      assert.is_truthy(out:find "Example", verb)
+      for line in out:gmatch "[^\n]*" do
+        assert.is_true(utf8.len(line) <= 80, line)
+      end
+    end
+  end)
+end)
+
+describe("heapwright run", function()
+  it("ends with 0 where every expectation holds", function()
+    local out, err, code = heapwright_command("run " .. write("s.lua", SCENARIO:format "r.failures == 0"))
+    assert.equal(0, code, err)
+    assert.is_truthy(out:find "small: 64.0 KiB, seed 1\n")
+    assert.is_truthy(out:find "first%-fit/lifo .* yes\n")
+  end)
+
+  it("ends with 1 and tells what was expected and seen where one does not hold", function()
+    local path = write("s.lua", SCENARIO:format 'r.policy ~= "best-fit" or r.failures > 0')
+    local out, _, code = heapwright_command("run " .. path)
+    assert.equal(1, code)
+    assert.is_truthy(out:find('best-fit: not as expected (' .. path .. ':8)\n'
+      .. '  expected  return r.policy ~= "best-fit" or r.failures > 0\n'
+      .. '  seen      policy = "best-fit", failures = 0\n', 1, true), out)
+    assert.is_nil(out:find("lifo: not as expected", 1, true))
+  end)
+
+  it("shows the traceback of a scenario that raises, ends with 1 and runs the others", function()
+    local raising = write("a.lua", (SCENARIO:format "true":gsub("for _ = .-\n", "error 'no'\n")))
+    local out, _, code = heapwright_command("run " .. raising .. " " .. write("b.lua", SCENARIO:format "true"))
+    assert.equal(1, code)
+    assert.is_truthy(out:find("best-fit: raised\n" .. raising .. ":6: no\nstack traceback:", 1, true), out)
+    assert.is_truthy(out:find "first%-fit/lifo: raised")
+    assert.equal(2, select(2, out:gsub("small: 64.0 KiB", "")))
+    assert.is_truthy(out:find "best%-fit .* yes\n")
+  end)
+
+  it("runs a plain script and lets it print", function()
+    local out, err, code = heapwright_command("run " .. write("p.lua", 'print(require("heapwright").version, arg[0])'))
+    assert.equal(0, code, err)
+    assert.equal(heapwright.version .. "\t" .. folder .. "/p.lua\n", out)
+  end)
+
+  it("takes policies, capacity and seed from the command line", function()
+    local path = write("s.lua", SCENARIO:format "true")
+    local out = heapwright_command("run " .. path .. " -p buddy,best-fit/fifo -c 1M --seed 9")
+    assert.is_truthy(out:find "small: 1.00 MiB, seed 9\n")
+    assert.is_truthy(out:find "\nbuddy " and out:find "\nbest%-fit/fifo ")
+    assert.is_nil(out:find "first%-fit")
+  end)
+end)
+
+describe("--json", function()
+  it("puts one object on standard output, whatever the script prints", function()
+    local path = write("s.lua", SCENARIO:format "true")
+    local out, err, code = heapwright_command("run --json " .. path)
+    assert.equal(0, code, err)
+    local object, after = dkjson.decode(out)
+    assert.equal("\n", out:sub(after))
+    assert.equal("small", object.source.name)
+    assert.is_true(object.ok)
+    assert.equal(65536, object.results[1].capacity)
+    assert.equal("from the script\nfrom the script\n", err)
+  end)
+
+  it("has its keys in their order and only what was measured", function()
+    local out = heapwright_command("fit -p first-fit --json " .. write("t.txt", TRACE))
+    local keys = {}
+    for key in out:gmatch '"([%w_]+)":' do
+      keys[#keys + 1] = key
+    end
+    assert.equal("heapwright source name events allocations peak_in_use lower_bound results policy failures "
+      .. "peak_in_use peak_granted high_water external_fragmentation internal_fragmentation smallest_pool "
+      .. "overhead steps_max steps_mean ok", table.concat(keys, " "))
+  end)
+
+  it("is the same from run to run but for the times", function()
+    local path = write("s.lua", SCENARIO:format "true")
+    local function measured()
+      local out = heapwright_command("compare --json " .. path)
+      return (out:gsub('"ns_%w+":%d+', ""):gsub('"ops_per_second":[%d.e+]+', ""))
+    end
+    assert.equal(measured(), measured())
+  end)
+
+  it("holds several sources under one name", function()
+    local path = write("t.txt", TRACE)
+    local object = dkjson.decode((heapwright_command(("compare -p buddy --json %s %s"):format(path, path))))
+    assert.equal(2, #object.sources)
+    assert.equal(7, object.sources[2].source.events)
+    assert.equal("buddy", object.sources[1].results[1].policy)
+  end)
+end)
+
+describe("heapwright compare and fit", function()
+  it("agree on the smallest pool, and say which policy needs the least", function()
+    local path = write("t.txt", TRACE)
+    local compared = dkjson.decode((heapwright_command("compare --json " .. path)))
+    local fitted = dkjson.decode((heapwright_command("fit --json " .. path)))
+    for i, result in ipairs(compared.results) do
+      assert.equal(result.smallest_pool, fitted.results[i].smallest_pool, result.policy)
+    end
+    local out = heapwright_command("compare " .. path)
+    assert.is_truthy(out:find "fits? in the least: %d+ B")
+  end)
+
+  it("count failures in a pool of a given size", function()
+    local path = write("t.txt", TRACE)
+    local object = dkjson.decode((heapwright_command("compare -c 256 --json " .. path)))
+    assert.equal(256, object.results[1].capacity)
+    assert.is_true(object.results[1].failures > 0)
+    assert.is_nil(object.results[1].smallest_pool)
+  end)
+
+  it("print tables of at most 80 columns", function()
+    local path = write("t.txt", TRACE)
+    for _, call in ipairs { "compare ", "compare -c 512 ", "fit ", "compare -p worst-fit/fifo,first-fit/lifo " } do
+      for line in heapwright_command(call .. path):gmatch "[^\n]*" do
+        assert.is_true(utf8.len(line) <= 80, line)
+      end
+    end
+  end)
+end)
+
+describe("heapwright record and trace", function()
+  it("record a program and end with its exit code", function()
+    local path = folder .. "/sh.hwt"
+    local out, err, code = heapwright_command("record -o " .. path .. " -- sh -c 'echo hello; exit 7'")
+    assert.equal(7, code, err)
+    assert.equal("hello\n", out)
+    assert.is_truthy(err:find("sh.hwt", 1, true), err)
+    local _, _, told = heapwright_command("trace info " .. path)
+    assert.equal(0, told)
+  end)
+
+  it("convert a trace to text and back without loss", function()
+    local path = write("t.txt", TRACE)
+    assert.equal(0, select(3, heapwright_command(("trace convert %s %s/t.hwt"):format(path, folder))))
+    local out = heapwright_command(("trace cat %s/t.hwt"):format(folder))
+    assert.equal(TRACE, (out:gsub("#[^\n]*\n", "")))
+  end)
+end)
+
+describe("heapwright env", function()
+  it("prints what lets a stock Lua find the module", function()
+    local interpreter = arg[-1] -- which runs this spec
+    local file = write("env", (heapwright_command "env"))
+    local script = write("script.lua", 'print(require("heapwright").version)')
+    local pipe = assert(io.popen(("unset LUA_PATH LUA_CPATH; . %s; %s %s"):format(file, interpreter, script)))
+    assert.equal(heapwright.version .. "\n", pipe:read "a")
+    pipe:close()
+  end)
+end)
+
+describe("heapwright policies", function()
+  it("lists every policy with its bound", function()
+    local out = heapwright_command "policies"
+    local object = dkjson.decode((heapwright_command "policies --json"))
+    for i, policy in ipairs(heapwright.policies()) do
+      assert.is_truthy(out:find(policy.name, 1, true))
+      assert.equal(policy.bound, object.policies[i].bound)
+    end
+  end)
+end)

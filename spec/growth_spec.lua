@@ -1,0 +1,122 @@
+-- SPDX-License-Identifier: MIT
+local heapwright = require "heapwright"
+local contract = require "spec.support.contract"
+
+local STEP = 64 * 1024
+
+for _, rule in ipairs(contract.rules()) do
+  describe("a pool with a max_capacity, " .. rule.label .. ",", function()
+    local mem
+
+    local function open(capacity, max_capacity)
+      mem = assert(heapwright.new {
+        capacity = capacity, max_capacity = max_capacity, policy = rule.policy, order = rule.order,
+      })
+      return mem
+    end
+
+    after_each(function()
+      if mem then mem:close() end
+      mem = nil
+    end)
+
+    it("grows when a request does not fit, and addresses stay", function()
+      open("64K", "1M")
+      local a = assert(mem:alloc(60000))
+      mem:write(a, "kept")
+      assert.equal(STEP, mem:stats().capacity)
+      local b = assert(mem:alloc(60000))
+      assert.is_true(mem:stats().capacity > STEP)
+      assert.equal("kept", mem:read(a, 4))
+      assert.is_true(mem:write(b + 59990, "end"))
+      contract.consistent(mem)
+    end)
+
+    it("grows by as much as a request needs, to its maximum and not past it", function()
+      open("64K", "1M")
+      assert(mem:alloc(500000))
+      contract.consistent(mem)
+      local none, _, code = mem:alloc(1 << 20)
+      assert.is_nil(none)
+      assert.equal("no_memory", code)
+      assert.is_true(mem:stats().capacity <= 1 << 20)
+      contract.consistent(mem)
+    end)
+
+    it("that fails to grow enough is as it was", function()
+      open("64K", "256K")
+      contract.drive(mem, 8, 200, 300)
+      local before = mem:stats()
+      local map = mem:map(4096)
+      assert.is_nil((mem:alloc(256 * 1024)))
+      local after = mem:stats()
+      for _, name in ipairs { "steps", "steps_max", "failures" } do before[name], after[name] = nil, nil end
+      assert.same(before, after)
+      assert.equal(map, mem:map(4096))
+      contract.consistent(mem)
+    end)
+
+    it("grants its maximum in the end, to the last granule", function()
+      open("64K", "256K")
+      local count = 0
+      while mem:alloc(1024) do count = count + 1 end
+      assert.equal(256, count)
+      assert.equal(262144, mem:stats().capacity)
+      contract.consistent(mem)
+    end)
+
+    it("shrinks again, never below its capacity", function()
+      open("64K", "4M")
+      local held = {}
+      for i = 1, 60 do held[i] = assert(mem:alloc(32768)) end
+      local grown = mem:stats().capacity
+      assert.is_true(grown >= 60 * 32768)
+      for i = 60, 1, -1 do
+        assert(mem:free(held[i]))
+        contract.consistent(mem)
+      end
+      if rule.policy == "bump" then mem:reset() end
+      local capacity = mem:stats().capacity
+      assert.is_true(capacity < grown and capacity >= STEP)
+      assert.equal(0, capacity % STEP)
+      assert.is_true(capacity <= 3 * STEP)
+    end)
+
+    it("keeps the contract while it grows and shrinks", function()
+      open("16K", "2M")
+      for seed = 41, 43 do
+        local held = contract.drive(mem, seed, 500, 20000)
+        for _, block in ipairs(held) do assert(mem:free(block.address)) end
+        if rule.policy == "bump" then mem:reset() end
+        contract.consistent(mem)
+      end
+    end)
+
+    it("keeps the contract where the maximum is no multiple of a step", function()
+      open(5000, 150000)
+      contract.drive(mem, 44, 600, 9000)
+      mem:reset()
+      contract.consistent(mem)
+    end)
+  end)
+end
+
+describe("a pool with a max_capacity", function()
+  it("forgets nothing of an address past its end", function()
+    local mem <close> = heapwright.new { capacity = "64K", max_capacity = "1M" }
+    local a = mem:alloc(60000)
+    local b = mem:alloc(500000)
+    assert.is_true(mem:free(b))
+    assert.is_nil((mem:free(b)))
+    assert.is_nil((mem:read(b, 1)))
+    assert.is_true(mem:free(a))
+  end)
+
+  it("does not grow for what could never fit", function()
+    local mem <close> = heapwright.new { capacity = "64K", max_capacity = "1M" }
+    assert.is_nil((mem:alloc(math.maxinteger)))
+    assert.is_nil((mem:aligned_alloc(1 << 40, 100000)))
+    assert.equal(65536, mem:stats().capacity)
+    assert.is_true(mem:check())
+  end)
+end)

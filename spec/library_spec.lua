@@ -1,0 +1,92 @@
+-- SPDX-License-Identifier: MIT
+-- The annotations say what is exported, no more and no less.
+local heapwright = require "heapwright"
+local exported = require "heapwright.pool"
+
+-- Names annotated in the file, by the table that they are on.
+local function annotated()
+  local file <close> = assert(io.open "lua/library/heapwright.lua")
+  local names, fields, class = { heapwright = {}, Pool = {} }, {}, nil
+  for line in file:lines() do
+    local owner, name = line:match "^function (%w+)[.:]([%w_]+)%("
+    if owner then names[owner][name] = line end
+    class = line:match "^%-%-%-@class ([%w.]+)" or class
+    local field = line:match "^%-%-%-@field ([%w_]+)"
+    if field then
+      fields[class] = fields[class] or {}
+      fields[class][field] = true
+    end
+  end
+  return names, fields
+end
+
+local function keys(set)
+  local list = {}
+  for name in pairs(set) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
+describe("the annotations", function()
+  local names, fields = annotated()
+
+  it("name every function of the module", function()
+    local functions = {}
+    for name, value in pairs(exported) do
+      if type(value) == "function" then functions[name] = true end
+    end
+    assert.same(keys(functions), keys(names.heapwright))
+    assert.same({ "version" }, keys(fields.heapwright))
+    assert.is_string(heapwright.version)
+  end)
+
+  it("name every method of a pool", function()
+    local mem <close> = heapwright.new()
+    assert.same(keys(debug.getmetatable(mem).__index), keys(names.Pool))
+  end)
+
+  it("name every field of stats, policies and leaks", function()
+    local mem <close> = heapwright.new()
+    mem:alloc(1)
+    assert.same(keys(mem:stats()), keys(fields["heapwright.Stats"]))
+    assert.same(keys(heapwright.policies()[1]), keys(fields["heapwright.PolicyInfo"]))
+    assert.same(keys(mem:leaks()[1]), keys(fields["heapwright.Leak"]))
+  end)
+
+  it("name every option", function()
+    local ok, message = pcall(heapwright.new, { [{}] = 1 })
+    assert.is_false(ok)
+    local known = {}
+    for name in message:match "known: ([%w_, ]+)":gmatch "[%w_]+" do known[name] = true end
+    assert.same(keys(known), keys(fields["heapwright.Options"]))
+  end)
+
+  it("are valid Lua", function()
+    assert.is_function(loadfile "lua/library/heapwright.lua")
+  end)
+
+  it("belong to the module that require gives", function()
+    for name, value in pairs(exported) do assert.equal(value, heapwright[name]) end
+  end)
+end)
+
+describe("heapwright.policies", function()
+  it("describes each policy in a fresh table", function()
+    local list = heapwright.policies()
+    list[1].name = "changed"
+    assert.equal("best-fit", heapwright.policies()[1].name)
+    for _, info in ipairs(heapwright.policies()) do
+      for _, field in ipairs { "name", "chooses", "index", "bound", "source" } do
+        assert.is_truthy(#info[field] > 0)
+      end
+      for _, field in ipairs { "takes_order", "exact", "monotone" } do assert.is_boolean(info[field]) end
+    end
+  end)
+
+  it("has those of the design", function()
+    local names = {}
+    for i, info in ipairs(heapwright.policies()) do names[i] = info.name end
+    local designed = "best-fit first-fit next-fit worst-fit good-fit buddy slab bump"
+    assert.equal(designed, table.concat(names, " "))
+  end)
+end)

@@ -1,0 +1,178 @@
+-- SPDX-License-Identifier: MIT
+local heapwright = require "heapwright"
+
+-- Raises with the caller's position, and with this after "bad argument #1 to 'new'".
+local function refuses(options, reason)
+  local ok, message = pcall(function() heapwright.new(options) end)
+  assert.is_false(ok)
+  local expected = "spec/options_spec.lua:6: bad argument #1 to 'new' (" .. reason .. ")"
+  assert.equal(expected, (message:gsub("^%./", "")))
+end
+
+local KNOWN_POLICIES = {}
+for i, policy in ipairs(heapwright.policies()) do KNOWN_POLICIES[i] = policy.name end
+local POLICIES = table.concat(KNOWN_POLICIES, ", ")
+local A_SIZE = "; a size is a number of bytes, or one with a unit of B, K, KiB, M, MiB, G, GiB, T, TiB"
+
+describe("heapwright.new", function()
+  local function capacity_of(options)
+    local mem <close> = assert(heapwright.new(options))
+    return mem:stats().capacity
+  end
+
+  describe("capacity", function()
+    it("is 1 MiB unless given", function()
+      assert.equal(1048576, capacity_of(nil))
+      assert.equal(1048576, capacity_of {})
+    end)
+
+    it("takes integers and what people write", function()
+      assert.equal(4096, capacity_of { capacity = 4096 })
+      assert.equal(4096, capacity_of { capacity = 4096.0 })
+      assert.equal(65536, capacity_of { capacity = "64K" })
+      assert.equal(12288, capacity_of { capacity = "12KiB" })
+      assert.equal(1572864, capacity_of { capacity = "1.5M" })
+      assert.equal(4096, capacity_of { capacity = "4096" })
+    end)
+
+    it("is rounded down to granules", function()
+      assert.equal(96, capacity_of { capacity = 100 })
+      assert.equal(64, capacity_of { capacity = 100, granule = 64 })
+    end)
+
+    it("is refused where it is no size", function()
+      refuses({ capacity = "12Q" }, "capacity: '12Q' is not a size" .. A_SIZE)
+      refuses({ capacity = "" }, "capacity: '' is not a size" .. A_SIZE)
+      refuses({ capacity = "M" }, "capacity: 'M' is not a size" .. A_SIZE)
+      refuses({ capacity = "1.M" }, "capacity: '1.M' is not a size" .. A_SIZE)
+      refuses({ capacity = "1MB" }, "capacity: '1MB' is not a size" .. A_SIZE)
+      refuses({ capacity = "1M " .. "x" }, "capacity: '1M x' is not a size" .. A_SIZE)
+      refuses({ capacity = -4096 }, "capacity: '-4096' is negative" .. A_SIZE)
+      refuses({ capacity = "-1M" }, "capacity: '-1M' is negative" .. A_SIZE)
+      refuses({ capacity = 4096.5 }, "capacity: '4096.5' is not a whole number of bytes" .. A_SIZE)
+      refuses({ capacity = "1.3K" }, "capacity: '1.3K' is not a whole number of bytes" .. A_SIZE)
+      refuses({ capacity = 2.0 ^ 70 },
+        "capacity: '1.1805916207174e+21' is not a whole number of bytes" .. A_SIZE)
+      refuses({ capacity = "9223372036854775808" }, "capacity: '9223372036854775808' is too large" .. A_SIZE)
+      refuses({ capacity = "8388608T" }, "capacity: '8388608T' is too large" .. A_SIZE)
+      refuses({ capacity = true }, "capacity: size expected, got boolean")
+      refuses({ capacity = {} }, "capacity: size expected, got table")
+    end)
+
+    it("is refused where no granule fits", function()
+      refuses({ capacity = 0 }, "capacity: 0 is less than one granule of 16 bytes")
+      refuses({ capacity = 15 }, "capacity: 15 is less than one granule of 16 bytes")
+      refuses({ capacity = 32, granule = 64 }, "capacity: 32 is less than one granule of 64 bytes")
+    end)
+  end)
+
+  it("refuses a max_capacity that is none", function()
+    refuses({ max_capacity = "x" }, "max_capacity: 'x' is not a size" .. A_SIZE)
+    refuses({ max_capacity = -1 }, "max_capacity: '-1' is negative" .. A_SIZE)
+    refuses({ max_capacity = 0 }, "max_capacity: 0 is below the capacity")
+    refuses({ max_capacity = "512K" }, "max_capacity: 524288 is below the capacity of 1048576")
+    refuses({ capacity = "2M", max_capacity = "1M" },
+      "max_capacity: 1048576 is below the capacity of 2097152")
+  end)
+
+  it("takes granules that are powers of two from 8 to 4096", function()
+    for _, granule in ipairs { 8, 16, 32, 4096, "1K" } do
+      local mem <close> = assert(heapwright.new { granule = granule })
+      local a = mem:alloc(1)
+      assert.equal(heapwright.parse_size(granule), mem:usable_size(a))
+    end
+    for _, granule in ipairs { 0, 1, 4, 12, 24, 8192 } do
+      refuses({ granule = granule }, "granule: " .. granule .. " is not a power of two from 8 to 4096")
+    end
+    refuses({ granule = {} }, "granule: size expected, got table")
+  end)
+
+  it("takes every policy by its name, and no other", function()
+    for _, policy in ipairs(heapwright.policies()) do
+      local mem <close> = assert(heapwright.new { policy = policy.name })
+      assert.equal(policy.name, mem:policy())
+    end
+    refuses({ policy = "worse-fit" }, "policy: unknown 'worse-fit' (known: " .. POLICIES .. ")")
+    refuses({ policy = "" }, "policy: unknown '' (known: " .. POLICIES .. ")")
+    refuses({ policy = "Best-Fit" }, "policy: unknown 'Best-Fit' (known: " .. POLICIES .. ")")
+    refuses({ policy = 1 }, "policy: string expected, got number")
+  end)
+
+  it("takes an order with the policies that have one", function()
+    for _, policy in ipairs(heapwright.policies()) do
+      assert(heapwright.new { policy = policy.name, order = "address" }):close()
+      for _, order in ipairs { "fifo", "lifo" } do
+        if policy.takes_order then
+          assert(heapwright.new { policy = policy.name, order = order }):close()
+        else
+          refuses({ policy = policy.name, order = order },
+            "order: " .. policy.name .. " places by its own rule, '" .. order
+            .. "' is for best-fit, first-fit, worst-fit")
+        end
+      end
+    end
+    refuses({ order = "random" }, "order: unknown 'random' (known: address, fifo, lifo)")
+    refuses({ order = false }, "order: string expected, got boolean")
+    refuses({ policy = "first-fit", order = "fifo", granule = 8 },
+      "order: first-fit does not take 'fifo' with a granule of 8")
+  end)
+
+  it("takes a guard of off or check", function()
+    assert(heapwright.new { guard = "off" }):close()
+    assert(heapwright.new { guard = "check" }):close()
+    refuses({ guard = "full" }, "guard: unknown 'full' (known: off, check)")
+    refuses({ guard = true }, "guard: string expected, got boolean")
+  end)
+
+  it("takes thread_safe as a boolean", function()
+    for _, safe in ipairs { true, false } do
+      local mem <close> = assert(heapwright.new { thread_safe = safe })
+      assert.equal(0, mem:alloc(10))
+    end
+    refuses({ thread_safe = 1 }, "thread_safe: boolean expected, got number")
+    refuses({ thread_safe = "no" }, "thread_safe: boolean expected, got string")
+  end)
+
+  it("refuses options that it does not know, by name", function()
+    local known = " (known: capacity, max_capacity, granule, policy, order, guard, thread_safe)"
+    refuses({ polcy = "best-fit" }, "unknown option 'polcy'" .. known)
+    refuses({ "64K" }, "unknown option '1'" .. known)
+    refuses({ [1.5] = 1 }, "unknown option '1.5'" .. known)
+    refuses({ Capacity = 64 }, "unknown option 'Capacity'" .. known)
+  end)
+
+  it("refuses what is no table", function()
+    refuses("64K", "table expected, got string")
+    refuses(64, "table expected, got number")
+    refuses(true, "table expected, got boolean")
+  end)
+end)
+
+describe("heapwright.parse_size", function()
+  it("reads bytes and binary units", function()
+    local cases = {
+      ["0"] = 0, ["7"] = 7, ["7B"] = 7, ["1K"] = 1024, ["1k"] = 1024, ["1KiB"] = 1024, ["1kib"] = 1024,
+      ["2M"] = 2097152, ["2MiB"] = 2097152, ["1.5G"] = 1610612736, ["3 GiB"] = 3221225472, ["1T"] = 1 << 40,
+      ["0.5K"] = 512, ["0.0009765625K"] = 1, ["1.50K"] = 1536, ["1.0"] = 1, ["8388607T"] = 8388607 << 40,
+      ["9223372036854775807"] = math.maxinteger,
+    }
+    for text, bytes in pairs(cases) do assert.equal(bytes, heapwright.parse_size(text)) end
+    assert.equal(5, heapwright.parse_size(5))
+    assert.equal("integer", math.type(heapwright.parse_size(5.0)))
+  end)
+
+  it("raises for what is no size", function()
+    for _, text in ipairs {
+      "12Q", "", " 1", "1K1", "0x10", "1e3", "-1", ".5K", "1..5K", "1,5K", "1KB", "K", "1\0K", "0.1", "0.3K",
+      "1.00000000000000000000001K", "9223372036854775808", "1.5", "99999999999T", "inf", "nan",
+    } do
+      local ok, message = pcall(heapwright.parse_size, text)
+      assert.is_false(ok)
+      assert.is_truthy(message:find("bad argument #1 to ", 1, true))
+    end
+    assert.is_false(pcall(heapwright.parse_size))
+    assert.is_false(pcall(heapwright.parse_size, nil))
+    assert.is_false(pcall(heapwright.parse_size, 1.5))
+    assert.is_false(pcall(heapwright.parse_size, -1))
+  end)
+end)
