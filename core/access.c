@@ -19,27 +19,31 @@ void *hpw_pointer(const hpw_pool *pool, uint64_t address) {
 }
 
 /* The live block around `address`; the lock is held. */
-static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, uint64_t *start, uint64_t *requested,
-                            hpw_report *report) {
+static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, uint64_t *start,
+                            uint64_t *requested, hpw_report *report) {
     if (!pool_holds(pool, address))
-        return pool_report_at(pool, report, HPW_OUT_OF_BOUNDS, address, n, "the address lies outside of the pool");
+        return pool_report_at(pool, report, HPW_OUT_OF_BOUNDS, address, n,
+                              "the address lies outside of the pool");
     granule_t at = blocks_owner(&pool->map, pool_granule(pool, address));
     if (!blocks_is_live(&pool->map, at))
         return pool_report_at(pool, report, HPW_UNALLOCATED, address, n, "the address lies in a free block");
     *start = pool_bytes(pool, at);
     if (!pool_requested(pool, at, blocks_size(&pool->map, at), requested))
-        return pool_report_at(pool, report, HPW_CORRUPTED, address, n, "the block's size record was overwritten");
+        return pool_report_at(pool, report, HPW_CORRUPTED, address, n,
+                              "the block's size record was overwritten");
     return HPW_OK;
 }
 
 /* The bytes of [address, address + n), where they lie in one live block. */
-static hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned char **bytes, hpw_report *report) {
+static hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned char **bytes,
+                       hpw_report *report) {
     uint64_t start, requested;
     hpw_error error = find_owner(pool, address, n, &start, &requested, report);
     if (error) return error;
     uint64_t offset = address - start;
     if (offset > requested || n > requested - offset)
-        return pool_report_at(pool, report, HPW_OUT_OF_BOUNDS, address, n, "the range runs past the block's end");
+        return pool_report_at(pool, report, HPW_OUT_OF_BOUNDS, address, n,
+                              "the range runs past the block's end");
     *bytes = pool->index.bytes + address;
     return HPW_OK;
 }
@@ -94,7 +98,8 @@ hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *o
     return error;
 }
 
-hpw_error hpw_owner(hpw_pool *pool, uint64_t address, uint64_t *start, uint64_t *requested, hpw_report *report) {
+hpw_error hpw_owner(hpw_pool *pool, uint64_t address, uint64_t *start, uint64_t *requested,
+                    hpw_report *report) {
     uint64_t found_start, found_requested;
     pool_enter(pool);
     hpw_error error = find_owner(pool, address, 0, &found_start, &found_requested, report);
@@ -105,7 +110,8 @@ hpw_error hpw_owner(hpw_pool *pool, uint64_t address, uint64_t *start, uint64_t 
     return HPW_OK;
 }
 
-hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64_t *granted, hpw_report *report) {
+hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64_t *granted,
+                   hpw_report *report) {
     granule_t at, size = 0;
     uint64_t found = 0;
     pool_enter(pool);

@@ -27,7 +27,9 @@ static void *map_aligned(size_t size, size_t alignment) {
 
 static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-static size_t round_to_page(uint64_t size) { return (size_t)((size + page_size() - 1) / page_size() * page_size()); }
+static size_t round_to_page(uint64_t size) {
+    return (size_t)((size + page_size() - 1) / page_size() * page_size());
+}
 
 static void discard(hpw_pool *pool, uint64_t from, uint64_t to) {
     uint64_t begin = round_to_page(from), end = to / page_size() * page_size();

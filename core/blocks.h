@@ -59,10 +59,10 @@ typedef struct blocks {
     uint64_t *mark;
     uint32_t *span;
     uint64_t *summary[SUMMARY_LEVELS]; /* [0]: a bit a word of the map */
-    size_t words;      /* of each bitmap */
-    uint64_t *freed;   /* a bit a granule: the newest block that began here was freed, or,
-                          of a live block: it was asked for with an alignment; or NULL */
-    granule_t count;    /* granules now; a live block's start is faked there, as an end */
+    size_t words;                      /* of each bitmap */
+    uint64_t *freed;                   /* a bit a granule: the newest block that began here was freed, or,
+                                          of a live block: it was asked for with an alignment; or NULL */
+    granule_t count;                   /* granules now; a live block's start is faked there, as an end */
 } blocks;
 
 /* ---- Layout ---- */
@@ -78,9 +78,7 @@ void blocks_init(blocks *map, void *memory, granule_t granules, bool remembers_f
 
 /* ---- Questions ---- */
 
-HOT uint64_t blocks_starts(const blocks *map, size_t word) {
-    return map->live[word] | map->mark[word];
-}
+HOT uint64_t blocks_starts(const blocks *map, size_t word) { return map->live[word] | map->mark[word]; }
 
 HOT bool blocks_bit(const uint64_t *bitmap, granule_t at) {
     return bitmap[at / WORD_BITS] >> (at % WORD_BITS) & 1;

@@ -21,7 +21,8 @@ static const char *check_blocks(hpw_pool *pool, tally *sum, granule_t *bad) {
         if (!blocks_is_live(map, at)) {
             sum->free++;
             if (size > sum->largest) sum->largest = size;
-            bool joins = previous != NO_GRANULE && (!p->may_join || p->may_join(&pool->index, previous, at, size));
+            bool joins =
+                previous != NO_GRANULE && (!p->may_join || p->may_join(&pool->index, previous, at, size));
             if (joins) return "two free neighbours that may be joined are not";
             previous = at;
             continue;
@@ -45,7 +46,8 @@ static const char *check_counts(const hpw_pool *pool, const tally *sum) {
     if (counts->free_blocks != sum->free) return "the count of free blocks is wrong";
     if (counts->peak_in_use < counts->in_use || counts->peak_granted < counts->granted)
         return "a peak is below what it is the peak of";
-    if (counts->allocations - counts->frees != sum->live) return "allocations less frees are not the live blocks";
+    if (counts->allocations - counts->frees != sum->live)
+        return "allocations less frees are not the live blocks";
     return NULL;
 }
 

@@ -112,7 +112,8 @@ static uint64_t search_down(search *s, uint64_t least, uint64_t most, uint64_t f
 static bool is_monotone(const hpw_question *question) {
     const hpw_policy_info *info;
     for (size_t i = 0; (info = hpw_policy_at(i)); i++)
-        if (!strcmp(info->name, question->policy)) return info->monotone && question->order == HPW_ORDER_ADDRESS;
+        if (!strcmp(info->name, question->policy))
+            return info->monotone && question->order == HPW_ORDER_ADDRESS;
     return false;
 }
 

@@ -108,15 +108,15 @@ typedef struct hpw_host {
 
 /* A zeroed config is the default pool: 1 MiB, best fit, address order, locked, guard off. */
 typedef struct hpw_config {
-    const char *policy;     /* NULL: "best-fit"; else a name of hpw_policy_at */
-    uint64_t capacity;      /* 0: 1 MiB (hpw_open), all that the buffer holds (hpw_open_in);
-                               else rounded down to granules */
-    uint64_t max_capacity;  /* 0: `capacity`, the pool never grows; hpw_open only */
-    uint32_t granule;       /* 0: 16; else 8, 16, 32 ... 4096: the unit of placement */
-    hpw_order order;        /* 0: by address; others for first-, best- and worst-fit only */
-    hpw_guard guard;        /* 0: off */
-    bool single_threaded;   /* false: every call takes the lock */
-    hpw_host host;          /* zeroed: see hpw_host */
+    const char *policy;    /* NULL: "best-fit"; else a name of hpw_policy_at */
+    uint64_t capacity;     /* 0: 1 MiB (hpw_open), all that the buffer holds (hpw_open_in);
+                              else rounded down to granules */
+    uint64_t max_capacity; /* 0: `capacity`, the pool never grows; hpw_open only */
+    uint32_t granule;      /* 0: 16; else 8, 16, 32 ... 4096: the unit of placement */
+    hpw_order order;       /* 0: by address; others for first-, best- and worst-fit only */
+    hpw_guard guard;       /* 0: off */
+    bool single_threaded;  /* false: every call takes the lock */
+    hpw_host host;         /* zeroed: see hpw_host */
 } hpw_config;
 
 /* ---- Life cycle ------------------------------------------------------------- */
@@ -268,8 +268,7 @@ HPW_API hpw_error hpw_release(hpw_pool *pool, uint64_t address, hpw_report *repo
  * hpw_compare sets *order to -1, 0 or 1, as memcmp orders them.
  */
 HPW_API hpw_error hpw_read(hpw_pool *pool, uint64_t address, void *to, size_t n, hpw_report *report);
-HPW_API hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n,
-                            hpw_report *report);
+HPW_API hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n, hpw_report *report);
 HPW_API hpw_error hpw_fill(hpw_pool *pool, uint64_t address, int byte, uint64_t n, hpw_report *report);
 HPW_API hpw_error hpw_copy(hpw_pool *pool, uint64_t to, uint64_t from, uint64_t n, hpw_report *report);
 HPW_API hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *order,
@@ -306,17 +305,17 @@ HPW_API void *hpw_pointer(const hpw_pool *pool, uint64_t address);
 
 /* Statistics. All sizes bytes, all exact at any time. */
 typedef struct hpw_stats {
-    uint64_t capacity;      /* bytes the pool manages now */
-    uint64_t in_use;        /* requested bytes of the live blocks */
-    uint64_t granted;       /* granted bytes of the live blocks */
+    uint64_t capacity; /* bytes the pool manages now */
+    uint64_t in_use;   /* requested bytes of the live blocks */
+    uint64_t granted;  /* granted bytes of the live blocks */
     uint64_t live_blocks;
     uint64_t free_blocks;
-    uint64_t free;          /* capacity - granted */
-    uint64_t largest_free;  /* the largest free block */
-    uint64_t peak_in_use;   /* the most that in_use ever was */
-    uint64_t peak_granted;  /* the most that granted ever was */
-    uint64_t high_water;    /* the highest end of a live block ever */
-    uint64_t allocations;   /* granted requests, realloc(NULL) among them */
+    uint64_t free;         /* capacity - granted */
+    uint64_t largest_free; /* the largest free block */
+    uint64_t peak_in_use;  /* the most that in_use ever was */
+    uint64_t peak_granted; /* the most that granted ever was */
+    uint64_t high_water;   /* the highest end of a live block ever */
+    uint64_t allocations;  /* granted requests, realloc(NULL) among them */
     uint64_t frees;
     uint64_t reallocations; /* granted size changes, in place or moved */
     uint64_t failures;      /* requests answered no_memory */

@@ -33,7 +33,8 @@ hpw_error pool_config(hpw_config *config) {
     if (config->max_capacity > hpw_max_capacity(granule)) return HPW_INVALID_ARGUMENT;
     if ((unsigned)config->order >= HPW_ORDER_COUNT || (unsigned)config->guard >= HPW_GUARD_COUNT)
         return HPW_INVALID_ARGUMENT;
-    if (config->order != HPW_ORDER_ADDRESS && (!chosen->info.takes_order || granule < chosen->least_timed_granule))
+    if (config->order != HPW_ORDER_ADDRESS &&
+        (!chosen->info.takes_order || granule < chosen->least_timed_granule))
         return HPW_INVALID_ARGUMENT;
     if (!config->host.lock != !config->host.unlock) return HPW_INVALID_ARGUMENT;
     return HPW_OK;
@@ -139,7 +140,8 @@ hpw_pool *hpw_open_in(void *buffer, size_t size, const hpw_config *config, hpw_e
     static const hpw_config defaults;
     hpw_config full = config ? *config : defaults;
     if (error) *error = HPW_OK;
-    if (!buffer || (full.max_capacity && full.max_capacity != full.capacity)) return fail(error, HPW_INVALID_ARGUMENT);
+    if (!buffer || (full.max_capacity && full.max_capacity != full.capacity))
+        return fail(error, HPW_INVALID_ARGUMENT);
     bool all = !full.capacity;
     hpw_error wrong = pool_config(&full);
     if (wrong) return fail(error, wrong);

@@ -35,9 +35,7 @@ HOT void remove_free(hpw_pool *pool, granule_t at, granule_t size) {
  * A range *in hand* is in no index and marked live, so that no policy counts it
  * and no neighbour joins it before its turn.
  */
-HOT void hold(hpw_pool *pool, granule_t at, granule_t size) {
-    blocks_set_live(&pool->map, at, size, false);
-}
+HOT void hold(hpw_pool *pool, granule_t at, granule_t size) { blocks_set_live(&pool->map, at, size, false); }
 
 /* Every free neighbour joins: there is at most one on each side. */
 HOT void join_both(hpw_pool *pool, granule_t at, granule_t size) {

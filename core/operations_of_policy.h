@@ -6,7 +6,8 @@
  */
 #include "operations.h"
 
-static hpw_error allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, granule_t *at, hpw_report *report) {
+static hpw_error allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, granule_t *at,
+                          hpw_report *report) {
     uint64_t steps = pool->index.steps;
     request want = {.size = granules_for(pool, size), .align = 1};
     placement place = placement_none();
@@ -28,12 +29,14 @@ static hpw_error release(hpw_pool *pool, uint64_t address, const uint64_t *expec
     uint64_t requested, steps = pool->index.steps;
     if (!pool_find_live(pool, address, &at, &size, &requested)) return pool_diagnose(pool, address, report);
     if (expected && *expected != requested)
-        return pool_report_at(pool, report, HPW_INVALID_ARGUMENT, address, *expected, "the block has another size");
+        return pool_report_at(pool, report, HPW_INVALID_ARGUMENT, address, *expected,
+                              "the block has another size");
     count_gone(pool, size, requested);
     blocks_note_freed(&pool->map, at, true);
     give(pool, at, size);
     count_steps(pool, steps);
     pool->counts.frees++;
-    if (pool->sink) pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FREE, .address = address, .size = requested});
+    if (pool->sink)
+        pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FREE, .address = address, .size = requested});
     return HPW_OK;
 }

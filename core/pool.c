@@ -97,7 +97,8 @@ bool pool_align_over(const hpw_pool *pool, request *want, uint64_t alignment) {
     return true;
 }
 
-hpw_error pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment, hpw_report *report) {
+hpw_error pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment,
+                      hpw_report *report) {
     pool->counts.failures++;
     pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FAILURE,
                                 .address = address,
@@ -114,13 +115,16 @@ void pool_emit_alloc(hpw_pool *pool, granule_t at, uint64_t size, uint64_t align
                                 .alignment = alignment});
 }
 
-hpw_error hpw_allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, uint64_t *address, hpw_report *report) {
+hpw_error hpw_allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, uint64_t *address,
+                       hpw_report *report) {
     granule_t at = 0;
     if (alignment & (alignment - 1))
-        return pool_report(report, HPW_INVALID_ARGUMENT, alignment, size, "the alignment is not a power of two");
+        return pool_report(report, HPW_INVALID_ARGUMENT, alignment, size,
+                           "the alignment is not a power of two");
     pool_enter(pool);
     hpw_error error = pool->policy->allocate(pool, size, alignment, &at, report);
-    if (!error && alignment > pool->largest_align && alignment > pool_bytes(pool, 1)) pool->largest_align = alignment;
+    if (!error && alignment > pool->largest_align && alignment > pool_bytes(pool, 1))
+        pool->largest_align = alignment;
     pool_leave(pool);
     if (!error) *address = pool_bytes(pool, at);
     return error;
@@ -161,9 +165,11 @@ hpw_error pool_diagnose(const hpw_pool *pool, uint64_t address, hpw_report *repo
     const blocks *map = &pool->map;
     if (address == pool_bytes(pool, at)) {
         if (blocks_is_live(map, at))
-            return pool_report_at(pool, report, HPW_CORRUPTED, address, 0, "the block's size record was overwritten");
+            return pool_report_at(pool, report, HPW_CORRUPTED, address, 0,
+                                  "the block's size record was overwritten");
         bool freed = map->freed ? blocks_bit(map->freed, at) : !blocks_is_live(map, blocks_owner(map, at));
-        if (freed) return pool_report_at(pool, report, HPW_DOUBLE_FREE, address, 0, "the block was freed before");
+        if (freed)
+            return pool_report_at(pool, report, HPW_DOUBLE_FREE, address, 0, "the block was freed before");
     }
     return pool_report_at(pool, report, HPW_INVALID_FREE, address, 0, "no live block starts here");
 }
@@ -305,10 +311,12 @@ static bool resize_somehow(hpw_pool *pool, resizing *r) {
     return resize_by_moving(pool, r) || (!large && resize_backwards(pool, r));
 }
 
-static hpw_error resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report) {
+static hpw_error resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved,
+                        hpw_report *report) {
     resizing r = {.new_requested = size};
     uint64_t steps = pool->index.steps;
-    if (!pool_find_live(pool, address, &r.at, &r.size, &r.requested)) return pool_diagnose(pool, address, report);
+    if (!pool_find_live(pool, address, &r.at, &r.size, &r.requested))
+        return pool_diagnose(pool, address, report);
     granule_t old_at = r.at, old_size = r.size;
     bool over_aligned = pool->map.freed && blocks_bit(pool->map.freed, r.at);
     r.align = kept_align(pool, r.at);
@@ -328,7 +336,8 @@ static hpw_error resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_
     pool->counts.reallocations++;
     *moved = pool_bytes(pool, r.at);
     if (pool->sink)
-        pool_emit(pool, (hpw_event){.kind = HPW_EVENT_RESIZE, .address = *moved, .previous = address, .size = size});
+        pool_emit(pool, (hpw_event){
+                            .kind = HPW_EVENT_RESIZE, .address = *moved, .previous = address, .size = size});
     return HPW_OK;
 }
 
@@ -357,7 +366,8 @@ void hpw_reset(hpw_pool *pool) {
         blocks_note_freed(map, at, true);
         pool_requested(pool, at, size, &requested);
         pool->counts.frees++;
-        pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FREE, .address = pool_bytes(pool, at), .size = requested});
+        pool_emit(pool,
+                  (hpw_event){.kind = HPW_EVENT_FREE, .address = pool_bytes(pool, at), .size = requested});
     }
     granule_t count = map->count;
     pool->largest_align = 0;

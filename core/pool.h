@@ -24,7 +24,7 @@ struct hpw_pool {
     granule_t capacity;     /* granules that it opened with: it never shrinks below */
     granule_t max_capacity; /* granules that it may grow to */
     granule_t growth_step;
-    uint32_t skew;         /* granules that the pool's start lies past a multiple of any alignment asked */
+    uint32_t skew; /* granules that the pool's start lies past a multiple of any alignment asked */
     hpw_guard guard;
     size_t state_bytes; /* the policy's */
 
@@ -89,18 +89,20 @@ HOT bool pool_requested(const hpw_pool *pool, granule_t at, granule_t size, uint
 hpw_error pool_report(hpw_report *report, hpw_error error, uint64_t address, uint64_t size, const char *what);
 
 /* As pool_report, with the block around `address` where it lies in the pool. The lock is held. */
-hpw_error pool_report_at(const hpw_pool *pool, hpw_report *report, hpw_error error, uint64_t address, uint64_t size,
-                         const char *what);
+hpw_error pool_report_at(const hpw_pool *pool, hpw_report *report, hpw_error error, uint64_t address,
+                         uint64_t size, const char *what);
 
 /* What an address is that is no live block's start, or whose block's record is wrong. The lock is held. */
 hpw_error pool_diagnose(const hpw_pool *pool, uint64_t address, hpw_report *report);
 
-/* Is `address` the start of a live block whose record is sound? If not, see pool_diagnose. The lock is held. */
+/* Is `address` the start of a live block whose record is sound? If not, see pool_diagnose. The lock is held.
+ */
 HOT bool pool_find_live(const hpw_pool *pool, uint64_t address, granule_t *at, granule_t *size,
-                                  uint64_t *requested) {
+                        uint64_t *requested) {
     uint64_t granule = address >> pool->index.shift;
     *at = (granule_t)granule;
-    if (granule >= pool->map.count || granule << pool->index.shift != address || !blocks_is_live(&pool->map, *at))
+    if (granule >= pool->map.count || granule << pool->index.shift != address ||
+        !blocks_is_live(&pool->map, *at))
         return false;
     *size = blocks_size(&pool->map, *at);
     return pool_requested(pool, *at, *size, requested);
@@ -118,7 +120,8 @@ placement pool_grow_for(hpw_pool *pool, const request *want);
 void pool_trim(hpw_pool *pool);
 
 /* Counts, tells and reports a request that nothing holds. */
-hpw_error pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment, hpw_report *report);
+hpw_error pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment,
+                      hpw_report *report);
 void pool_emit_alloc(hpw_pool *pool, granule_t at, uint64_t size, uint64_t alignment);
 
 /* A pool just laid out: all of its capacity is free. */

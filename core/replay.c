@@ -23,7 +23,8 @@ static bool append(building *b, const hpw_trace_event *event) {
     hpw_program *program = b->program;
     if (program->count == b->room) {
         size_t room = b->room ? b->room * 2 : 4096;
-        operation *grown = room > SIZE_MAX / sizeof *grown ? NULL : realloc(program->operations, room * sizeof *grown);
+        operation *grown =
+            room > SIZE_MAX / sizeof *grown ? NULL : realloc(program->operations, room * sizeof *grown);
         if (!grown) return false;
         program->operations = grown;
         b->room = room;
@@ -168,7 +169,8 @@ static void arena_fit(replay_arena *arena, size_t size) {
     if (size <= arena->size) return;
     replay_arena_free(arena);
     size += size / 2;
-    arena->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    arena->memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (arena->memory == MAP_FAILED)
         arena->memory = NULL;
     else
@@ -253,7 +255,8 @@ static bool may_escape(hpw_pool *pool, uint64_t address, uint64_t size) {
 static void perform_watched(replay *run, const operation *op, bool watched, hpw_answer *answer,
                             replay_doubt *doubt) {
     uint64_t before = run->pool->counts.high_water;
-    bool escapes = watched && op->kind == HPW_TRACE_RESIZE && may_escape(run->pool, run->addresses[op->slot], op->size);
+    bool escapes =
+        watched && op->kind == HPW_TRACE_RESIZE && may_escape(run->pool, run->addresses[op->slot], op->size);
     if (!perform(run->pool, run->addresses, op)) answer->failures++;
     if (!escapes || run->pool->counts.high_water == before) return;
     if (before < doubt->from) doubt->from = before;

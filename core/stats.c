@@ -34,13 +34,14 @@ bool hpw_next_block(hpw_pool *pool, uint64_t *cursor, hpw_block *out) {
     return found;
 }
 
-hpw_error pool_report(hpw_report *report, hpw_error error, uint64_t address, uint64_t size, const char *what) {
+hpw_error pool_report(hpw_report *report, hpw_error error, uint64_t address, uint64_t size,
+                      const char *what) {
     if (report) *report = (hpw_report){.error = error, .address = address, .size = size, .what = what};
     return error;
 }
 
-hpw_error pool_report_at(const hpw_pool *pool, hpw_report *report, hpw_error error, uint64_t address, uint64_t size,
-                         const char *what) {
+hpw_error pool_report_at(const hpw_pool *pool, hpw_report *report, hpw_error error, uint64_t address,
+                         uint64_t size, const char *what) {
     pool_report(report, error, address, size, what);
     if (!report || !pool_holds(pool, address)) return error;
     granule_t at = blocks_owner(&pool->map, pool_granule(pool, address));

@@ -92,7 +92,7 @@ int64_t hpw_input_at(const hpw_input *input, uint64_t offset, void *to, size_t n
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
             hpw_trace_fail(error, HPW_IO, "%s: %s at byte %llu", input->path, strerror(errno),
-                           (unsigned long long)(offset + done));
+                           (unsigned long long)offset + done);
             return -1;
         }
         if (!got) break;

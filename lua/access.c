@@ -67,11 +67,12 @@ static int succeed(lua_State *L) {
 
 /* write(address, string) */
 static int method_write(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    pool_self(L);
     uint64_t address = arg_address(L, 2);
     size_t n;
     const char *bytes = luaL_checklstring(L, 3, &n);
-    self = pool_self(L); /* making a string of a number may have collected garbage, see push_range */
+    lua_pool *self =
+        pool_self(L); /* making a string of a number may have collected garbage, see push_range */
     hpw_report report;
     if (hpw_write(self->pool, address, bytes, n, &report)) return fail_access(L, "write", &report, self);
     return succeed(L);
@@ -141,13 +142,13 @@ static int call_kept(lua_State *L, int upvalue, int count, int results) {
 
 /* pack(address, format, ...); upvalue 1 is string.pack */
 static int method_pack(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    pool_self(L);
     uint64_t address = arg_address(L, 2);
     luaL_checkstring(L, FORMAT);
     if (call_kept(L, 1, lua_gettop(L) - FORMAT + 1, 1) != LUA_OK) return raise_format(L);
     size_t n;
     const char *bytes = lua_tolstring(L, -1, &n);
-    self = pool_self(L);
+    lua_pool *self = pool_self(L);
     hpw_report report;
     if (hpw_write(self->pool, address, bytes, n, &report)) return fail_access(L, "pack", &report, self);
     return succeed(L);
@@ -160,14 +161,14 @@ static bool ran_out(const char *message) {
 
 /* unpack(address, format); upvalue 1 is string.unpack, 2 string.packsize */
 static int method_unpack(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    pool_self(L);
     uint64_t address = arg_address(L, 2), n = 0;
     const char *format = luaL_checkstring(L, FORMAT);
     hpw_report report;
     lua_settop(L, FORMAT);
     lua_pushvalue(L, FORMAT);
     bool fixed = call_kept(L, 2, 1, 1) == LUA_OK;
-    self = pool_self(L);
+    lua_pool *self = pool_self(L);
     if (fixed)
         n = (uint64_t)lua_tointeger(L, -1);
     else if (!rest_of_block(self, address, &n, &report))

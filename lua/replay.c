@@ -2,7 +2,7 @@
 /*
  * The Lua module heapwright.replay: a trace loaded once, asked often.
  *
- *      local program = assert(replay.load "trace.hwt")
+ *      local program = assert(replay.load("trace.hwt" [, name]))
  *      program:source()    --> { name, events, allocations, peak_in_use, lower_bound, warning }
  *      program:measure { policies = { { policy = "best-fit", order = "address" } },
  *                        capacity = nil, granule = nil, smallest = true, time = false,
@@ -51,13 +51,14 @@ static int fail(lua_State *L, const char *message, hpw_error code) {
 
 static int load(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
+    const char *name = luaL_optstring(L, 2, path);
     hpw_trace_error error = {0};
     loaded *self = lua_newuserdatauv(L, sizeof *self, 0);
     *self = (loaded){NULL, NULL};
     luaL_setmetatable(L, PROGRAM_TYPE);
     self->program = hpw_program_load(path, &error);
     if (!self->program) return fail(L, error.message, error.code);
-    self->name = strdup(luaL_optstring(L, 2, path));
+    self->name = strdup(name);
     return self->name ? 1 : fail(L, "no memory for the trace's name", HPW_NO_MEMORY);
 }
 
@@ -176,9 +177,10 @@ static void push_answer(lua_State *L, const hpw_program *program, const task *t)
     const hpw_answer *a = &t->answer;
     lua_createtable(L, 0, 20);
     set_string(L, "policy", t->question.policy);
-    set_string(L, "order", t->question.order == HPW_ORDER_FIFO   ? "fifo"
-                           : t->question.order == HPW_ORDER_LIFO ? "lifo"
-                                                                 : "address");
+    set_string(L, "order",
+               t->question.order == HPW_ORDER_FIFO   ? "fifo"
+               : t->question.order == HPW_ORDER_LIFO ? "lifo"
+                                                     : "address");
     if (a->capacity) set_integer(L, "capacity", a->capacity);
     set_integer(L, "failures", a->failures);
     set_integer(L, "peak_in_use", a->peak_in_use);
@@ -309,7 +311,7 @@ static int measure(lua_State *L) {
 
 int luaopen_heapwright_replay(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"source", source}, {"measure", measure}, {"close", close_program},
+        {"source", source},      {"measure", measure},       {"close", close_program},
         {"__gc", close_program}, {"__close", close_program}, {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"load", load}, {NULL, NULL}};

@@ -16,7 +16,9 @@ HOT placement choose(free_index *index, const request *want) {
     return bins_choose_smallest(index, index->state, want);
 }
 HOT void added(free_index *index, granule_t at, granule_t size) { bins_add(index, index->state, at, size); }
-HOT void removed(free_index *index, granule_t at, granule_t size) { bins_remove(index, index->state, at, size); }
+HOT void removed(free_index *index, granule_t at, granule_t size) {
+    bins_remove(index, index->state, at, size);
+}
 static granule_t largest(free_index *index) { return bins_largest(index, index->state); }
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {

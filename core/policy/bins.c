@@ -28,7 +28,9 @@ void bins_add_large(free_index *index, bins *b, granule_t at) {
     if (index->order != HPW_ORDER_ADDRESS) b->stamp++;
 }
 
-void bins_remove_large(free_index *index, bins *b, granule_t at) { trie_remove(index, &b->above, &b->large, at); }
+void bins_remove_large(free_index *index, bins *b, granule_t at) {
+    trie_remove(index, &b->above, &b->large, at);
+}
 
 placement bins_choose_large(free_index *index, const bins *b, const request *want) {
     uint64_t key = b->largest_first ? 0 : trie_size_key(index, &b->above, want->size);
@@ -56,8 +58,9 @@ const char *bins_check(free_index *index, const bins *b, size_t *count, granule_
         *at = head == NO_GRANULE ? 0 : head;
         bool told = b->bitmap[size / WORD_BITS] >> (size % WORD_BITS) & 1;
         if (told != (head != NO_GRANULE)) return "the bitmap of the bins disagrees with a bin";
-        const char *wrong = index->order == HPW_ORDER_ADDRESS ? heap_check(index, head, has_size, size, count, at)
-                                                              : list_check(index, head, has_size, size, count, at);
+        const char *wrong = index->order == HPW_ORDER_ADDRESS
+                                ? heap_check(index, head, has_size, size, count, at)
+                                : list_check(index, head, has_size, size, count, at);
         if (wrong) return wrong;
     }
     for (unsigned word = 0; word < b->exact / WORD_BITS; word++)

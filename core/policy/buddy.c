@@ -50,7 +50,8 @@ HOT placement choose(free_index *index, const request *want) {
     for (; orders; orders &= orders - 1) {
         unsigned order = bits_lowest(orders);
         granule_t at = 0, block = heap_find(index, state->roots[order], &whole, &at);
-        if (block != NO_GRANULE && (at & (want->size - 1)) == 0) return (placement){block, (granule_t)1 << order, at};
+        if (block != NO_GRANULE && (at & (want->size - 1)) == 0)
+            return (placement){block, (granule_t)1 << order, at};
     }
     return placement_none();
 }

@@ -134,8 +134,10 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
         *at = state->heads[bin] == NO_GRANULE ? 0 : state->heads[bin];
         bool column = state->second[bin / SECOND] >> (bin % SECOND) & 1;
         bool row = state->first >> (bin / SECOND) & 1;
-        if (column != (state->heads[bin] != NO_GRANULE)) return "the second-level bitmap disagrees with a bin";
-        if (row != (state->second[bin / SECOND] != 0)) return "the first-level bitmap disagrees with the second";
+        if (column != (state->heads[bin] != NO_GRANULE))
+            return "the second-level bitmap disagrees with a bin";
+        if (row != (state->second[bin / SECOND] != 0))
+            return "the first-level bitmap disagrees with the second";
         const char *wrong = list_check(index, state->heads[bin], in_bin, bin, &count, at);
         if (wrong) return wrong;
     }

@@ -31,8 +31,8 @@ static void visit(walk *w, granule_t at, unsigned depth, uint32_t prefix, granul
 }
 
 const char *heap_check(const free_index *index, granule_t root,
-                       bool (*belongs)(const free_index *, granule_t at, uint32_t bin), uint32_t bin, size_t *count,
-                       granule_t *at) {
+                       bool (*belongs)(const free_index *, granule_t at, uint32_t bin), uint32_t bin,
+                       size_t *count, granule_t *at) {
     walk w = {.index = index, .belongs = belongs, .bin = bin, .count = *count, .at = at};
     visit(&w, root, 0, 0, NO_GRANULE);
     *count = w.count;

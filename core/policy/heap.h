@@ -79,7 +79,8 @@ static inline void heap_remove(free_index *index, granule_t *root, granule_t at)
         heap_put(index, root, here, child);
         if (child == NO_GRANULE) return;
         here = (heap_place){child, left < right ? HEAP_LEFT : HEAP_RIGHT};
-        granule_t below_left = link_get(index, child, HEAP_LEFT), below_right = link_get(index, child, HEAP_RIGHT);
+        granule_t below_left = link_get(index, child, HEAP_LEFT),
+                  below_right = link_get(index, child, HEAP_RIGHT);
         link_set(index, child, HEAP_LEFT, left);
         link_set(index, child, HEAP_RIGHT, right);
         left = below_left;
@@ -117,7 +118,7 @@ static inline granule_t heap_find(free_index *index, granule_t root, const reque
  * their order and branches. NULL, or what is wrong and *at.
  */
 const char *heap_check(const free_index *index, granule_t root,
-                       bool (*belongs)(const free_index *, granule_t at, uint32_t bin), uint32_t bin, size_t *count,
-                       granule_t *at);
+                       bool (*belongs)(const free_index *, granule_t at, uint32_t bin), uint32_t bin,
+                       size_t *count, granule_t *at);
 
 #endif

@@ -49,8 +49,8 @@ HOT granule_t list_after(const free_index *index, granule_t head, granule_t at) 
 
 /* Counts the members, each a free block for which `belongs` holds; NULL, or what is wrong and *at. */
 static inline const char *list_check(const free_index *index, granule_t head,
-                                     bool (*belongs)(const free_index *, granule_t at, uint32_t bin), uint32_t bin,
-                                     size_t *count, granule_t *at) {
+                                     bool (*belongs)(const free_index *, granule_t at, uint32_t bin),
+                                     uint32_t bin, size_t *count, granule_t *at) {
     for (granule_t here = head; here != NO_GRANULE; here = list_after(index, head, here)) {
         *at = here;
         if (here >= index->map->count || !blocks_is_free(index->map, here))

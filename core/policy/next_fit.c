@@ -25,7 +25,8 @@ static void open(free_index *index) { tallest_open(index, blocks_of(index)); }
 HOT placement choose(free_index *index, const request *want) {
     roving *state = index->state;
     placement found = tallest_choose(index, &state->by_address, state->rover, want);
-    return found.block != NO_GRANULE || !state->rover ? found : tallest_choose(index, &state->by_address, 0, want);
+    return found.block != NO_GRANULE || !state->rover ? found
+                                                      : tallest_choose(index, &state->by_address, 0, want);
 }
 
 static void placed(free_index *index, granule_t at, granule_t size, bool in_place) {
@@ -33,7 +34,9 @@ static void placed(free_index *index, granule_t at, granule_t size, bool in_plac
     if (!in_place) state->rover = at + size;
 }
 
-HOT void added(free_index *index, granule_t at, granule_t size) { tallest_add(index, blocks_of(index), at, size); }
+HOT void added(free_index *index, granule_t at, granule_t size) {
+    tallest_add(index, blocks_of(index), at, size);
+}
 HOT void removed(free_index *index, granule_t at, granule_t size) {
     tallest_remove(index, blocks_of(index), at, size);
 }

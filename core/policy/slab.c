@@ -27,7 +27,7 @@ enum { PAGE = 256, LARGEST_CLASS = 64, CLASSES = LARGEST_CLASS + 1 /* named by t
 #define NO_PAGE UINT32_MAX
 
 typedef struct page {
-    granule_t slots; /* its free slots, and its uncut rest at the end */
+    granule_t slots;         /* its free slots, and its uncut rest at the end */
     uint32_t next, previous; /* in its class's list of pages with slots */
     uint16_t size;           /* of its slots; 0: no page of ours */
     uint16_t used;           /* live slots */
@@ -156,7 +156,8 @@ static bool may_resize(free_index *index, granule_t at, granule_t old_size, gran
     if (page_of(index, at)) return false;
     if (size < old_size) return true;
     /* Only into one free block: the next but one may be a slot. */
-    return next < index->map->count && !page_of(index, next) && size - old_size <= blocks_size(index->map, next);
+    return next < index->map->count && !page_of(index, next) &&
+           size - old_size <= blocks_size(index->map, next);
 }
 
 HOT void added(free_index *index, granule_t at, granule_t size) {

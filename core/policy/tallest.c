@@ -108,7 +108,8 @@ granule_t tallest_seek(free_index *index, const tallest *t, granule_t from, gran
 }
 
 placement tallest_choose(free_index *index, const tallest *t, granule_t from, const request *want) {
-    for (granule_t block; (block = tallest_seek(index, t, from, want->size)) != NO_GRANULE; from = block + 1) {
+    for (granule_t block; (block = tallest_seek(index, t, from, want->size)) != NO_GRANULE;
+         from = block + 1) {
         placement found = placement_in(want, block, blocks_size(index->map, block));
         if (found.block != NO_GRANULE) return found;
     }

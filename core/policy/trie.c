@@ -5,7 +5,8 @@
 enum { LEFT, RIGHT, STAMP, LARGEST }; /* links of a node */
 enum { MAX_DEPTH = 64 };
 
-trie_order trie_order_of(granule_t capacity, bool by_size, bool largest_first, hpw_order tie, bool keeps_largest) {
+trie_order trie_order_of(granule_t capacity, bool by_size, bool largest_first, hpw_order tie,
+                         bool keeps_largest) {
     unsigned size_bits = by_size ? bits_width(capacity) : 0;
     unsigned tie_bits = tie == HPW_ORDER_ADDRESS ? bits_width(capacity) : 32;
     return (trie_order){
@@ -133,7 +134,8 @@ static granule_t first_fitting(free_index *index, granule_t at, granule_t size) 
     }
 }
 
-granule_t trie_seek(free_index *index, const trie_order *order, const trie *set, uint64_t key, granule_t size) {
+granule_t trie_seek(free_index *index, const trie_order *order, const trie *set, uint64_t key,
+                    granule_t size) {
     granule_t at = set->root, greater = NO_GRANULE; /* the nearest subtree of greater keys passed by */
     for (unsigned bit = order->bits; at != NO_GRANULE; index->steps++) {
         if (order->keeps_largest && largest_below(index, at) < size) break;
@@ -146,7 +148,8 @@ granule_t trie_seek(free_index *index, const trie_order *order, const trie *set,
             at = right;
             continue;
         }
-        if (right != NO_GRANULE && (!order->keeps_largest || largest_below(index, right) >= size)) greater = right;
+        if (right != NO_GRANULE && (!order->keeps_largest || largest_below(index, right) >= size))
+            greater = right;
         at = link_get(index, at, LEFT);
     }
     if (greater == NO_GRANULE || !order->keeps_largest) return greater;
@@ -218,7 +221,8 @@ static void visit(walk *w, granule_t at, unsigned bit, uint64_t prefix, uint64_t
     visit(w, link_get(index, at, RIGHT), bit - 1, prefix << 1 | 1, key);
 }
 
-const char *trie_check(free_index *index, const trie_order *order, const trie *set, size_t *count, granule_t *at) {
+const char *trie_check(free_index *index, const trie_order *order, const trie *set, size_t *count,
+                       granule_t *at) {
     walk w = {.index = index, .order = order, .count = *count, .limit = index->map->count, .at = at};
     visit(&w, set->root, order->bits, 0, 0);
     *count = w.count;

@@ -43,7 +43,8 @@ typedef struct trie {
 } trie;
 
 /* An order for pools of at most `capacity` granules. */
-trie_order trie_order_of(granule_t capacity, bool by_size, bool largest_first, hpw_order tie, bool keeps_largest);
+trie_order trie_order_of(granule_t capacity, bool by_size, bool largest_first, hpw_order tie,
+                         bool keeps_largest);
 
 /* `stamp` is the time of a block's entry; unused in address order. */
 void trie_insert(free_index *index, const trie_order *order, trie *set, granule_t at, uint32_t stamp);
@@ -57,7 +58,8 @@ uint64_t trie_size_key(const free_index *index, const trie_order *order, granule
  * The member with the least key >= `key`, NO_GRANULE where there is none; with
  * keeps_largest, the first such one of at least `size` granules.
  */
-granule_t trie_seek(free_index *index, const trie_order *order, const trie *set, uint64_t key, granule_t size);
+granule_t trie_seek(free_index *index, const trie_order *order, const trie *set, uint64_t key,
+                    granule_t size);
 
 /* The member with the greatest key, NO_GRANULE where the set is empty. */
 granule_t trie_last(free_index *index, const trie *set);
@@ -72,6 +74,7 @@ granule_t trie_largest(const free_index *index, const trie *set);
 uint32_t trie_restamp(free_index *index, const trie_order *order, trie *set);
 
 /* Counts the members and checks their order; NULL, or what is wrong and *at. */
-const char *trie_check(free_index *index, const trie_order *order, const trie *set, size_t *count, granule_t *at);
+const char *trie_check(free_index *index, const trie_order *order, const trie *set, size_t *count,
+                       granule_t *at);
 
 #endif

@@ -101,7 +101,7 @@ __attribute__((destructor)) static void end(void) { close_record(); }
 /* ---- Ends that run no destructor ------------------------------------------------------- */
 
 /* The function behind this one, of the given type. */
-#define BEHIND(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+#define BEHIND(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
 EXPORT void _exit(int status) {
     close_record();

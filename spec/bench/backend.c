@@ -62,7 +62,8 @@ size_t backend_list(backend *list) {
     static char byte;
     const hpw_policy_info *info;
     size_t count = 0;
-    list[count++] = (backend){.name = "null", .allocate = null_allocate, .release = null_release, .state = &byte};
+    list[count++] =
+        (backend){.name = "null", .allocate = null_allocate, .release = null_release, .state = &byte};
     list[count++] = (backend){.name = "glibc", .allocate = glibc_allocate, .release = glibc_release};
     count = add_foreign(list, count);
     for (size_t i = 0; (info = hpw_policy_at(i)); i++)

@@ -17,8 +17,8 @@
 typedef struct backend {
     char name[48];
     bool is_pool;
-    hpw_config config;      /* of a pool */
-    hpw_pool *pool;         /* while open */
+    hpw_config config; /* of a pool */
+    hpw_pool *pool;    /* while open */
     void *(*allocate)(void *state, size_t size);
     void (*release)(void *state, void *block);
     void *state;

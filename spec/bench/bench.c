@@ -200,7 +200,8 @@ static void print_json(const char *name, const backend *b, const row *r, bool fi
 
 static void print_table(const workload *w, const backend *list, const row *rows, size_t count) {
     printf("\n%s: %zu calls, peak %.2f MiB\n", w->name, w->count - w->from, (double)w->peak / 1048576);
-    printf("%-24s %8s %7s %8s %9s %8s %9s\n", "backend", "ns/call", "spread", "p99.9", "worst", "failed", "tightness");
+    printf("%-24s %8s %7s %8s %9s %8s %9s\n", "backend", "ns/call", "spread", "p99.9", "worst", "failed",
+           "tightness");
     for (size_t i = 0; i < count; i++) {
         if (!rows[i].timed) continue;
         printf("%-24s %8.1f %6.0f%% %8llu %9llu %8llu", list[i].name, rows[i].ns_per_op, rows[i].spread * 100,
@@ -220,7 +221,8 @@ typedef struct options {
     bool json;
 } options;
 
-static void run(const options *o, backend *list, size_t count, const workload *w, const workload *tight, bool *first) {
+static void run(const options *o, backend *list, size_t count, const workload *w, const workload *tight,
+                bool *first) {
     row *rows = calloc(count, sizeof *rows);
     if (!rows) exit(2);
     measure(list, count, w, o->rounds, rows);
@@ -243,8 +245,9 @@ static int usage(void) {
 }
 
 static bool read_options(int argc, char **argv, options *o) {
-    static const struct option known[] = {{"workload", 1, 0, 'w'}, {"backend", 1, 0, 'b'}, {"trace", 1, 0, 't'},
-                                          {"rounds", 1, 0, 'r'},   {"json", 0, 0, 'j'},    {NULL, 0, 0, 0}};
+    static const struct option known[] = {{"workload", 1, 0, 'w'}, {"backend", 1, 0, 'b'},
+                                          {"trace", 1, 0, 't'},    {"rounds", 1, 0, 'r'},
+                                          {"json", 0, 0, 'j'},     {NULL, 0, 0, 0}};
     *o = (options){.rounds = 7};
     for (int found; (found = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         if (found == 'w') o->workloads = optarg;

@@ -25,7 +25,9 @@ static uint64_t next_random(maker *m) { /* SplitMix64 */
     return z ^ (z >> 31);
 }
 
-static uint64_t below(maker *m, uint64_t n) { return (uint64_t)((double)(next_random(m) >> 11) * 0x1p-53 * (double)n); }
+static uint64_t below(maker *m, uint64_t n) {
+    return (uint64_t)((double)(next_random(m) >> 11) * 0x1p-53 * (double)n);
+}
 
 static uint32_t log_uniform(maker *m, uint32_t least, uint32_t most) {
     double u = (double)(next_random(m) >> 11) * 0x1p-53;
@@ -67,7 +69,9 @@ static void churn(maker *m, size_t live, size_t steps, uint32_t least, uint32_t 
 }
 
 static void make_w1(maker *m, bool tight) { churn(m, 10000, tight ? 200000 : 1000000, 16, 256); }
-static void make_w2(maker *m, bool tight) { churn(m, tight ? 2000 : 10000, tight ? 100000 : 500000, 16, 65536); }
+static void make_w2(maker *m, bool tight) {
+    churn(m, tight ? 2000 : 10000, tight ? 100000 : 500000, 16, 65536);
+}
 
 static void make_w3(maker *m, bool tight) {
     for (int burst = 0; burst < (tight ? 20 : 1000); burst++) {
@@ -108,7 +112,7 @@ static const struct {
     void (*make)(maker *, bool tight);
     size_t slots;
 } makers[] = {
-    {"W1", make_w1, 10000}, {"W2", make_w2, 10000}, {"W3", make_w3, 1000},
+    {"W1", make_w1, 10000}, {"W2", make_w2, 10000},  {"W3", make_w3, 1000},
     {"W4", make_w4, 10000}, {"W5", make_w5, 200000}, {"W6", make_w6, 400000},
 };
 

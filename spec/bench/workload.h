@@ -28,7 +28,7 @@ typedef struct workload {
     const char *name;
     call *calls;
     size_t count;
-    size_t from;       /* the calls before it only fill; they are not timed */
+    size_t from; /* the calls before it only fill; they are not timed */
     size_t slots;
     uint64_t capacity; /* of a bounded pool for it */
     uint64_t peak;     /* live bytes at most */
@@ -37,7 +37,8 @@ typedef struct workload {
 /* The names, NULL past the last. */
 const char *workload_name(size_t number);
 
-/* A workload by name; `tight`: the smaller one in which tightness is measured. False: no such name, or no memory. */
+/* A workload by name; `tight`: the smaller one in which tightness is measured. False: no such name, or no
+ * memory. */
 bool workload_make(const char *name, bool tight, workload *made);
 
 /* One from a recorded trace; resizes are a free and an allocation. False: it can't be read. */

@@ -68,11 +68,9 @@ static void one_operation(hpw_pool *pool, held *h) {
 
 static void check_pool(hpw_pool *pool, const char *name) {
     hpw_report report = {0};
-    if (hpw_check(pool, &report)) {
-        fprintf(stderr, "%s: %s at %llu\n", name, report.what, (unsigned long long)report.address);
-        CHECK(!"hpw_check");
-        exit(1);
-    }
+    if (CHECK_EQ(hpw_check(pool, &report), HPW_OK)) return;
+    printf("%s: %s at %llu\n", name, report.what, (unsigned long long)report.address);
+    exit(1);
 }
 
 static void random_operations(hpw_config config, uint64_t seed, unsigned operations) {
@@ -176,7 +174,8 @@ static void capacities(void) {
         for (uint32_t granule = 8; granule <= 4096; granule *= 8) {
             uint64_t most = hpw_max_capacity(granule);
             if (most > (uint64_t)1 << 40) continue;
-            hpw_pool *pool = hpw_open(&(hpw_config){.policy = info->name, .capacity = most, .granule = granule}, NULL);
+            hpw_pool *pool =
+                hpw_open(&(hpw_config){.policy = info->name, .capacity = most, .granule = granule}, NULL);
             if (!CHECK(pool != NULL)) continue;
             uint64_t first, last;
             CHECK_EQ(hpw_allocate(pool, granule, 0, &first, NULL), HPW_OK);
@@ -194,11 +193,15 @@ static void capacities(void) {
 
 static void refused_configs(void) {
     static const hpw_config bad[] = {
-        {.policy = "no-such-fit"},      {.granule = 4},
-        {.granule = 24},                {.granule = 8192},
-        {.capacity = 8},                {.capacity = UINT64_MAX},
+        {.policy = "no-such-fit"},
+        {.granule = 4},
+        {.granule = 24},
+        {.granule = 8192},
+        {.capacity = 8},
+        {.capacity = UINT64_MAX},
         {.capacity = 4096, .max_capacity = 1024},
-        {.order = HPW_ORDER_COUNT},     {.guard = HPW_GUARD_COUNT},
+        {.order = HPW_ORDER_COUNT},
+        {.guard = HPW_GUARD_COUNT},
         {.policy = "buddy", .order = HPW_ORDER_FIFO},
         {.policy = "first-fit", .order = HPW_ORDER_LIFO, .granule = 8},
     };
@@ -269,7 +272,8 @@ static void ring_of_events(void) {
     hpw_free(pool, a);
     hpw_free(pool, a); /* refused: no event */
     uint64_t cursor = 0, lost = 0;
-    static const hpw_event_kind kinds[] = {HPW_EVENT_ALLOC, HPW_EVENT_RESIZE, HPW_EVENT_FAILURE, HPW_EVENT_FREE};
+    static const hpw_event_kind kinds[] = {HPW_EVENT_ALLOC, HPW_EVENT_RESIZE, HPW_EVENT_FAILURE,
+                                           HPW_EVENT_FREE};
     for (size_t i = 0; i < 4; i++) {
         CHECK(hpw_ring_next(&ring, &cursor, &event, &lost));
         CHECK_EQ(event.kind, kinds[i]);

@@ -84,7 +84,7 @@ static void test_family(void) {
     CHECK_EQ(t.frees, 506);
     CHECK_EQ(t.resizes, 2);
     CHECK(r.count && r.traces[0].events == 1515 && !strcmp(r.traces[0].program, "family"));
-    CHECK(r.count && !strcmp(r.traces[0].file, trace) && r.traces[0].peak == 999 * 500);
+    CHECK(r.count && !strcmp(r.traces[0].file, trace) && r.traces[0].peak == (uint64_t)999 * 500);
     CHECK_EQ(count(trace, 10, 10).allocations, 2); /* posix_memalign's and one of the thousand */
     CHECK_EQ(count(trace, 10000, 10000).resizes, 1);
     hpw_recording_free(&r);

@@ -92,7 +92,8 @@ static void *walk(void *ud) {
 }
 
 static void one_policy(const char *policy) {
-    shared all = {.pool = hpw_open(&(hpw_config){.policy = policy, .capacity = 1 << 18, .max_capacity = 1 << 20}, NULL)};
+    shared all = {.pool = hpw_open(
+                      &(hpw_config){.policy = policy, .capacity = 1 << 18, .max_capacity = 1 << 20}, NULL)};
     worker workers[THREADS];
     pthread_t threads[THREADS + 1];
     for (int i = 0; i < THREADS; i++) {

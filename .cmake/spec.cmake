@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+#
+# Runs one spec file under busted and fails where busted does, and also where it
+# ends without its own summary: a spec that calls os.exit(0) must not look well.
+#   cmake -DLUA=<interpreter> -DBUSTED=<script> -DSPEC=<file> -P spec.cmake
+execute_process(COMMAND ${LUA} ${BUSTED} ${SPEC} RESULT_VARIABLE status
+  OUTPUT_VARIABLE output ERROR_VARIABLE output)
+message("${output}")
+if(NOT status STREQUAL "0")
+  message(FATAL_ERROR "busted ended with ${status}")
+endif()
+if(NOT output MATCHES "[1-9][0-9]* success[a-z]* / 0 failures / 0 errors")
+  message(FATAL_ERROR "busted printed no count of successes")
+endif()

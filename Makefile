@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+# The front door. The build itself is CMake's: see CMakeLists.txt.
+BUILD := build
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+TOOLS := gcc cmake make
+LUA := lua5.4 liblua5.4-dev lua-argparse lua-dkjson
+TESTS := lua-busted
+COVERAGE := gcovr
+
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help deps build demo test cov clean
+
+help: ## Lists these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+deps: ## Installs the Debian packages that are missing, if any
+	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(TESTS)" sh .cmake/deps.sh
+
+build: ## Builds the command, the Lua module and the C libraries in build/
+	@cmake -S . -B $(BUILD) >/dev/null
+	@cmake --build $(BUILD) --parallel $(JOBS)
+
+demo: deps build ## Records the C compiler at work and compares every policy on it
+	@sh .cmake/demo.sh $(BUILD)
+
+test: deps build ## Builds and runs every test
+	@ctest --test-dir $(BUILD) --parallel $(JOBS) --output-on-failure
+
+cov: ## Prints the core's line and branch coverage, writes HTML to build-cov/
+	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(TESTS) $(COVERAGE)" sh .cmake/deps.sh
+	@sh .cmake/coverage.sh build-cov $(JOBS)
+
+clean: ## Removes what was built
+	rm -rf build build-*

@@ -1,0 +1,103 @@
+-- SPDX-License-Identifier: MIT
+-- heapwright compare: a trace under each policy, side by side.
+local figures = require "heapwright.cli.figures"
+local json = require "heapwright.cli.json"
+local options = require "heapwright.cli.options"
+local sources = require "heapwright.cli.sources"
+local terminal = require "heapwright.cli.terminal"
+local text = require "heapwright.text"
+
+-- Unbounded pools: how little does each policy need?
+local SMALLEST = { "policy", "smallest", "over", "external", "internal", "mean", "max", "p50", "p999" }
+-- Pools of one size: what does each policy make of it?
+local BOUNDED = { "policy", "failures", "peak", "high", "external", "internal", "mean", "max" }
+
+local function names(results)
+  local list = {}
+  for i, result in ipairs(results) do
+    list[i] = result.policy
+  end
+  local last = table.remove(list) or ""
+  return #list == 0 and last or table.concat(list, ", ") .. " and " .. last
+end
+
+local function which(results, holds)
+  local list = {}
+  for _, result in ipairs(results) do
+    if holds(result) then list[#list + 1] = result end
+  end
+  return list
+end
+
+local function conclude_smallest(results)
+  local least = results[1].smallest_pool
+  if not least then return "No policy fits it." end
+  local best = which(results, function(result) return result.smallest_pool == least end)
+  local words = ("%s %s in the least: %s (%s bytes)"):format(
+    names(best), #best == 1 and "fits" or "fit", text.size(least), text.integer(least))
+  if results[1].overhead then
+    words = words .. (", %s over the lower bound"):format(text.percent(results[1].overhead))
+  end
+  return words .. "."
+end
+
+local function conclude_bounded(results, capacity)
+  local well = which(results, function(result) return result.failures == 0 end)
+  local who = names(well)
+  if #well == 0 then who = "No policy" end
+  if #well == #results and #well > 1 then who = "Every policy" end
+  return ("%s can run it in %s without a failure."):format(who, text.size(capacity))
+end
+
+local function print_report(source, results, capacity)
+  for _, line in ipairs(sources.headline(source)) do
+    print(line)
+  end
+  print()
+  local sorted = figures.sort(results, capacity and "failures" or "smallest_pool")
+  figures.print(capacity and BOUNDED or SMALLEST, sorted)
+  local conclusion = capacity and conclude_bounded(sorted, capacity) or conclude_smallest(sorted)
+  print()
+  print(terminal.paint(text.wrap(conclusion, 80), "bold"))
+end
+
+return {
+  name = "compare replay",
+  summary = "Replay traces, or scenarios, under each policy.",
+  epilog = table.concat({
+    "Without --capacity the pools are unbounded, and the smallest that fits is searched.",
+    "",
+    "Examples:",
+    "  heapwright compare app.hwt",
+    "  heapwright compare app.hwt examples/churn.lua --policy best-fit,buddy --json",
+    "  heapwright compare app.hwt --capacity 8M",
+  }, "\n"),
+
+  describe = function(command)
+    command:argument("source", "Traces; a .lua file is a scenario, of which one run is recorded."):args "+"
+    options.add_policy(command)
+    options.add_capacity(command, "Replay in pools of this size.")
+    options.add_seed(command)
+    options.add_json(command)
+  end,
+
+  run = function(given)
+    local choices, capacity = options.policies(given), options.capacity(given)
+    local out = options.output(given)
+    local reports = {}
+    for i, source in ipairs(sources.load(given)) do
+      local results = sources.measure(source, choices, {
+        capacity = capacity,
+        smallest = capacity == nil,
+        time = true,
+        progress = terminal.progress("Comparing " .. source.name),
+      })
+      if not out then
+        if i > 1 then print() end
+        print_report(source, results, capacity)
+      end
+      reports[i] = { source = sources.describe(source), results = results, ok = true }
+    end
+    if out then out(json.reports(reports)) end
+  end,
+}

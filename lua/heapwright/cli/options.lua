@@ -1,0 +1,83 @@
+-- SPDX-License-Identifier: MIT
+-- Options that several verbs share, and what their values mean.
+local fault = require "heapwright.cli.fault"
+local host = require "heapwright.host"
+local policies = require "heapwright.policies"
+local pool = require "heapwright.pool"
+
+local M = {}
+
+local GRANULE = 16 -- of the pools that the command opens
+
+--- Adds --policy.
+function M.add_policy(command)
+  command
+    :option("--policy -p", "Policies, separated by commas; an order of ties after a slash: best-fit/fifo.")
+    :argname("P,...")
+end
+
+--- Adds --capacity.
+function M.add_capacity(command, meaning)
+  command:option("--capacity -c", meaning):argname "SIZE"
+end
+
+--- Adds --seed.
+function M.add_seed(command)
+  command:option("--seed", "Seed of the scenarios' randomness, an integer."):argname("N"):default "1"
+end
+
+--- The seed that --seed names.
+---@return integer
+function M.seed(options)
+  local seed = math.tointeger(tonumber(options.seed))
+  if not seed then fault.raise("--seed: '%s' is no integer", options.seed) end
+  return seed
+end
+
+--- Adds --json.
+function M.add_json(command)
+  command:flag("--json", "Print one JSON object instead of tables.")
+end
+
+--- With --json, a function that writes the object; nil without. From here on
+--- whatever else writes to standard output writes to standard error.
+---@return nil|fun(object: string)
+function M.output(options)
+  if not options.json then return nil end
+  local file = fault.check(host.reserve_output())
+  return function(object)
+    fault.check(file:write(object))
+    fault.check(file:close())
+  end
+end
+
+--- The policies that --policy names, every one without it.
+---@return heapwright.Choice[]
+function M.policies(options)
+  if not options.policy then return policies.all() end
+  return fault.check(policies.parse_list(options.policy))
+end
+
+--- The bytes that --capacity names, nil without it.
+---@return integer|nil
+function M.capacity(options)
+  local text = options.capacity
+  if not text then return nil end
+  local ok, bytes = pcall(pool.parse_size, text)
+  if not ok then fault.raise("--capacity: '%s' is no size such as 65536, 64K or 1.5M", text) end
+  if bytes < GRANULE then
+    fault.raise("--capacity %s: a pool holds %d bytes, one granule, at least", text, GRANULE)
+  end
+  return bytes
+end
+
+--- Checks that there is something to read at `path`.
+---@param path string
+---@return string path
+function M.readable(path)
+  local kind = fault.check(host.kind(path))
+  if kind == "directory" then fault.raise("%s: is a folder", path) end
+  return path
+end
+
+return M

@@ -1,0 +1,70 @@
+-- SPDX-License-Identifier: MIT
+-- Policies as people write them: "best-fit", "first-fit/lifo".
+local pool = require "heapwright.pool"
+
+local M = {}
+
+---@class heapwright.Choice
+---@field policy string
+---@field order string|nil
+---@field label string as it was written
+
+local ORDERS = { address = true, fifo = true, lifo = true }
+
+local function names()
+  local list = {}
+  for i, policy in ipairs(pool.policies()) do
+    list[i] = policy.name
+  end
+  return table.concat(list, ", ")
+end
+
+--- Every policy, in its usual order.
+---@return heapwright.Choice[]
+function M.all()
+  local list = {}
+  for i, policy in ipairs(pool.policies()) do
+    list[i] = { policy = policy.name, label = policy.name }
+  end
+  return list
+end
+
+--- One policy, with the order of ties after a slash where it takes one.
+---@param text string
+---@return heapwright.Choice|nil
+---@return string|nil message where there is no such policy
+function M.parse(text)
+  local name, order = text:match "^([^/]*)/?(.*)$"
+  local known
+  for _, policy in ipairs(pool.policies()) do
+    if policy.name == name then known = policy end
+  end
+  if not known then return nil, ("unknown policy '%s'; known are %s"):format(name, names()) end
+  if text:find("/", 1, true) then
+    if not ORDERS[order] then
+      return nil, ("unknown order '%s' in '%s'; known are address, fifo, lifo"):format(order, text)
+    end
+    if order ~= "address" and not known.takes_order then
+      return nil, ("policy '%s' takes no order '%s'"):format(name, order)
+    end
+  else
+    order = nil
+  end
+  return { policy = name, order = order, label = text }
+end
+
+--- A list of policies, separated by commas.
+---@param text string
+---@return heapwright.Choice[]|nil
+---@return string|nil message
+function M.parse_list(text)
+  local list = {}
+  for part in (text .. ","):gmatch "%s*([^,]-)%s*," do
+    local choice, message = M.parse(part)
+    if not choice then return nil, message end
+    list[#list + 1] = choice
+  end
+  return list
+end
+
+return M

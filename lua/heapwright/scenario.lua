@@ -1,0 +1,274 @@
+-- SPDX-License-Identifier: MIT
+-- Scenarios: a script that allocates, and what it expects of the outcome.
+--
+--   return heapwright.scenario {
+--     name = "checkerboard", capacity = "1M",
+--     run = function(mem, s) … end,           -- mem: a pool; s: see workload.lua
+--     expect = function(r) return r.failures == 0 end,
+--   }
+--
+-- The result `r` has the fields of `mem:stats()` at the end of the run, and
+-- name, policy, seed, steps_mean, phases and samples. An expectation holds
+-- unless it raises or its first result is false or nil (one that returns
+-- nothing holds, so that asserts alone will do); a second result says why.
+local policies = require "heapwright.policies"
+local pool = require "heapwright.pool"
+local workload = require "heapwright.workload"
+
+local M = {}
+
+---@class heapwright.Scenario
+---@field name string
+---@field capacity integer bytes
+---@field policies heapwright.Choice[]|nil nil: every policy
+---@field run fun(mem: table, s: heapwright.Workload)
+---@field expect nil|function|table<string, function>
+local Scenario = {}
+Scenario.__index = Scenario
+Scenario.__name = "heapwright.Scenario"
+
+-- A field's check returns the value to keep, or nil and what was expected.
+local function of_type(expected)
+  return function(value)
+    if type(value) == expected then return value end
+    return nil, expected
+  end
+end
+
+local FIELDS = {
+  name = of_type "string",
+  run = of_type "function",
+  capacity = function(value)
+    local ok, size = pcall(pool.parse_size, value)
+    if ok then return size end
+    return nil, 'a size such as 65536 or "64K"'
+  end,
+  policy = function(value)
+    local list = type(value) == "string" and { value } or value
+    if type(list) ~= "table" or #list == 0 then return nil, "a policy or a list of policies" end
+    local choices = {}
+    for i, text in ipairs(list) do
+      if type(text) ~= "string" then return nil, "a policy or a list of policies" end
+      local message
+      choices[i], message = policies.parse(text)
+      if not choices[i] then return nil, nil, message end
+    end
+    return choices
+  end,
+  expect = function(value)
+    if type(value) == "function" then return value end
+    if type(value) ~= "table" then return nil, "a function or a table of functions by name" end
+    for name, condition in pairs(value) do
+      if type(name) ~= "string" or type(condition) ~= "function" then
+        return nil, "a function or a table of functions by name"
+      end
+    end
+    return value
+  end,
+}
+local REQUIRED = { "name", "run" }
+
+--- Describes a scenario. Raises where a field is missing, unknown or of the wrong kind.
+---@param fields table name, run; capacity, policy (one or a list) and expect where wanted
+---@return heapwright.Scenario
+function M.define(fields)
+  if type(fields) ~= "table" then
+    error(("bad argument #1 to 'scenario' (table expected, got %s)"):format(type(fields)), 2)
+  end
+  local kept = {}
+  for name, value in pairs(fields) do
+    local check = FIELDS[name]
+    if not check then error(("unknown scenario field '%s'"):format(tostring(name)), 2) end
+    local expected, message
+    kept[name], expected, message = check(value)
+    if kept[name] == nil then
+      message = message or ("%s expected, got %s"):format(expected, tostring(value))
+      error(("scenario field '%s': %s"):format(name, message), 2)
+    end
+  end
+  for _, name in ipairs(REQUIRED) do
+    if kept[name] == nil then error(("scenario field '%s' is missing"):format(name), 2) end
+  end
+  local self = {
+    name = kept.name,
+    capacity = kept.capacity or pool.parse_size "1M",
+    policies = kept.policy,
+    run = kept.run,
+    expect = kept.expect,
+  }
+  return setmetatable(self, Scenario)
+end
+
+--- Is this what heapwright.scenario returns?
+---@param value any
+---@return boolean
+function M.is_scenario(value)
+  return getmetatable(value) == Scenario
+end
+
+-- ---- Expectations ---------------------------------------------------------------
+
+local function show(value)
+  if math.type(value) == "float" then return ("%.4g"):format(value) end
+  if type(value) == "string" then return ("%q"):format(value) end
+  return tostring(value)
+end
+
+-- A read-only view of the result that notes which fields were read, so that a
+-- failed expectation can say what it saw.
+local function watch(result, path, seen, known)
+  local function note(key, value)
+    local label = path
+    if type(key) == "string" and key:match "^[%a_][%w_]*$" then
+      label = label .. (path == "" and "" or ".") .. key
+    else
+      label = label .. "[" .. show(key) .. "]"
+    end
+    if type(value) == "table" then return watch(value, label, seen, known) end
+    if not known[label] then
+      known[label] = true
+      seen[#seen + 1] = label .. " = " .. show(value)
+    end
+    return value
+  end
+  return setmetatable({}, {
+    __index = function(_, key) return note(key, result[key]) end,
+    __newindex = function() error("a scenario's result is read-only", 2) end,
+    __len = function() return #result end,
+    __pairs = function()
+      return function(_, key)
+        local following, value = next(result, key)
+        if following ~= nil then return following, note(following, value) end
+      end
+    end,
+  })
+end
+
+local LINES_SHOWN = 4
+
+-- Where an expectation stands, and its source: the line, or the lines of its body.
+local function source_of(condition)
+  local info = debug.getinfo(condition, "S")
+  local first, last = info.linedefined, info.lastlinedefined
+  local place = ("%s:%d"):format(info.short_src, first)
+  if last > first then
+    first, last = first + 1, last - 1
+  end
+  local file = info.source:sub(1, 1) == "@" and io.open(info.source:sub(2))
+  if not file then return place end
+  local lines, number = {}, 0
+  for line in file:lines() do
+    number = number + 1
+    if number > last or #lines == LINES_SHOWN then break end
+    if number >= first then lines[#lines + 1] = line:match "^%s*(.-),?%s*$" end
+  end
+  file:close()
+  return place, #lines > 0 and lines or nil
+end
+
+local function ask(name, condition, result)
+  local seen = {}
+  local answer = table.pack(pcall(condition, watch(result, "", seen, {})))
+  local holds = answer[1] and (answer.n == 1 or answer[2])
+  if holds then return nil end
+  local place, lines = source_of(condition)
+  local message = answer[answer[1] and 3 or 2]
+  return {
+    name = name,
+    place = place,
+    source = lines,
+    message = message ~= nil and tostring(message) or nil,
+    seen = seen,
+  }
+end
+
+---@class heapwright.Failure an expectation that did not hold
+---@field name string|nil
+---@field place string file and line
+---@field source string[]|nil its source lines, the first few
+---@field message string|nil what the expectation said
+---@field seen string[] the fields it read, with their values
+
+local function check_expectations(expect, result)
+  local failures = {}
+  local named = type(expect) == "table" and expect or {}
+  local names = {}
+  for name in pairs(named) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  if type(expect) == "function" then failures[1] = ask(nil, expect, result) end
+  for _, name in ipairs(names) do
+    failures[#failures + 1] = ask(name, named[name], result)
+  end
+  return failures
+end
+
+-- ---- Running --------------------------------------------------------------------
+
+---@class heapwright.Result: table the fields of `mem:stats()`, and
+---@field name string
+---@field policy string as it was asked for
+---@field seed integer
+---@field steps_mean number
+---@field phases table<integer|string, heapwright.Phase>
+---@field samples heapwright.Sample[]
+
+---@class heapwright.Outcome
+---@field result heapwright.Result
+---@field failures heapwright.Failure[]
+---@field raised string|nil the traceback, where `run` raised
+---@field phase string|nil the phase in which it raised
+---@field broken string|nil what mem:check found wrong after the run
+
+-- Frames below the scenario's own are ours.
+local function traceback(message)
+  if type(message) ~= "string" then message = ("(error object: %s)"):format(tostring(message)) end
+  return (debug.traceback(message, 2):gsub("\n\t%[C%]: in function 'xpcall'.*", ""))
+end
+
+local function result_of(scenario, mem, s, choice)
+  local result = mem:stats()
+  local operations = result.allocations + result.frees + result.reallocations + result.failures
+  result.name, result.policy, result.seed = scenario.name, choice.label, s.seed
+  if operations > 0 then result.steps_mean = result.steps / operations end
+  result.phases, result.samples = s.phases, s.samples
+  return result
+end
+
+--- Runs a scenario under one policy.
+---@param scenario heapwright.Scenario
+---@param choice heapwright.Choice
+---@param options {seed: integer, capacity: integer|nil, growing: integer|nil, record: string|nil}
+---@return heapwright.Outcome|nil # nil where there is no such pool, or no such trace
+---@return string|nil message
+---@return string|nil code
+function M.run(scenario, choice, options)
+  local mem, message, code = pool.new {
+    capacity = options.capacity or scenario.capacity,
+    max_capacity = options.growing,
+    policy = choice.policy,
+    order = choice.order,
+  }
+  if not mem then return nil, message, code end
+  if options.record then
+    local ok
+    ok, message, code = mem:record(options.record)
+    if not ok then return nil, message, code end
+  end
+  local s = workload.new(mem, options.seed)
+  local ok, raised = xpcall(scenario.run, traceback, mem, s)
+  local phase = workload.finish(s)
+  local outcome = { result = result_of(scenario, mem, s, choice), failures = {} }
+  local sound, wrong = mem:check()
+  if not sound then outcome.broken = wrong end
+  if not ok then
+    outcome.raised, outcome.phase = raised, phase
+  elseif scenario.expect and not options.record then
+    outcome.failures = check_expectations(scenario.expect, outcome.result)
+  end
+  mem:close()
+  return outcome
+end
+
+return M
