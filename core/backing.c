@@ -4,13 +4,17 @@
  * metadata, one for the pool's bytes. The latter reserves max_capacity of
  * address space, aligned to the power of two at or above it, so that an address
  * is aligned exactly as its pointer is; the system commits pages as they are
- * touched, and takes those past the end of a pool that shrinks.
+ * touched, and takes those past the end of a pool that shrinks. Pools of 2 MiB
+ * and more ask for huge pages: a page fault costs microseconds, and a pool
+ * touches all of its pages.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "pool.h"
+
+enum { HUGE_PAGE = 2 * 1024 * 1024 };
 
 /* A mapping of `size` at a multiple of `alignment`, both multiples of the page; NULL: refused. */
 static void *map_aligned(size_t size, size_t alignment) {
@@ -59,6 +63,8 @@ hpw_pool *hpw_open(const hpw_config *config, hpw_error *error) {
         if (error) *error = HPW_NO_MEMORY;
         return NULL;
     }
+    if (size >= HUGE_PAGE && !full.small_pages)
+        madvise(bytes, size, MADV_HUGEPAGE); /* a wish: failing is fine */
     hpw_pool *pool = pool_lay_out(metadata, bytes, &full);
     pool->discard = discard;
     pool->close = unmap;

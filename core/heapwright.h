@@ -116,6 +116,7 @@ typedef struct hpw_config {
     hpw_order order;       /* 0: by address; others for first-, best- and worst-fit only */
     hpw_guard guard;       /* 0: off */
     bool single_threaded;  /* false: every call takes the lock */
+    bool small_pages;      /* false: pools of 2 MiB and more ask for huge pages; hpw_open only */
     hpw_host host;         /* zeroed: see hpw_host */
 } hpw_config;
 
@@ -124,8 +125,9 @@ typedef struct hpw_config {
 /*
  * Opens a pool on bytes from the system: an anonymous mapping of max_capacity
  * bytes of address space, aligned so that every address aligned to a power of
- * two is a pointer so aligned; memory is committed as it is touched, and given
- * back when the pool shrinks or closes. Metadata lies in a mapping of its own.
+ * two is a pointer so aligned; memory is committed as it is touched, in huge
+ * pages where the system has them (see small_pages), and given back when the
+ * pool shrinks or closes. Metadata lies in a mapping of its own.
  *
  * A pool with max_capacity > capacity grows when a request does not fit, in
  * steps of 64 KiB (256 granules where that is more; or as many steps as the

@@ -191,6 +191,21 @@ static void capacities(void) {
     }
 }
 
+/* A pool large enough for huge pages, with them and without: the same addresses. */
+static void huge_pages(void) {
+    for (int small = 0; small < 2; small++) {
+        hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 8 << 20, .small_pages = small}, NULL);
+        for (uint64_t i = 0; i < 8; i++) {
+            unsigned char *block = hpw_calloc(pool, 1, 1 << 20);
+            CHECK_EQ(hpw_address(pool, block), i << 20);
+            if (block) CHECK(block[0] == 0 && block[(1 << 20) - 1] == 0);
+        }
+        CHECK(hpw_malloc(pool, 1) == NULL);
+        check_pool(pool, "huge pages");
+        hpw_close(pool);
+    }
+}
+
 static void refused_configs(void) {
     static const hpw_config bad[] = {
         {.policy = "no-such-fit"},
@@ -293,6 +308,7 @@ int main(int argc, char **argv) {
     refused_configs();
     callers_buffer();
     capacities();
+    huge_pages();
     pointers_of_others();
     overwritten_slack();
     ring_of_events();
