@@ -6,13 +6,14 @@ TOOLS := gcc cmake make
 LUA := lua5.4 liblua5.4-dev lua-argparse lua-dkjson
 TESTS := lua-busted
 COVERAGE := gcovr
+PEERS := libmimalloc2.0 libjemalloc2 libtcmalloc-minimal4
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help deps build demo test cov clean
+.PHONY: help deps build demo test cov bench bench-build clean
 
 help: ## Lists these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 deps: ## Installs the Debian packages that are missing, if any
 	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(TESTS)" sh .cmake/deps.sh
@@ -30,6 +31,15 @@ test: deps build ## Builds and runs every test
 cov: ## Prints the core's line and branch coverage, writes HTML to build-cov/
 	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(TESTS) $(COVERAGE)" sh .cmake/deps.sh
 	@sh .cmake/coverage.sh build-cov $(JOBS)
+
+bench-build: ## Builds the bench, build/heapwright-bench
+	@cmake -S . -B $(BUILD) >/dev/null
+	@cmake --build $(BUILD) --parallel $(JOBS) --target bench
+
+bench: ## Times every policy beside other allocators (installs these)
+	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(PEERS)" sh .cmake/deps.sh
+	@$(MAKE) bench-build
+	@$(BUILD)/heapwright-bench
 
 clean: ## Removes what was built
 	rm -rf build build-*

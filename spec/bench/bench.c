@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "backend.h"
 #include "workload.h"
@@ -236,6 +237,16 @@ static void run(const options *o, backend *list, size_t count, const workload *w
     free(rows);
 }
 
+/*
+ * Some of the allocators want more thread-local storage than the C library
+ * keeps for libraries loaded late: starts the program again with more of it.
+ */
+static void ask_for_static_tls(char **argv) {
+    if (getenv("GLIBC_TUNABLES")) return;
+    setenv("GLIBC_TUNABLES", "glibc.rtld.optional_static_tls=65536", 1);
+    execv("/proc/self/exe", argv);
+}
+
 static int usage(void) {
     fputs("usage: heapwright-bench [--workload W1,W2,...] [--backend NAME,...] [--trace FILE]\n"
           "                        [--rounds N] [--json]\n"
@@ -263,6 +274,7 @@ static bool read_options(int argc, char **argv, options *o) {
 int main(int argc, char **argv) {
     options o;
     backend all[MAX_BACKENDS], list[MAX_BACKENDS];
+    ask_for_static_tls(argv);
     if (!read_options(argc, argv, &o)) return usage();
     size_t count = 0, known = backend_list(all);
     for (size_t i = 0; i < known; i++)
