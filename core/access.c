@@ -24,11 +24,11 @@ static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, 
     if (!pool_holds(pool, address))
         return pool_report_at(pool, report, HPW_OUT_OF_BOUNDS, address, n,
                               "the address lies outside of the pool");
-    granule_t at = blocks_owner(&pool->map, pool_granule(pool, address));
-    if (!blocks_is_live(&pool->map, at))
+    granule_t at = blocks_owner(&pool->index.map, pool_granule(pool, address));
+    if (!blocks_is_live(&pool->index.map, at))
         return pool_report_at(pool, report, HPW_UNALLOCATED, address, n, "the address lies in a free block");
     *start = pool_bytes(pool, at);
-    if (!pool_requested(pool, at, blocks_size(&pool->map, at), requested))
+    if (!pool_requested(pool, at, blocks_size(&pool->index.map, at), requested))
         return pool_report_at(pool, report, HPW_CORRUPTED, address, n,
                               "the block's size record was overwritten");
     return HPW_OK;

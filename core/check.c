@@ -12,7 +12,7 @@ typedef struct tally {
 } tally;
 
 static const char *check_blocks(hpw_pool *pool, tally *sum, granule_t *bad) {
-    const blocks *map = &pool->map;
+    const blocks *map = &pool->index.map;
     const policy *p = pool->policy;
     granule_t previous = NO_GRANULE; /* where it is free */
     for (granule_t at = 0, size; at < map->count; at += size) {
@@ -40,7 +40,7 @@ static const char *check_blocks(hpw_pool *pool, tally *sum, granule_t *bad) {
 
 static const char *check_counts(const hpw_pool *pool, const tally *sum) {
     const hpw_stats *counts = &pool->counts;
-    if (counts->capacity != pool_bytes(pool, pool->map.count)) return "the count of capacity is wrong";
+    if (counts->capacity != pool_bytes(pool, pool->index.map.count)) return "the count of capacity is wrong";
     if (counts->in_use != sum->in_use) return "the count of bytes in use is wrong";
     if (counts->granted != sum->granted) return "the count of granted bytes is wrong";
     if (counts->free_blocks != sum->free) return "the count of free blocks is wrong";
@@ -54,7 +54,7 @@ static const char *check_counts(const hpw_pool *pool, const tally *sum) {
 static const char *check(hpw_pool *pool, granule_t *bad) {
     const char *wrong;
     tally sum = {0};
-    if (!blocks_check(&pool->map, pool->max_capacity, bad, &wrong)) return wrong;
+    if (!blocks_check(&pool->index.map, pool->max_capacity, bad, &wrong)) return wrong;
     if ((wrong = check_blocks(pool, &sum, bad)) || (wrong = check_counts(pool, &sum))) return wrong;
     if ((wrong = pool->policy->check(&pool->index, (size_t)sum.free, bad))) return wrong;
     *bad = 0;

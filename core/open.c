@@ -95,16 +95,14 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
 #endif
     if (config->single_threaded) pool->host.lock = pool->host.unlock = NULL;
     next += host_size();
-    blocks_init(&pool->map, next, pool->max_capacity, config->guard != HPW_GUARD_OFF);
-    next += round16(map_size(config));
     pool->index = (free_index){
-        .map = &pool->map,
         .bytes = bytes,
         .shift = bits_lowest(config->granule),
         .order = config->order,
         .capacity = pool->max_capacity,
-        .state = next,
+        .state = next + round16(map_size(config)),
     };
+    blocks_init(&pool->index.map, next, pool->max_capacity, config->guard != HPW_GUARD_OFF);
     pool->skew = (uint32_t)((uintptr_t)bytes >> pool->index.shift);
     pool->policy->open(&pool->index);
     pool_fill(pool);

@@ -21,7 +21,7 @@
 /* ---- Free ranges ---- */
 
 HOT void add_free(hpw_pool *pool, granule_t at, granule_t size) {
-    blocks_set_free(&pool->map, at, size);
+    blocks_set_free(&pool->index.map, at, size);
     pool->counts.free_blocks++;
     POLICY.added(&pool->index, at, size);
 }
@@ -35,11 +35,13 @@ HOT void remove_free(hpw_pool *pool, granule_t at, granule_t size) {
  * A range *in hand* is in no index and marked live, so that no policy counts it
  * and no neighbour joins it before its turn.
  */
-HOT void hold(hpw_pool *pool, granule_t at, granule_t size) { blocks_set_live(&pool->map, at, size, false); }
+HOT void hold(hpw_pool *pool, granule_t at, granule_t size) {
+    blocks_set_live(&pool->index.map, at, size, false);
+}
 
 /* Every free neighbour joins: there is at most one on each side. */
 HOT void join_both(hpw_pool *pool, granule_t at, granule_t size) {
-    blocks *map = &pool->map;
+    blocks *map = &pool->index.map;
     granule_t next = at + size;
     if (!blocks_is_live(map, next)) {
         granule_t next_size = blocks_size(map, next);
@@ -61,7 +63,7 @@ HOT void join_both(hpw_pool *pool, granule_t at, granule_t size) {
 
 /* The policy says which may: each join may make another one possible. */
 static inline void join_some(hpw_pool *pool, granule_t at, granule_t size) {
-    blocks *map = &pool->map;
+    blocks *map = &pool->index.map;
     for (bool again = true; again;) {
         again = false;
         granule_t next = at + size;
@@ -121,7 +123,7 @@ HOT void add_rest(hpw_pool *pool, granule_t at, granule_t size) {
 /* Marks [at, at + size) live and notes its requested size. */
 HOT void set_live(hpw_pool *pool, granule_t at, granule_t size, uint64_t requested) {
     uint64_t granted = pool_bytes(pool, size), slack = granted - requested;
-    blocks_set_live(&pool->map, at, size, slack != 0);
+    blocks_set_live(&pool->index.map, at, size, slack != 0);
     if (!slack) return;
     unsigned char *end = pool->index.bytes + pool_bytes(pool, at) + granted;
     if (slack < SLACK_LONG) {
@@ -165,7 +167,7 @@ HOT granule_t granules_for(const hpw_pool *pool, uint64_t size) {
 HOT placement find(hpw_pool *pool, const request *want) {
     if (want->size > pool->max_capacity) return placement_none();
     placement found = POLICY.choose(&pool->index, want);
-    if (found.block != NO_GRANULE || pool->map.count == pool->max_capacity) return found;
+    if (found.block != NO_GRANULE || pool->index.map.count == pool->max_capacity) return found;
     return pool_grow_for(pool, want);
 }
 
@@ -186,5 +188,5 @@ HOT void take(hpw_pool *pool, placement place, granule_t size, uint64_t requeste
 HOT void give(hpw_pool *pool, granule_t at, granule_t size) {
     if (POLICY.freed) POLICY.freed(&pool->index, at, size);
     join_and_add(pool, at, size);
-    if (!POLICY.keeps_freed && pool->map.count > pool->capacity) pool_trim(pool);
+    if (!POLICY.keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
 }

@@ -25,7 +25,7 @@
 
 /* What a policy sees of its pool. */
 typedef struct free_index {
-    const blocks *map;
+    blocks map;           /* pool.c's: a policy reads it */
     unsigned char *bytes; /* the pool's */
     unsigned shift;       /* granule = 1 << shift bytes */
     hpw_order order;

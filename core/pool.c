@@ -12,7 +12,7 @@
 #include "operations.h"
 
 static void set_end(hpw_pool *pool, granule_t end) {
-    blocks_set_end(&pool->map, end);
+    blocks_set_end(&pool->index.map, end);
     pool->counts.capacity = pool_bytes(pool, end);
 }
 
@@ -28,57 +28,57 @@ void pool_fill(hpw_pool *pool) {
 
 /* The last block, where it is free; NO_GRANULE where it is live. */
 static granule_t free_tail(const hpw_pool *pool) {
-    granule_t last = blocks_previous(&pool->map, pool->map.count);
-    return blocks_is_live(&pool->map, last) ? NO_GRANULE : last;
+    granule_t last = blocks_previous(&pool->index.map, pool->index.map.count);
+    return blocks_is_live(&pool->index.map, last) ? NO_GRANULE : last;
 }
 
 static void extend(hpw_pool *pool, granule_t end) {
-    granule_t from = pool->map.count;
+    granule_t from = pool->index.map.count;
     set_end(pool, end);
     hold(pool, from, end - from);
     add_pieces(pool, from, end - from);
 }
 
 static void shrink(hpw_pool *pool, granule_t end) {
-    for (granule_t old = pool->map.count; pool->map.count > end;) {
-        granule_t tail = free_tail(pool), size = pool->map.count - tail;
+    for (granule_t old = pool->index.map.count; pool->index.map.count > end;) {
+        granule_t tail = free_tail(pool), size = pool->index.map.count - tail;
         remove_free(pool, tail, size);
         if (tail >= end) {
-            blocks_erase(&pool->map, tail);
+            blocks_erase(&pool->index.map, tail);
             set_end(pool, tail);
         } else {
             hold(pool, tail, end - tail);
             set_end(pool, end);
             add_pieces(pool, tail, end - tail);
         }
-        if (pool->map.count <= end && pool->discard)
-            pool->discard(pool, pool_bytes(pool, pool->map.count), pool_bytes(pool, old));
+        if (pool->index.map.count <= end && pool->discard)
+            pool->discard(pool, pool_bytes(pool, pool->index.map.count), pool_bytes(pool, old));
     }
 }
 
 /* A pool that grew gives its free end back, all but a step of it. */
 void pool_trim(hpw_pool *pool) {
-    granule_t tail = pool->map.count, step = pool->growth_step;
+    granule_t tail = pool->index.map.count, step = pool->growth_step;
     while (tail) { /* what is free at the end may be several blocks: buddies, slots */
-        granule_t previous = blocks_previous(&pool->map, tail);
-        if (blocks_is_live(&pool->map, previous)) break;
+        granule_t previous = blocks_previous(&pool->index.map, tail);
+        if (blocks_is_live(&pool->index.map, previous)) break;
         tail = previous;
     }
-    if (pool->map.count - tail < 2 * step) return;
+    if (pool->index.map.count - tail < 2 * step) return;
     granule_t end = (tail + step - 1) / step * step + step;
     if (end < pool->capacity) end = pool->capacity;
-    if (end < pool->map.count) shrink(pool, end);
+    if (end < pool->index.map.count) shrink(pool, end);
 }
 
 /* Grows until `want` fits; as the pool was where it never does. */
 placement pool_grow_for(hpw_pool *pool, const request *want) {
-    granule_t old = pool->map.count, step = pool->growth_step, tail = free_tail(pool);
+    granule_t old = pool->index.map.count, step = pool->growth_step, tail = free_tail(pool);
     granule_t from = tail == NO_GRANULE ? old : tail;
     placement found = placement_none();
     if (place_in(want, from, pool->max_capacity - from) == NO_GRANULE) return found;
-    for (uint64_t end = from; pool->map.count < pool->max_capacity && found.block == NO_GRANULE;) {
+    for (uint64_t end = from; pool->index.map.count < pool->max_capacity && found.block == NO_GRANULE;) {
         end += (uint64_t)want->align - 1 + want->size;
-        if (end <= pool->map.count) end = (uint64_t)pool->map.count + 1;
+        if (end <= pool->index.map.count) end = (uint64_t)pool->index.map.count + 1;
         end = (end + step - 1) / step * step;
         if (end > pool->max_capacity) end = pool->max_capacity;
         extend(pool, (granule_t)end);
@@ -90,7 +90,7 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
 
 /* ---- Allocate ---- */
 
-bool pool_align_over(const hpw_pool *pool, request *want, uint64_t alignment) {
+bool pool_align(const hpw_pool *pool, request *want, uint64_t alignment) {
     if (alignment >> pool->index.shift > (uint64_t)1 << 31) return false;
     want->align = (granule_t)(alignment >> pool->index.shift);
     want->skew = pool->skew & (want->align - 1);
@@ -162,7 +162,7 @@ hpw_error pool_diagnose(const hpw_pool *pool, uint64_t address, hpw_report *repo
     if (!pool_holds(pool, address))
         return pool_report(report, HPW_INVALID_FREE, address, 0, "the address lies outside of the pool");
     granule_t at = pool_granule(pool, address);
-    const blocks *map = &pool->map;
+    const blocks *map = &pool->index.map;
     if (address == pool_bytes(pool, at)) {
         if (blocks_is_live(map, at))
             return pool_report_at(pool, report, HPW_CORRUPTED, address, 0,
@@ -207,7 +207,7 @@ typedef struct resizing {
 
 /* In granules, the alignment that the block at `at` keeps. */
 static granule_t kept_align(const hpw_pool *pool, granule_t at) {
-    if (pool->map.freed ? !blocks_bit(pool->map.freed, at) : !pool->largest_align) return 1;
+    if (pool->index.map.freed ? !blocks_bit(pool->index.map.freed, at) : !pool->largest_align) return 1;
     granule_t natural = (at + pool->skew) & (0U - (at + pool->skew));
     granule_t largest = (granule_t)(pool->largest_align >> pool->index.shift);
     return natural == 0 || natural > largest ? largest : natural;
@@ -236,7 +236,7 @@ static bool resize_down(hpw_pool *pool, resizing *r) {
 
 /* Into the free blocks after it. */
 static bool resize_forwards(hpw_pool *pool, const resizing *r) {
-    blocks *map = &pool->map;
+    blocks *map = &pool->index.map;
     granule_t end = r->at + r->size, needed = r->at + r->new_size;
     if (r->new_size > map->count - r->at || !may_resize(pool, r)) return false;
     granule_t reach = end;
@@ -263,7 +263,7 @@ static void keep_bytes(hpw_pool *pool, granule_t to, const resizing *r) {
 
 /* Into the free block before it, and the one after it; for policies that join all neighbours. */
 static bool resize_backwards(hpw_pool *pool, resizing *r) {
-    blocks *map = &pool->map;
+    blocks *map = &pool->index.map;
     if (pool->policy->piece || pool->policy->may_join || r->at == 0) return false;
     granule_t previous = blocks_previous(map, r->at), end = r->at + r->size;
     if (blocks_is_live(map, previous)) return false;
@@ -318,7 +318,7 @@ static hpw_error resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_
     if (!pool_find_live(pool, address, &r.at, &r.size, &r.requested))
         return pool_diagnose(pool, address, report);
     granule_t old_at = r.at, old_size = r.size;
-    bool over_aligned = pool->map.freed && blocks_bit(pool->map.freed, r.at);
+    bool over_aligned = pool->index.map.freed && blocks_bit(pool->index.map.freed, r.at);
     r.align = kept_align(pool, r.at);
     r.new_size = granules_for(pool, size);
     if (r.new_size == NO_GRANULE || !resize_somehow(pool, &r)) {
@@ -328,10 +328,10 @@ static hpw_error resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_
     count_gone(pool, old_size, r.requested);
     count_live(pool, r.at, r.new_size, size);
     if (r.at != old_at) {
-        blocks_note_freed(&pool->map, old_at, true);
-        blocks_note_freed(&pool->map, r.at, over_aligned);
+        blocks_note_freed(&pool->index.map, old_at, true);
+        blocks_note_freed(&pool->index.map, r.at, over_aligned);
     }
-    if (!pool->policy->keeps_freed && pool->map.count > pool->capacity) pool_trim(pool);
+    if (!pool->policy->keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
     count_steps(pool, steps);
     pool->counts.reallocations++;
     *moved = pool_bytes(pool, r.at);
@@ -358,7 +358,7 @@ void *hpw_realloc(hpw_pool *pool, void *block, size_t size) {
 
 void hpw_reset(hpw_pool *pool) {
     pool_enter(pool);
-    blocks *map = &pool->map;
+    blocks *map = &pool->index.map;
     for (granule_t at = 0; at < map->count; at += blocks_size(map, at)) {
         if (!blocks_is_live(map, at)) continue;
         granule_t size = blocks_size(map, at);

@@ -11,8 +11,7 @@
 
 struct hpw_pool {
     const policy *policy;
-    blocks map;
-    free_index index;
+    free_index index; /* the block map, and what the policy sees of it */
     hpw_stats counts; /* those that are kept; the rest is filled in by hpw_get_stats */
     hpw_host host;    /* lock and unlock NULL: single-threaded */
     void *lock_ud;    /* what they are given: host.ud, or the system's mutex */
@@ -46,7 +45,7 @@ HOT granule_t pool_granule(const hpw_pool *pool, uint64_t address) {
 }
 
 HOT bool pool_holds(const hpw_pool *pool, uint64_t address) {
-    return address < pool_bytes(pool, pool->map.count);
+    return address < pool_bytes(pool, pool->index.map.count);
 }
 
 /* ---- The lock ---- */
@@ -72,7 +71,7 @@ enum { SLACK_LONG = 255 };
 HOT bool pool_requested(const hpw_pool *pool, granule_t at, granule_t size, uint64_t *requested) {
     uint64_t granted = pool_bytes(pool, size), slack;
     *requested = granted;
-    if (!blocks_has_slack(&pool->map, at)) return true;
+    if (!blocks_has_slack(&pool->index.map, at)) return true;
     const unsigned char *end = pool->index.bytes + pool_bytes(pool, at) + granted;
     slack = end[-1];
     if (slack == SLACK_LONG) {
@@ -101,19 +100,15 @@ HOT bool pool_find_live(const hpw_pool *pool, uint64_t address, granule_t *at, g
                         uint64_t *requested) {
     uint64_t granule = address >> pool->index.shift;
     *at = (granule_t)granule;
-    if (granule >= pool->map.count || granule << pool->index.shift != address ||
-        !blocks_is_live(&pool->map, *at))
+    if (granule >= pool->index.map.count || granule << pool->index.shift != address ||
+        !blocks_is_live(&pool->index.map, *at))
         return false;
-    *size = blocks_size(&pool->map, *at);
+    *size = blocks_size(&pool->index.map, *at);
     return pool_requested(pool, *at, *size, requested);
 }
 
-/* Puts an alignment in bytes into a request; false where none can be so aligned. */
-bool pool_align_over(const hpw_pool *pool, request *want, uint64_t alignment);
-
-HOT bool pool_align_request(const hpw_pool *pool, request *want, uint64_t alignment) {
-    return alignment <= pool_bytes(pool, 1) || pool_align_over(pool, want, alignment);
-}
+/* Puts an alignment in bytes, more than a granule, into a request; false where none can be so aligned. */
+bool pool_align(const hpw_pool *pool, request *want, uint64_t alignment);
 
 /* A growing pool: grows until `want` fits, or stays as it was; gives its free end back, all but a step. */
 placement pool_grow_for(hpw_pool *pool, const request *want);

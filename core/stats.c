@@ -18,14 +18,14 @@ bool hpw_next_block(hpw_pool *pool, uint64_t *cursor, hpw_block *out) {
     pool_enter(pool);
     bool found = pool_holds(pool, *cursor);
     uint64_t granule = (*cursor >> pool->index.shift) + ((*cursor & (pool_bytes(pool, 1) - 1)) != 0);
-    granule_t at = found ? blocks_next_start(&pool->map, (granule_t)granule) : 0;
-    found = found && at < pool->map.count;
+    granule_t at = found ? blocks_next_start(&pool->index.map, (granule_t)granule) : 0;
+    found = found && at < pool->index.map.count;
     if (found) {
-        granule_t size = blocks_size(&pool->map, at);
+        granule_t size = blocks_size(&pool->index.map, at);
         *out = (hpw_block){
             .address = pool_bytes(pool, at),
             .size = pool_bytes(pool, size),
-            .live = blocks_is_live(&pool->map, at),
+            .live = blocks_is_live(&pool->index.map, at),
         };
         if (out->live) pool_requested(pool, at, size, &out->requested);
         *cursor = out->address + out->size;
@@ -44,10 +44,10 @@ hpw_error pool_report_at(const hpw_pool *pool, hpw_report *report, hpw_error err
                          uint64_t size, const char *what) {
     pool_report(report, error, address, size, what);
     if (!report || !pool_holds(pool, address)) return error;
-    granule_t at = blocks_owner(&pool->map, pool_granule(pool, address));
-    granule_t granules = blocks_size(&pool->map, at);
+    granule_t at = blocks_owner(&pool->index.map, pool_granule(pool, address));
+    granule_t granules = blocks_size(&pool->index.map, at);
     report->block = pool_bytes(pool, at);
-    report->in_live_block = blocks_is_live(&pool->map, at);
+    report->in_live_block = blocks_is_live(&pool->index.map, at);
     report->in_free_block = !report->in_live_block;
     report->block_size = pool_bytes(pool, granules);
     if (report->in_live_block) pool_requested(pool, at, granules, &report->block_size);

@@ -68,23 +68,10 @@ static void note_size(scan *s, const hpw_trace_event *event) {
     if (s->rounded > sum->lower_bound) sum->lower_bound = s->rounded;
 }
 
-/* Live bytes of a hostile trace may pass 2^64: refused rather than wrapped. */
-static bool fits(const scan *s, const hpw_trace_event *event) {
-    if (event->kind == HPW_TRACE_FREE) return true;
-    uint64_t before = event->kind == HPW_TRACE_RESIZE ? round_up(event->previous) : 0;
-    return s->rounded - before <= (uint64_t)INT64_MAX - 15 &&
-           round_up(event->size) <= (uint64_t)INT64_MAX - (s->rounded - before);
-}
-
 static bool scan_events(scan *s, hpw_trace *trace, const char *path, hpw_trace_error *error) {
     hpw_trace_event event;
     int got;
     while ((got = hpw_trace_next(trace, &event, error)) == 1) {
-        if (!fits(s, &event)) {
-            hpw_trace_fail(error, HPW_CORRUPTED, "%s: event %llu: more than 2^63 - 1 bytes live at once",
-                           path, (unsigned long long)s->summary->events + 1);
-            return false;
-        }
         if (!note_thread(s, &event)) {
             hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to count its threads", path);
             return false;

@@ -38,7 +38,7 @@ placement bins_choose_large(free_index *index, const bins *b, const request *wan
         granule_t block = trie_seek(index, &b->above, &b->large, key, 0);
         if (block == NO_GRANULE) return placement_none();
         index->steps++;
-        granule_t size = blocks_size(index->map, block);
+        granule_t size = blocks_size(&index->map, block);
         if (size < want->size) return placement_none(); /* descending: the rest is smaller still */
         placement found = placement_in(want, block, size);
         if (found.block != NO_GRANULE) return found;
@@ -49,7 +49,7 @@ placement bins_choose_large(free_index *index, const bins *b, const request *wan
 /* ---- Check ---- */
 
 static bool has_size(const free_index *index, granule_t at, uint32_t size) {
-    return blocks_size(index->map, at) == size;
+    return blocks_size(&index->map, at) == size;
 }
 
 const char *bins_check(free_index *index, const bins *b, size_t *count, granule_t *at) {
@@ -70,5 +70,6 @@ const char *bins_check(free_index *index, const bins *b, size_t *count, granule_
     if (wrong || b->large.root == NO_GRANULE) return wrong;
     granule_t small = b->largest_first ? trie_last(index, &b->large) : b->large.root;
     *at = small;
-    return blocks_size(index->map, small) >= b->exact ? NULL : "a small free block lies among the large ones";
+    return blocks_size(&index->map, small) >= b->exact ? NULL
+                                                       : "a small free block lies among the large ones";
 }

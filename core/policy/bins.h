@@ -146,7 +146,7 @@ static inline placement bins_choose_largest(free_index *index, const bins *b, co
 
 static inline granule_t bins_largest(free_index *index, const bins *b) {
     if (b->large.root == NO_GRANULE) return bins_size_down(index, b, b->exact);
-    return blocks_size(index->map, b->largest_first ? b->large.root : trie_last(index, &b->large));
+    return blocks_size(&index->map, b->largest_first ? b->large.root : trie_last(index, &b->large));
 }
 
 #endif

@@ -97,7 +97,7 @@ static granule_t largest(free_index *index) {
 /* Of this order, and at a multiple of its size? */
 static bool belongs(const free_index *index, granule_t at, uint32_t order) {
     granule_t size = (granule_t)1 << order;
-    return blocks_size(index->map, at) == size && (at & (size - 1)) == 0;
+    return blocks_size(&index->map, at) == size && (at & (size - 1)) == 0;
 }
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {

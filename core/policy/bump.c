@@ -19,7 +19,7 @@ static size_t state_size(granule_t capacity, hpw_order order) {
 
 static void open(free_index *index) { ((pointer *)index->state)->next = 0; }
 
-static granule_t rest(const free_index *index) { return index->map->count - ((pointer *)index->state)->next; }
+static granule_t rest(const free_index *index) { return index->map.count - ((pointer *)index->state)->next; }
 
 HOT placement choose(free_index *index, const request *want) {
     granule_t next = ((pointer *)index->state)->next;
@@ -45,14 +45,14 @@ static void placed(free_index *index, granule_t at, granule_t size, bool in_plac
 HOT void added(free_index *index, granule_t at, granule_t size) { (void)index, (void)at, (void)size; }
 HOT void removed(free_index *index, granule_t at, granule_t size) { (void)index, (void)at, (void)size; }
 
-static granule_t largest(free_index *index) { return blocks_largest_free(index->map); }
+static granule_t largest(free_index *index) { return blocks_largest_free(&index->map); }
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
     (void)free_blocks;
     *at = ((pointer *)index->state)->next;
-    if (*at > index->map->count) return "the pointer is past the pool's end";
+    if (*at > index->map.count) return "the pointer is past the pool's end";
     if (!rest(index)) return NULL;
-    if (!blocks_is_free(index->map, *at) || blocks_size(index->map, *at) != rest(index))
+    if (!blocks_is_free(&index->map, *at) || blocks_size(&index->map, *at) != rest(index))
         return "what lies past the pointer is not one free block";
     return NULL;
 }

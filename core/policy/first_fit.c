@@ -41,7 +41,7 @@ static placement choose_by_time(free_index *index, by_time *state, const request
     for (uint64_t key = 0;;) {
         granule_t block = trie_seek(index, &state->order, &state->set, key, want->size);
         if (block == NO_GRANULE) return placement_none();
-        placement found = placement_in(want, block, blocks_size(index->map, block));
+        placement found = placement_in(want, block, blocks_size(&index->map, block));
         if (found.block != NO_GRANULE) return found;
         key = trie_key(index, &state->order, block) + 1;
     }

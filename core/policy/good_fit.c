@@ -73,7 +73,7 @@ static placement peek(free_index *index, granule_t head, const request *want) {
     granule_t block = head;
     for (unsigned i = 0; i < PEEK && block != NO_GRANULE; i++, block = list_after(index, head, block)) {
         index->steps++;
-        placement found = placement_in(want, block, blocks_size(index->map, block));
+        placement found = placement_in(want, block, blocks_size(&index->map, block));
         if (found.block != NO_GRANULE) return found;
     }
     return placement_none();
@@ -82,7 +82,7 @@ static placement peek(free_index *index, granule_t head, const request *want) {
 HOT placement choose(free_index *index, const request *want) {
     const two_level *state = index->state;
     granule_t sure = head_from(index, state, sure_bin((uint64_t)want->size + want->align - 1));
-    if (sure != NO_GRANULE) return placement_in(want, sure, blocks_size(index->map, sure));
+    if (sure != NO_GRANULE) return placement_in(want, sure, blocks_size(&index->map, sure));
     if (want->size > index->capacity) return placement_none();
     if (want->align > 1) {
         placement found = peek(index, head_from(index, state, sure_bin(want->size)), want);
@@ -117,14 +117,14 @@ static granule_t largest(free_index *index) {
     unsigned row = bits_highest(state->first);
     granule_t head = state->heads[row * SECOND + bits_highest(state->second[row])], most = 0;
     for (granule_t at = head; at != NO_GRANULE; at = list_after(index, head, at)) {
-        granule_t size = blocks_size(index->map, at);
+        granule_t size = blocks_size(&index->map, at);
         if (size > most) most = size;
     }
     return most;
 }
 
 static bool in_bin(const free_index *index, granule_t at, uint32_t bin) {
-    return bin_of(blocks_size(index->map, at)) == bin;
+    return bin_of(blocks_size(&index->map, at)) == bin;
 }
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {

@@ -15,9 +15,9 @@ typedef struct walk {
 static void visit(walk *w, granule_t at, unsigned depth, uint32_t prefix, granule_t least) {
     if (at == NO_GRANULE || w->wrong) return;
     *w->at = at;
-    if (at >= w->index->map->count || !blocks_is_free(w->index->map, at))
+    if (at >= w->index->map.count || !blocks_is_free(&w->index->map, at))
         w->wrong = "a heap holds what is not a free block";
-    else if (++w->count > w->index->map->count || depth > 32)
+    else if (++w->count > w->index->map.count || depth > 32)
         w->wrong = "a heap has a cycle";
     else if (least != NO_GRANULE && at <= least)
         w->wrong = "a block in a heap comes after one that it should precede";

@@ -100,7 +100,7 @@ static inline granule_t heap_find(free_index *index, granule_t root, const reque
         granule_t block = stack[--depth];
         index->steps++;
         if (block > found) continue;
-        granule_t place = place_in(want, block, blocks_size(index->map, block));
+        granule_t place = place_in(want, block, blocks_size(&index->map, block));
         if (place != NO_GRANULE) { /* all below it are higher */
             found = block;
             *at = place;

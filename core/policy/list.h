@@ -53,13 +53,13 @@ static inline const char *list_check(const free_index *index, granule_t head,
                                      uint32_t bin, size_t *count, granule_t *at) {
     for (granule_t here = head; here != NO_GRANULE; here = list_after(index, head, here)) {
         *at = here;
-        if (here >= index->map->count || !blocks_is_free(index->map, here))
+        if (here >= index->map.count || !blocks_is_free(&index->map, here))
             return "a list holds what is not a free block";
         if (!belongs(index, here, bin)) return "a free block lies in the wrong list";
         granule_t next = link_get(index, here, LIST_NEXT);
-        if (next >= index->map->count || link_get(index, next, LIST_PREVIOUS) != here)
+        if (next >= index->map.count || link_get(index, next, LIST_PREVIOUS) != here)
             return "a list's links back and forth disagree";
-        if (++*count > index->map->count) return "a list has a cycle";
+        if (++*count > index->map.count) return "a list has a cycle";
     }
     return NULL;
 }

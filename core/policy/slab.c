@@ -95,7 +95,7 @@ static granule_t round_up(const free_index *index, granule_t size) {
     if (size <= 8 || size > LARGEST_CLASS) return size;
     granule_t step = (granule_t)1 << (bits_highest(size - 1) - 2);
     granule_t class = (size + step - 1) / step * step;
-    return class <= index->map->count ? class : size; /* a pool that small has no pages either */
+    return class <= index->map.count ? class : size; /* a pool that small has no pages either */
 }
 
 HOT placement choose(free_index *index, const request *want) {
@@ -106,7 +106,7 @@ HOT placement choose(free_index *index, const request *want) {
     uint32_t number = state->with_slots[want->size];
     if (number != NO_PAGE) {
         granule_t slot = state->pages[number].slots;
-        return (placement){slot, blocks_size(index->map, slot), slot};
+        return (placement){slot, blocks_size(&index->map, slot), slot};
     }
     placement found = bins_choose_smallest(index, state->large, &(request){.size = PAGE, .align = PAGE});
     if (found.block == NO_GRANULE) return bins_choose_smallest(index, state->large, want);
@@ -156,8 +156,8 @@ static bool may_resize(free_index *index, granule_t at, granule_t old_size, gran
     if (page_of(index, at)) return false;
     if (size < old_size) return true;
     /* Only into one free block: the next but one may be a slot. */
-    return next < index->map->count && !page_of(index, next) &&
-           size - old_size <= blocks_size(index->map, next);
+    return next < index->map.count && !page_of(index, next) &&
+           size - old_size <= blocks_size(&index->map, next);
 }
 
 HOT void added(free_index *index, granule_t at, granule_t size) {
@@ -195,7 +195,7 @@ HOT void removed(free_index *index, granule_t at, granule_t size) {
 
 static granule_t largest(free_index *index) {
     granule_t large = bins_largest(index, ((slab *)index->state)->large);
-    return large >= PAGE ? large : blocks_largest_free(index->map); /* a page's rest may be larger */
+    return large >= PAGE ? large : blocks_largest_free(&index->map); /* a page's rest may be larger */
 }
 
 /* ---- Check ---- */
@@ -212,12 +212,12 @@ static const char *check_page(free_index *index, uint32_t number, size_t *count,
     unsigned used = 0;
     size_t large_enough = 0, listed = 0;
     *at = begin;
-    if (!blocks_is_start(index->map, begin)) return "no block starts where a page does";
+    if (!blocks_is_start(&index->map, begin)) return "no block starts where a page does";
     for (granule_t block = begin, size; block < begin + PAGE; block += size) {
         *at = block;
-        size = blocks_size(index->map, block);
+        size = blocks_size(&index->map, block);
         if (block + size > begin + PAGE) return "a block reaches out of its page";
-        if (blocks_is_live(index->map, block)) {
+        if (blocks_is_live(&index->map, block)) {
             used++;
         } else {
             ++*count;
@@ -237,7 +237,7 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
     const slab *state = index->state;
     size_t count = 0;
     const char *wrong = bins_check(index, state->large, &count, at);
-    for (uint32_t number = 0; !wrong && number <= (index->map->count - 1) / PAGE; number++)
+    for (uint32_t number = 0; !wrong && number <= (index->map.count - 1) / PAGE; number++)
         if (state->pages[number].size) wrong = check_page(index, number, &count, at);
     return wrong || count == free_blocks ? wrong : "bins and pages do not hold every free block";
 }

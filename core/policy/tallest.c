@@ -22,7 +22,7 @@ void tallest_open(const free_index *index, tallest *t) {
 }
 
 static uint64_t free_starts(const free_index *index, size_t word) {
-    return index->map->mark[word] & ~index->map->live[word];
+    return index->map.mark[word] & ~index->map.live[word];
 }
 
 static granule_t largest_child(free_index *index, const tallest *t, unsigned level, size_t node) {
@@ -37,7 +37,7 @@ static granule_t largest_child(free_index *index, const tallest *t, unsigned lev
 static granule_t largest_start(free_index *index, size_t word, uint64_t starts) {
     granule_t largest = 0;
     for (; starts; starts &= starts - 1, index->steps++) {
-        granule_t size = blocks_size(index->map, (granule_t)(word * WORD_BITS + bits_lowest(starts)));
+        granule_t size = blocks_size(&index->map, (granule_t)(word * WORD_BITS + bits_lowest(starts)));
         if (size > largest) largest = size;
     }
     return largest;
@@ -73,7 +73,7 @@ static granule_t first_in_word(free_index *index, size_t word, uint64_t starts, 
     for (; starts; starts &= starts - 1) {
         index->steps++;
         granule_t at = (granule_t)(word * WORD_BITS + bits_lowest(starts));
-        if (blocks_size(index->map, at) >= size) return at;
+        if (blocks_size(&index->map, at) >= size) return at;
     }
     return NO_GRANULE;
 }
@@ -89,7 +89,7 @@ static size_t first_node(free_index *index, const tallest *t, unsigned level, si
 }
 
 granule_t tallest_seek(free_index *index, const tallest *t, granule_t from, granule_t size) {
-    if (from >= index->map->count || tallest_largest(t) < size) return NO_GRANULE;
+    if (from >= index->map.count || tallest_largest(t) < size) return NO_GRANULE;
     size_t node = from / WORD_BITS;
     if (t->level[0][node] >= size) {
         uint64_t starts = free_starts(index, node) >> (from % WORD_BITS) << (from % WORD_BITS);
@@ -110,7 +110,7 @@ granule_t tallest_seek(free_index *index, const tallest *t, granule_t from, gran
 placement tallest_choose(free_index *index, const tallest *t, granule_t from, const request *want) {
     for (granule_t block; (block = tallest_seek(index, t, from, want->size)) != NO_GRANULE;
          from = block + 1) {
-        placement found = placement_in(want, block, blocks_size(index->map, block));
+        placement found = placement_in(want, block, blocks_size(&index->map, block));
         if (found.block != NO_GRANULE) return found;
     }
     return placement_none();
@@ -119,7 +119,7 @@ placement tallest_choose(free_index *index, const tallest *t, granule_t from, co
 const char *tallest_check(free_index *index, const tallest *t, size_t *count, granule_t *at) {
     for (size_t word = 0; word < t->width[0]; word++) {
         *at = (granule_t)(word * WORD_BITS);
-        uint64_t starts = word < blocks_words(index->map->count) ? free_starts(index, word) : 0;
+        uint64_t starts = word < blocks_words(index->map.count) ? free_starts(index, word) : 0;
         if (t->level[0][word] != largest_start(index, word, starts))
             return "a word's note of its largest free block is wrong";
         for (; starts; starts &= starts - 1) ++*count;

@@ -28,7 +28,7 @@ uint64_t trie_key(const free_index *index, const trie_order *order, granule_t at
     uint32_t tie = at;
     if (order->tie == HPW_ORDER_FIFO) tie = link_get(index, at, STAMP);
     if (order->tie == HPW_ORDER_LIFO) tie = ~link_get(index, at, STAMP);
-    return trie_size_key(index, order, order->by_size ? blocks_size(index->map, at) : 0) | tie;
+    return trie_size_key(index, order, order->by_size ? blocks_size(&index->map, at) : 0) | tie;
 }
 
 /* Where a subtree hangs: below `parent` on one side, or at the root. */
@@ -50,7 +50,7 @@ static void put(const free_index *index, place p, granule_t at) {
 }
 
 void trie_insert(free_index *index, const trie_order *order, trie *set, granule_t at, uint32_t stamp) {
-    granule_t size = order->keeps_largest ? blocks_size(index->map, at) : 0;
+    granule_t size = order->keeps_largest ? blocks_size(&index->map, at) : 0;
     if (order->tie != HPW_ORDER_ADDRESS) link_set(index, at, STAMP, stamp);
     uint64_t key = trie_key(index, order, at);
     place here = {set, NO_GRANULE, 0};
@@ -67,7 +67,7 @@ void trie_insert(free_index *index, const trie_order *order, trie *set, granule_
             link_set(index, at, RIGHT, link_get(index, there, RIGHT));
             if (order->keeps_largest) {
                 link_set(index, at, LARGEST, link_get(index, there, LARGEST));
-                size = blocks_size(index->map, there);
+                size = blocks_size(&index->map, there);
             }
             put(index, here, at);
             here.parent = at;
@@ -81,7 +81,7 @@ void trie_insert(free_index *index, const trie_order *order, trie *set, granule_
     put(index, here, at);
     link_set(index, at, LEFT, NO_GRANULE);
     link_set(index, at, RIGHT, NO_GRANULE);
-    if (order->keeps_largest) link_set(index, at, LARGEST, blocks_size(index->map, at));
+    if (order->keeps_largest) link_set(index, at, LARGEST, blocks_size(&index->map, at));
 }
 
 static granule_t largest_below(const free_index *index, granule_t at) {
@@ -89,7 +89,7 @@ static granule_t largest_below(const free_index *index, granule_t at) {
 }
 
 static granule_t largest_of(const free_index *index, granule_t at) {
-    granule_t own = blocks_size(index->map, at);
+    granule_t own = blocks_size(&index->map, at);
     granule_t left = largest_below(index, link_get(index, at, LEFT));
     granule_t right = largest_below(index, link_get(index, at, RIGHT));
     if (left > own) own = left;
@@ -128,7 +128,7 @@ void trie_remove(free_index *index, const trie_order *order, trie *set, granule_
 /* The first of at least `size` granules in a subtree that has one. */
 static granule_t first_fitting(free_index *index, granule_t at, granule_t size) {
     for (;; index->steps++) {
-        if (blocks_size(index->map, at) >= size) return at;
+        if (blocks_size(&index->map, at) >= size) return at;
         granule_t left = link_get(index, at, LEFT);
         at = largest_below(index, left) >= size ? left : link_get(index, at, RIGHT);
     }
@@ -203,7 +203,7 @@ static void visit(walk *w, granule_t at, unsigned bit, uint64_t prefix, uint64_t
     if (at == NO_GRANULE || w->wrong) return;
     *w->at = at;
     const free_index *index = w->index;
-    if (at >= index->map->count || !blocks_is_free(index->map, at)) {
+    if (at >= index->map.count || !blocks_is_free(&index->map, at)) {
         w->wrong = "the index holds what is not a free block";
         return;
     }
@@ -223,7 +223,7 @@ static void visit(walk *w, granule_t at, unsigned bit, uint64_t prefix, uint64_t
 
 const char *trie_check(free_index *index, const trie_order *order, const trie *set, size_t *count,
                        granule_t *at) {
-    walk w = {.index = index, .order = order, .count = *count, .limit = index->map->count, .at = at};
+    walk w = {.index = index, .order = order, .count = *count, .limit = index->map.count, .at = at};
     visit(&w, set->root, order->bits, 0, 0);
     *count = w.count;
     return w.wrong;
