@@ -190,3 +190,22 @@ HOT void give(hpw_pool *pool, granule_t at, granule_t size) {
     join_and_add(pool, at, size);
     if (!POLICY.keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
 }
+
+/* `want->align` is known where this is inlined, so that what only alignment needs is left out. */
+HOT hpw_error place_request(hpw_pool *pool, uint64_t size, uint64_t alignment, const request *want,
+                            granule_t *at, hpw_report *report) {
+    uint64_t steps = pool->index.steps;
+    placement place = find(pool, want);
+    if (place.block == NO_GRANULE) {
+        count_steps(pool, steps);
+        return pool_refuse(pool, 0, size, alignment, report);
+    }
+    take(pool, place, want->size, size);
+    count_steps(pool, steps);
+    count_live(pool, place.at, want->size, size);
+    pool->counts.allocations++;
+    blocks_note_freed(&pool->index.map, place.at, want->align > 1); /* of a live block: over-aligned */
+    *at = place.at;
+    if (pool->sink) pool_emit_alloc(pool, place.at, size, want->align > 1 ? alignment : 0);
+    return HPW_OK;
+}

@@ -6,36 +6,9 @@
  */
 #include "operations.h"
 
-/* `want->align` is known where this is inlined, so that what only alignment needs is left out. */
-HOT hpw_error place_request(hpw_pool *pool, uint64_t size, uint64_t alignment, const request *want,
-                            granule_t *at, hpw_report *report) {
-    uint64_t steps = pool->index.steps;
-    placement place = find(pool, want);
-    if (place.block == NO_GRANULE) {
-        count_steps(pool, steps);
-        return pool_refuse(pool, 0, size, alignment, report);
-    }
-    take(pool, place, want->size, size);
-    count_steps(pool, steps);
-    count_live(pool, place.at, want->size, size);
-    pool->counts.allocations++;
-    blocks_note_freed(&pool->index.map, place.at, want->align > 1); /* of a live block: over-aligned */
-    *at = place.at;
-    if (pool->sink) pool_emit_alloc(pool, place.at, size, want->align > 1 ? alignment : 0);
-    return HPW_OK;
-}
-
-static hpw_error allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment, granule_t *at,
-                                  hpw_report *report) {
-    request want = {.size = granules_for(pool, size)};
-    if (want.size == NO_GRANULE || !pool_align(pool, &want, alignment))
-        return pool_refuse(pool, 0, size, alignment, report);
-    return place_request(pool, size, alignment, &want, at, report);
-}
-
 static hpw_error allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, granule_t *at,
                           hpw_report *report) {
-    if (alignment > pool_bytes(pool, 1)) return allocate_aligned(pool, size, alignment, at, report);
+    if (alignment > pool_bytes(pool, 1)) return pool_allocate_aligned(pool, size, alignment, at, report);
     granule_t granules = granules_for(pool, size);
     if (granules == NO_GRANULE) return pool_refuse(pool, 0, size, alignment, report);
     return place_request(pool, size, 0, &(request){.size = granules, .align = 1}, at, report);

@@ -90,11 +90,14 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
 
 /* ---- Allocate ---- */
 
-bool pool_align(const hpw_pool *pool, request *want, uint64_t alignment) {
-    if (alignment >> pool->index.shift > (uint64_t)1 << 31) return false;
-    want->align = (granule_t)(alignment >> pool->index.shift);
-    want->skew = pool->skew & (want->align - 1);
-    return true;
+hpw_error pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment, granule_t *at,
+                                hpw_report *report) {
+    uint64_t align = alignment >> pool->index.shift;
+    granule_t granules = granules_for(pool, size);
+    if (granules == NO_GRANULE || align > (uint64_t)1 << 31)
+        return pool_refuse(pool, 0, size, alignment, report);
+    request want = {.size = granules, .align = (granule_t)align, .skew = pool->skew & ((granule_t)align - 1)};
+    return place_request(pool, size, alignment, &want, at, report);
 }
 
 hpw_error pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment,

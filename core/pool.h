@@ -107,8 +107,9 @@ HOT bool pool_find_live(const hpw_pool *pool, uint64_t address, granule_t *at, g
     return pool_requested(pool, *at, *size, requested);
 }
 
-/* Puts an alignment in bytes, more than a granule, into a request; false where none can be so aligned. */
-bool pool_align(const hpw_pool *pool, request *want, uint64_t alignment);
+/* Allocates at a multiple of `alignment`, which is more than a granule. The lock is held. */
+hpw_error pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment, granule_t *at,
+                                hpw_report *report);
 
 /* A growing pool: grows until `want` fits, or stays as it was; gives its free end back, all but a step. */
 placement pool_grow_for(hpw_pool *pool, const request *want);

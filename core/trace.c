@@ -72,12 +72,10 @@ static int note_size(hpw_trace *trace, const hpw_trace_event *event) {
     if (event->kind == HPW_TRACE_FREE) {
         trace->in_use -= round_up(event->size);
     } else if (round_up(event->size) > (uint64_t)INT64_MAX - trace->in_use) {
-        char place[32] = "";
-        if (trace->format == HPW_TRACE_TEXT)
-            snprintf(place, sizeof place, ":%llu", (unsigned long long)trace->line);
-        hpw_trace_fail(&trace->error, HPW_CORRUPTED,
-                       "%s%s: event %llu: more than 2^63 - 1 bytes live at once", trace->input.path, place,
-                       (unsigned long long)trace->events + 1);
+        bool text = trace->format == HPW_TRACE_TEXT;
+        hpw_trace_fail(&trace->error, HPW_CORRUPTED, "%s:%s%llu: more than 2^63 - 1 bytes live at once",
+                       trace->input.path, text ? "" : " event ",
+                       (unsigned long long)(text ? trace->line : trace->events + 1));
         return -1;
     } else {
         trace->in_use += round_up(event->size);

@@ -3,6 +3,10 @@
  * `require "heapwright"`: registers the parts in C and the embedded Lua files
  * with package.preload, then runs the embedded heapwright/init.lua, whose table
  * is the module. Nothing outside of this one shared object is needed.
+ *
+ * `heapwright.scenario` goes through C, since a script that ends in `return
+ * heapwright.scenario { ... }` makes a tail call: Lua forgets the line that
+ * called a Lua function so, but not that which called a C function.
  */
 #include "module.h"
 
@@ -16,6 +20,16 @@ static const luaL_Reg parts[] = {
     {"heapwright.replay", luaopen_heapwright_replay},
     {NULL, NULL},
 };
+
+/* scenario(fields): upvalue 1 is define(fields, place), place "FILE:LINE: " of the caller. */
+static int define_scenario(lua_State *L) {
+    lua_settop(L, 1);
+    luaL_where(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 2, 1);
+    return 1;
+}
 
 int luaopen_heapwright(lua_State *L) {
     lua_settop(L, 2); /* the name and where the module was found, from `require` */
@@ -32,5 +46,8 @@ int luaopen_heapwright(lua_State *L) {
     hpw_embed_load(L, hpw_embedded_library, "heapwright");
     lua_insert(L, 1);
     lua_call(L, 2, 1);
+    lua_getfield(L, -1, "scenario");
+    lua_pushcclosure(L, define_scenario, 1);
+    lua_setfield(L, -2, "scenario");
     return 1;
 }

@@ -61,6 +61,20 @@ local function explain(problem)
   return debug.traceback(tostring(problem), 2)
 end
 
+-- argparse ends the process itself after --help, --version and --completion.
+local function check_output_at_exit()
+  local exit = os.exit
+  os.exit = function(code, close) -- luacheck: ignore 122
+    local written, why = io.stdout:flush()
+    if not written then
+      io.stderr:write("heapwright: standard output: ", why, "\n")
+      code = 2
+    end
+    exit(code, close)
+  end
+  return function() os.exit = exit end -- luacheck: ignore 122
+end
+
 local function complain(message)
   io.stdout:flush()
   io.stderr:write("heapwright: ", message, "\n")
@@ -71,7 +85,9 @@ end
 ---@return integer # the exit code
 function M.main(arguments)
   local parser, by_name = build_parser()
+  local restore = check_output_at_exit()
   local parsed, options = parser:pparse(arguments)
+  restore()
   if not parsed then
     local verb = by_name[arguments[1]] and " " .. arguments[1] or ""
     complain(("%s (see heapwright%s --help)"):format(tostring(options):gsub("\n.*", ""), verb))
@@ -80,7 +96,7 @@ function M.main(arguments)
   local ok, result = xpcall(by_name[options.verb].run, explain, options)
   if ok then return result or 0 end
   if fault.is_fault(result) then
-    complain(result.message)
+    complain(result.code == 2 and result.message:gsub("%c", "?") or result.message)
     return result.code
   end
   complain(result)

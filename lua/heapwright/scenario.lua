@@ -70,24 +70,30 @@ local REQUIRED = { "name", "run" }
 
 --- Describes a scenario. Raises where a field is missing, unknown or of the wrong kind.
 ---@param fields table name, run; capacity, policy (one or a list) and expect where wanted
+---@param place string|nil "file:line: " of the caller, where that is known better than by the stack
 ---@return heapwright.Scenario
-function M.define(fields)
+function M.define(fields, place)
+  local function refuse(text, ...)
+    text = select("#", ...) > 0 and text:format(...) or text
+    if place then error(place .. text, 0) end
+    error(text, 3)
+  end
   if type(fields) ~= "table" then
-    error(("bad argument #1 to 'scenario' (table expected, got %s)"):format(type(fields)), 2)
+    refuse("bad argument #1 to 'scenario' (table expected, got %s)", type(fields))
   end
   local kept = {}
   for name, value in pairs(fields) do
     local check = FIELDS[name]
-    if not check then error(("unknown scenario field '%s'"):format(tostring(name)), 2) end
+    if not check then refuse("unknown scenario field '%s'", tostring(name)) end
     local expected, message
     kept[name], expected, message = check(value)
     if kept[name] == nil then
       message = message or ("%s expected, got %s"):format(expected, tostring(value))
-      error(("scenario field '%s': %s"):format(name, message), 2)
+      refuse("scenario field '%s': %s", name, message)
     end
   end
   for _, name in ipairs(REQUIRED) do
-    if kept[name] == nil then error(("scenario field '%s' is missing"):format(name), 2) end
+    if kept[name] == nil then refuse("scenario field '%s' is missing", name) end
   end
   local self = {
     name = kept.name,

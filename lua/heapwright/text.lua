@@ -25,6 +25,14 @@ function M.integer(n)
   return (grouped:gsub("^(%-?),", "%1"))
 end
 
+--- A number of things: 1 event, 2,000 events.
+---@param n integer
+---@param thing string its plural is with an s
+---@return string
+function M.counted(n, thing)
+  return ("%s %s%s"):format(M.integer(n), thing, n == 1 and "" or "s")
+end
+
 --- A count in little room: 950, 12.3k, 4.56M.
 ---@param n number
 ---@return string

@@ -33,8 +33,8 @@ local function conclude_smallest(results)
   local least = results[1].smallest_pool
   if not least then return "No policy fits it." end
   local best = which(results, function(result) return result.smallest_pool == least end)
-  local words = ("%s %s in the least: %s (%s bytes)"):format(
-    names(best), #best == 1 and "fits" or "fit", text.size(least), text.integer(least))
+  local words = ("%s %s in the least: %s"):format(names(best), #best == 1 and "fits" or "fit", text.size(least))
+  if least >= 1024 then words = words .. (" (%s bytes)"):format(text.integer(least)) end
   if results[1].overhead then
     words = words .. (", %s over the lower bound"):format(text.percent(results[1].overhead))
   end

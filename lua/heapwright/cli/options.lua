@@ -8,12 +8,13 @@ local pool = require "heapwright.pool"
 local M = {}
 
 local GRANULE = 16 -- of the pools that the command opens
+local MOST = ((1 << 32) - 64) * GRANULE -- hpw_max_capacity
 
 --- Adds --policy.
 function M.add_policy(command)
   command
     :option("--policy -p", "Policies, separated by commas; an order of ties after a slash: best-fit/fifo.")
-    :argname("P,...")
+    :argname("LIST")
 end
 
 --- Adds --capacity.
@@ -46,8 +47,9 @@ function M.output(options)
   if not options.json then return nil end
   local file = fault.check(host.reserve_output())
   return function(object)
-    fault.check(file:write(object))
-    fault.check(file:close())
+    local written, why = file:write(object)
+    if written then written, why = file:close() end
+    if not written then fault.raise("standard output: %s", why) end
   end
 end
 
@@ -68,6 +70,7 @@ function M.capacity(options)
   if bytes < GRANULE then
     fault.raise("--capacity %s: a pool holds %d bytes, one granule, at least", text, GRANULE)
   end
+  if bytes > MOST then fault.raise("--capacity %s: a pool holds %d bytes at most", text, MOST) end
   return bytes
 end
 

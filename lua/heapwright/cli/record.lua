@@ -21,23 +21,30 @@ end
 
 -- The listing goes to standard error: standard output is the program's.
 local function list(recorded)
-  local rows = {}
-  for i, trace in ipairs(recorded) do
+  local rows, notes = {}, {}
+  local function note(words)
+    if words then notes[#notes + 1] = text.wrap(words, 80, "Note: ") .. "\n" end
+  end
+  note(recorded.warning)
+  for i, trace in ipairs(recorded.traces) do
+    local file = from_here(trace.file):gsub("%c", "?")
     local program = trace.program ~= "" and trace.program or "-"
-    rows[i] = { from_here(trace.file), program, text.integer(trace.events), text.size(trace.peak) }
+    rows[i] = { file, program, text.integer(trace.events), text.size(trace.peak) }
+    -- Where there is no event, the warning names the file itself.
+    if trace.warning then note(trace.events > 0 and file .. ": " .. trace.warning or trace.warning:gsub("%c", "?")) end
   end
-  if #rows == 0 then
-    io.stderr:write "heapwright: the program allocated nothing, there is no trace\n"
-    return
-  end
-  io.stderr:write(table.concat(text.table(COLUMNS, rows), "\n"), "\n")
+  if #rows > 0 then io.stderr:write(table.concat(text.table(COLUMNS, rows), "\n"), "\n") end
+  io.stderr:write(table.concat(notes))
 end
 
 return {
   name = "record",
   summary = "Run a program and record its allocations, all threads and child processes.",
   epilog = table.concat({
-    "Ends with the program's exit code (128 + the signal that ended it).",
+    "Ends with the program's exit code (128 + the signal that ended it). A child is",
+    "recorded into FILE.N-NAME. Programs that are statically linked, that gain",
+    "privileges (setuid), or that are started with an emptied environment (env -i)",
+    "load no library and are not recorded.",
     "",
     "Examples:",
     "  heapwright record -- ls -l",
@@ -59,7 +66,7 @@ return {
     local output = given.output or given.program:match "[^/]*$" .. ".hwt"
     io.stdout:flush()
     local recorded = fault.check(traces.record { output = output, argv = argv, library = library })
-    list(recorded.traces)
+    list(recorded)
     return recorded.status
   end,
 }

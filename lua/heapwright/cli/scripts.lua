@@ -21,6 +21,15 @@ local function traceback(message)
   return trace
 end
 
+-- A scenario that was described wrongly ends the command: it is wrong usage, not
+-- a run that broke, so its line is enough. What raised stands on level 4, above
+-- this handler, error and the helper in define.
+local function explain(message)
+  local raiser = debug.getinfo(4, "f")
+  if raiser and raiser.func == scenario.define then return { misuse = message } end
+  return traceback(message)
+end
+
 --- Runs a compiled file, and takes the scenarios that it returns: one, a list, or none.
 ---@param path string
 ---@param chunk function
@@ -28,8 +37,12 @@ end
 ---@return string|nil raised the traceback, where it raised
 function M.open(path, chunk)
   arg = { [0] = path } -- luacheck: globals arg
-  local ok, value = xpcall(chunk, traceback, path)
-  if not ok then return nil, value end
+  heapwright = require "heapwright" -- luacheck: globals heapwright
+  local ok, value = xpcall(chunk, explain, path)
+  if not ok then
+    if type(value) == "table" then fault.raise("%s", value.misuse) end
+    return nil, value
+  end
   if value == nil then return {} end
   local list = scenario.is_scenario(value) and { value } or value
   if type(list) ~= "table" then

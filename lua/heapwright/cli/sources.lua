@@ -39,6 +39,7 @@ local function record_scenario(one, seed)
   if outcome.raised then
     fault.broken(("%s: raised while it was recorded\n%s"):format(one.name, outcome.raised))
   end
+  if outcome.result.allocations == 0 then fault.raise("%s: allocates nothing", one.name) end
   local source = load_trace(path, one.name)
   os.remove(path)
   return source
@@ -72,8 +73,8 @@ end
 ---@return string[] # lines
 function M.headline(source)
   local known = source.program:source()
-  local words = (": %s events, %s allocations, peak in use %s; no policy can fit it in less than %s."):format(
-    text.integer(known.events), text.integer(known.allocations),
+  local words = (": %s, %s, peak in use %s; no policy can fit it in less than %s."):format(
+    text.counted(known.events, "event"), text.counted(known.allocations, "allocation"),
     text.size(known.peak_in_use), text.size(known.lower_bound))
   local lines = { source.name .. words }
   if known.warning and known.warning ~= "" then lines[2] = "Note: " .. known.warning end

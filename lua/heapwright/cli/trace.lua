@@ -16,15 +16,15 @@ local INFO = {
   {
     "events",
     function(i)
-      return ("%s: %s allocations, %s frees, %s resizes"):format(text.integer(i.events),
-        text.integer(i.allocations), text.integer(i.frees), text.integer(i.resizes))
+      return ("%s: %s, %s, %s"):format(text.integer(i.events), text.counted(i.allocations, "allocation"),
+        text.counted(i.frees, "free"), text.counted(i.resizes, "resize"))
     end,
   },
-  { "threads", function(i) return text.integer(i.threads) end },
+  { "threads", function(i) return i.threads > 0 and text.integer(i.threads) or nil end },
   { "peak in use", function(i) return bytes(i.peak_in_use) end },
   { "lower bound", function(i) return bytes(i.lower_bound) end },
   { "largest", function(i) return bytes(i.largest) end },
-  { "live at end", function(i) return text.integer(i.live_at_end) .. " blocks" end },
+  { "live at end", function(i) return text.counted(i.live_at_end, "block") end },
   { "duration", function(i) return (i.duration or 0) > 0 and text.duration(i.duration) or nil end },
   { "warning", function(i) return i.warning ~= "" and i.warning or nil end },
 }
