@@ -3,7 +3,10 @@
  * Where a hosted pool's bytes come from: two anonymous mappings, one for the
  * metadata, one for the pool's bytes. The latter reserves max_capacity of
  * address space, aligned to the power of two at or above it, so that an address
- * is aligned exactly as its pointer is; the system commits pages as they are
+ * is aligned exactly as its pointer is, up to that power: what asks for more
+ * would be granted or not as the system's choice of addresses has it, so it is
+ * refused. The least such power does not depend on the page's size, so that the
+ * same calls are answered alike on every machine. The system commits pages as they are
  * touched, and takes those past the end of a pool that shrinks. Pools of 2 MiB
  * and more ask for huge pages: a page fault costs microseconds, and a pool
  * touches all of its pages.
@@ -29,6 +32,8 @@ static void *map_aligned(size_t size, size_t alignment) {
     return all + before;
 }
 
+enum { LEAST_ALIGN = 64 * 1024 }; /* no page in use is larger */
+
 static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 static size_t round_to_page(uint64_t size) {
@@ -53,8 +58,12 @@ hpw_pool *hpw_open(const hpw_config *config, hpw_error *error) {
     hpw_error wrong = pool_config(&full);
     if (error) *error = wrong;
     if (wrong) return NULL;
-    size_t size = round_to_page(full.max_capacity), alignment = page_size();
-    while (alignment < size && alignment << 1) alignment <<= 1;
+    if (full.max_capacity > SIZE_MAX / 4) { /* of 32 bits */
+        if (error) *error = HPW_NO_MEMORY;
+        return NULL;
+    }
+    size_t size = round_to_page(full.max_capacity), alignment = LEAST_ALIGN;
+    while (alignment < full.max_capacity) alignment <<= 1;
     size_t metadata_size = round_to_page(pool_metadata_size(&full));
     void *metadata = map_aligned(metadata_size, page_size());
     void *bytes = metadata ? map_aligned(size, alignment) : NULL;
@@ -66,6 +75,7 @@ hpw_pool *hpw_open(const hpw_config *config, hpw_error *error) {
     if (size >= HUGE_PAGE && !full.small_pages)
         madvise(bytes, size, MADV_HUGEPAGE); /* a wish: failing is fine */
     hpw_pool *pool = pool_lay_out(metadata, bytes, &full);
+    pool->most_align = alignment;
     pool->discard = discard;
     pool->close = unmap;
     pool->mapping = bytes;

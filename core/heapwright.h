@@ -181,7 +181,7 @@ HPW_API uint64_t hpw_max_capacity(uint32_t granule);
 /*
  * Frees every block at once and forgets the policy's history, so that what
  * follows is placed as in a new pool. Counts of calls stay; each block counts
- * as one free. A grown pool keeps its capacity. Cost: O(metadata).
+ * as one free. A grown pool shrinks as when its last block is freed. Cost: O(metadata).
  */
 HPW_API void hpw_reset(hpw_pool *pool);
 
@@ -204,7 +204,11 @@ HPW_API void *hpw_calloc(hpw_pool *pool, size_t count, size_t size);
  * multiple of `alignment`, any power of two: the policy's own choice among the
  * free blocks that hold an aligned place, at the lowest such place in it. NULL
  * also where the alignment is not a power of two (which counts no failure; use
- * hpw_allocate to tell the two apart).
+ * hpw_allocate to tell the two apart); in a mapped pool, where it is above both
+ * 64 KiB and the power of two at or above max_capacity, so that nothing depends
+ * on where the system maps; and, of buddy in a caller's buffer, where the
+ * pool's first byte is no multiple of the lesser of `alignment` and the granted
+ * size, since buddies lie at multiples of their size from there.
  * Cost: O(policy) for each free block that is large enough but holds no aligned place.
  */
 HPW_API void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size);
@@ -216,9 +220,10 @@ HPW_API void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size);
  * backwards into the free block before it; to where the policy places it;
  * backwards as the last resort. Returns NULL, block and bytes untouched, if
  * and only if `block` is not a live block's start or none of these holds it.
- * A block got from hpw_aligned_alloc keeps its alignment when it moves; with
- * guard off the pool knows only the largest alignment ever asked of it, and
- * keeps each block's own natural alignment up to that.
+ * A block got from hpw_aligned_alloc keeps its alignment when it moves, and
+ * what its address happened to have above it, up to the largest ever asked of
+ * the pool; with guard off, which does not know these blocks from others, all
+ * blocks do once an alignment was asked for.
  * Cost: O(policy), and O(size) where it moves.
  */
 HPW_API void *hpw_realloc(hpw_pool *pool, void *block, size_t size);

@@ -2,7 +2,7 @@
 /*
  * A pool's configuration and layout, and opening one in the caller's buffer:
  *
- *      | hpw_pool | mutex | block map | policy's state | pool's bytes ... |
+ *      | hpw_pool | mutex | block map | policy's state | ... | pool's bytes ... |
  *
  * Everything but the bytes is «metadata». backing.c lays the same out in two
  * mappings of the system's.
@@ -22,6 +22,7 @@ hpw_error pool_config(hpw_config *config) {
     if (!config->policy) config->policy = "best-fit";
     if (!config->capacity) config->capacity = DEFAULT_CAPACITY;
     if (!config->max_capacity) config->max_capacity = config->capacity;
+    if (config->max_capacity < config->capacity) return HPW_INVALID_ARGUMENT;
     if (!config->granule) config->granule = DEFAULT_GRANULE;
     uint32_t granule = config->granule;
     const policy *chosen = policy_named(config->policy);
@@ -29,7 +30,7 @@ hpw_error pool_config(hpw_config *config) {
         return HPW_INVALID_ARGUMENT;
     config->capacity -= config->capacity % granule;
     config->max_capacity -= config->max_capacity % granule;
-    if (!config->capacity || config->max_capacity < config->capacity) return HPW_INVALID_ARGUMENT;
+    if (!config->capacity) return HPW_INVALID_ARGUMENT;
     if (config->max_capacity > hpw_max_capacity(granule)) return HPW_INVALID_ARGUMENT;
     if ((unsigned)config->order >= HPW_ORDER_COUNT || (unsigned)config->guard >= HPW_GUARD_COUNT)
         return HPW_INVALID_ARGUMENT;
@@ -58,6 +59,11 @@ static granule_t growth_step(uint32_t granule) {
     return step < LEAST_STEP ? LEAST_STEP : step;
 }
 
+/* What the pool's bytes begin at a multiple of in a buffer: a place aligned in granules is so in bytes. */
+static size_t bytes_align(const hpw_config *config) {
+    return config->granule > BYTES_ALIGN ? config->granule : BYTES_ALIGN;
+}
+
 static size_t map_size(const hpw_config *config) {
     return blocks_bytes(granules_of(config, config->max_capacity), config->guard != HPW_GUARD_OFF);
 }
@@ -72,8 +78,9 @@ size_t pool_metadata_size(const hpw_config *config) {
 
 size_t hpw_metadata_size(const hpw_config *config) {
     hpw_config full = *config;
-    if (!config->capacity || pool_config(&full)) return 0;
-    return pool_metadata_size(&full) + BYTES_ALIGN - 1;
+    if (!config->capacity || (config->max_capacity && config->max_capacity != config->capacity)) return 0;
+    if (pool_config(&full)) return 0;
+    return pool_metadata_size(&full) + bytes_align(&full) - 1;
 }
 
 hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *config) {
@@ -113,14 +120,21 @@ static unsigned char *align_up(unsigned char *at, size_t alignment) {
     return at + (0U - (uintptr_t)at) % alignment;
 }
 
-/* The largest capacity whose metadata leaves room for it in `size` bytes; 0 where none has. */
-static uint64_t capacity_for(const hpw_config *config, size_t size) {
+/* Where in [memory, memory + size) the pool's bytes begin; `size` where there is no room for them. */
+static size_t bytes_offset(const hpw_config *config, const unsigned char *memory, size_t size) {
+    size_t metadata = pool_metadata_size(config);
+    size_t before = (0U - ((uintptr_t)memory + metadata)) & (bytes_align(config) - 1);
+    return metadata < size && before < size - metadata ? metadata + before : size;
+}
+
+/* The largest capacity that leaves room for its metadata in `size` bytes; 0 where none does. */
+static uint64_t capacity_for(const hpw_config *config, const unsigned char *memory, size_t size) {
     uint64_t least = 0, most = size / config->granule; /* granules: the first fits, the last does not */
     while (most - least > 1) {
         hpw_config tried = *config;
         uint64_t middle = least + (most - least) / 2;
         tried.capacity = tried.max_capacity = middle * config->granule;
-        bool fits = !pool_config(&tried) && pool_metadata_size(&tried) + tried.capacity <= size;
+        bool fits = !pool_config(&tried) && tried.capacity <= size - bytes_offset(&tried, memory, size);
         if (fits)
             least = middle;
         else
@@ -146,14 +160,15 @@ hpw_pool *hpw_open_in(void *buffer, size_t size, const hpw_config *config, hpw_e
     unsigned char *begin = buffer, *end = begin + size;
     unsigned char *memory = align_up(begin, BYTES_ALIGN);
     if ((size_t)(memory - begin) >= size) return fail(error, HPW_NO_MEMORY);
+    size_t room = (size_t)(end - memory);
     if (all) {
-        full.capacity = full.max_capacity = capacity_for(&full, (size_t)(end - memory));
+        full.capacity = full.max_capacity = capacity_for(&full, memory, room);
         if (!full.capacity) return fail(error, HPW_NO_MEMORY);
     }
-    size_t metadata = pool_metadata_size(&full), room = (size_t)(end - memory);
-    if (metadata > room || full.capacity > room - metadata) return fail(error, HPW_NO_MEMORY);
-    memset(memory, 0, metadata);
-    return pool_lay_out(memory, memory + metadata, &full);
+    size_t offset = bytes_offset(&full, memory, room);
+    if (full.capacity > room - offset) return fail(error, HPW_NO_MEMORY);
+    memset(memory, 0, pool_metadata_size(&full));
+    return pool_lay_out(memory, memory + offset, &full);
 }
 
 void hpw_close(hpw_pool *pool) {

@@ -94,8 +94,8 @@ hpw_error pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignmen
                                 hpw_report *report) {
     uint64_t align = alignment >> pool->index.shift;
     granule_t granules = granules_for(pool, size);
-    if (granules == NO_GRANULE || align > (uint64_t)1 << 31)
-        return pool_refuse(pool, 0, size, alignment, report);
+    bool never = align > (uint64_t)1 << 31 || (pool->most_align && alignment > pool->most_align);
+    if (granules == NO_GRANULE || never) return pool_refuse(pool, 0, size, alignment, report);
     request want = {.size = granules, .align = (granule_t)align, .skew = pool->skew & ((granule_t)align - 1)};
     return place_request(pool, size, alignment, &want, at, report);
 }

@@ -20,6 +20,7 @@ struct hpw_pool {
     uint64_t site;
     uint64_t events;
     uint64_t largest_align; /* bytes; the largest alignment ever asked for, 0 none beyond the usual */
+    uint64_t most_align;    /* bytes; more is aligned by chance alone, so never granted; 0: no such limit */
     granule_t capacity;     /* granules that it opened with: it never shrinks below */
     granule_t max_capacity; /* granules that it may grow to */
     granule_t growth_step;

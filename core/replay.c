@@ -17,6 +17,7 @@ typedef struct building {
     hpw_program *program;
     size_t room;
     uint64_t in_use;
+    uint64_t rounded; /* the same, each block rounded up to 16 */
 } building;
 
 static bool append(building *b, const hpw_trace_event *event) {
@@ -61,12 +62,16 @@ static void note(building *b, const hpw_trace_event *event) {
     }
 }
 
-static hpw_error build(building *b, hpw_trace *trace, hpw_trace_error *error) {
+static hpw_error build(building *b, const char *path, hpw_trace *trace, hpw_trace_error *error) {
     hpw_trace_event event;
     int more;
     while ((more = hpw_trace_next(trace, &event, error)) > 0) {
+        if (!hpw_trace_sum(&b->rounded, &event)) {
+            hpw_trace_refuse_sum(error, path, b->program->count + 1);
+            return HPW_CORRUPTED;
+        }
         if (event.slot >= UINT32_MAX || !append(b, &event)) {
-            hpw_trace_fail(error, HPW_NO_MEMORY, "no memory for the %llu-th event of the trace",
+            hpw_trace_fail(error, HPW_NO_MEMORY, "%s: event %llu: no memory to load it", path,
                            (unsigned long long)b->program->count + 1);
             return HPW_NO_MEMORY;
         }
@@ -89,7 +94,7 @@ hpw_program *hpw_program_load(const char *path, hpw_trace_error *error) {
     building b = {.program = calloc(1, sizeof *b.program)};
     if (!b.program) {
         hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to load it", path);
-    } else if (build(&b, trace, error)) {
+    } else if (build(&b, path, trace, error)) {
         hpw_program_free(b.program);
         b.program = NULL;
     }

@@ -64,25 +64,6 @@ static int check_id(hpw_trace *trace, hpw_trace_event *event) {
     return 1;
 }
 
-static uint64_t round_up(uint64_t size) { return size ? (size + 15) & ~(uint64_t)15 : 16; }
-
-/* Live bytes of a hostile trace may pass 2^63: refused, so that nobody's sum wraps. */
-static int note_size(hpw_trace *trace, const hpw_trace_event *event) {
-    if (event->kind == HPW_TRACE_RESIZE) trace->in_use -= round_up(event->previous);
-    if (event->kind == HPW_TRACE_FREE) {
-        trace->in_use -= round_up(event->size);
-    } else if (round_up(event->size) > (uint64_t)INT64_MAX - trace->in_use) {
-        bool text = trace->format == HPW_TRACE_TEXT;
-        hpw_trace_fail(&trace->error, HPW_CORRUPTED, "%s:%s%llu: more than 2^63 - 1 bytes live at once",
-                       trace->input.path, text ? "" : " event ",
-                       (unsigned long long)(text ? trace->line : trace->events + 1));
-        return -1;
-    } else {
-        trace->in_use += round_up(event->size);
-    }
-    return 1;
-}
-
 /* The next event from the file. */
 static int read_event(hpw_trace *trace, hpw_trace_event *event) {
     int got;
@@ -93,7 +74,6 @@ static int read_event(hpw_trace *trace, hpw_trace_event *event) {
     else
         got = hpw_ids_next(trace, event);
     if (got == 1 && !trace->merge) got = check_id(trace, event);
-    if (got == 1) got = note_size(trace, event);
     if (got == 1) trace->events++;
     return got;
 }

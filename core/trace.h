@@ -116,7 +116,20 @@ typedef struct hpw_trace_summary {
     char warning[512]; /* see hpw_trace_warning; "" for none */
 } hpw_trace_summary;
 
-/* Reads a whole trace. False and *error where hpw_trace_open or hpw_trace_next fail. */
+/*
+ * Adds an event to a sum of the live bytes, each block rounded up to 16. False
+ * where it passes 2^63 - 1, as a hostile trace's may: no sum of sizes wraps up
+ * to there.
+ */
+bool hpw_trace_sum(uint64_t *sum, const hpw_trace_event *event);
+
+/* Says in *error that the trace's event `number`, from 1, passed that sum. */
+void hpw_trace_refuse_sum(hpw_trace_error *error, const char *path, uint64_t number);
+
+/*
+ * Reads a whole trace. False and *error where hpw_trace_open or hpw_trace_next
+ * fail; HPW_CORRUPTED where more than 2^63 - 1 bytes live at once.
+ */
 bool hpw_trace_scan(const char *path, hpw_trace_summary *summary, hpw_trace_error *error);
 
 /* ---- Writing ---------------------------------------------------------------- */
@@ -156,6 +169,13 @@ bool hpw_trace_finish(hpw_trace_writer *writer, hpw_trace_error *error);
  */
 bool hpw_trace_convert(const char *from, const char *to, hpw_trace_format format, char *warning,
                        hpw_trace_error *error);
+
+/*
+ * Where the copy at `to` grows, for callers that may be ended meanwhile: a name
+ * beside it, or, where `to` is no regular file (a pipe, a link, /dev/stdout),
+ * its own. NULL without memory; to be freed.
+ */
+char *hpw_trace_part_name(const char *to);
 
 /* Sets *error to a code and a formatted line; NULL is fine. For the files behind this header. */
 #if defined(__GNUC__)

@@ -64,7 +64,6 @@ struct hpw_trace {
     hpw_live_table live; /* by id; of a recorder's trace by address */
     hpw_slots slots;
     uint64_t events; /* handed out, the one in `ahead` too */
-    uint64_t in_use; /* live bytes after these, each block rounded up to 16; < 2^63 */
 
     uint64_t line; /* text: of the line last read */
 

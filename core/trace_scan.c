@@ -25,6 +25,22 @@ typedef struct scan {
 
 static uint64_t round_up(uint64_t size) { return size ? (size + 15) & ~(uint64_t)15 : 16; }
 
+bool hpw_trace_sum(uint64_t *sum, const hpw_trace_event *event) {
+    if (event->kind == HPW_TRACE_RESIZE) *sum -= round_up(event->previous);
+    if (event->kind == HPW_TRACE_FREE) {
+        *sum -= round_up(event->size);
+        return true;
+    }
+    bool fits = round_up(event->size) <= (uint64_t)INT64_MAX - *sum;
+    if (fits) *sum += round_up(event->size);
+    return fits;
+}
+
+void hpw_trace_refuse_sum(hpw_trace_error *error, const char *path, uint64_t number) {
+    hpw_trace_fail(error, HPW_CORRUPTED, "%s: event %llu: more than 2^63 - 1 bytes live at once", path,
+                   (unsigned long long)number);
+}
+
 /* Counts a thread that was not seen before. False without memory. */
 static bool note_thread(scan *s, const hpw_trace_event *event) {
     if (!event->has_thread || (s->has_thread && event->thread == s->thread)) return true;
@@ -48,18 +64,15 @@ static void note_size(scan *s, const hpw_trace_event *event) {
         sum->allocations++;
         sum->live_blocks++;
         sum->live_bytes += event->size;
-        s->rounded += round_up(event->size);
         break;
     case HPW_TRACE_FREE:
         sum->frees++;
         sum->live_blocks--;
         sum->live_bytes -= event->size;
-        s->rounded -= round_up(event->size);
         break;
     case HPW_TRACE_RESIZE:
         sum->resizes++;
         sum->live_bytes += event->size - event->previous;
-        s->rounded += round_up(event->size) - round_up(event->previous);
         break;
     }
     if (event->kind != HPW_TRACE_FREE && event->size > sum->largest) sum->largest = event->size;
@@ -72,6 +85,10 @@ static bool scan_events(scan *s, hpw_trace *trace, const char *path, hpw_trace_e
     hpw_trace_event event;
     int got;
     while ((got = hpw_trace_next(trace, &event, error)) == 1) {
+        if (!hpw_trace_sum(&s->rounded, &event)) {
+            hpw_trace_refuse_sum(error, path, s->summary->events + 1);
+            return false;
+        }
         if (!note_thread(s, &event)) {
             hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to count its threads", path);
             return false;
@@ -103,11 +120,7 @@ bool hpw_trace_scan(const char *path, hpw_trace_summary *summary, hpw_trace_erro
 
 /* ---- Converting -------------------------------------------------------------------- */
 
-/*
- * Where the copy grows: beside a file, so that it takes its place whole; what is
- * no file (a pipe, a link, /dev/stdout) is written to itself. NULL without memory.
- */
-static char *temporary(const char *path) {
+char *hpw_trace_part_name(const char *path) {
     struct stat status;
     bool replace = lstat(path, &status) != 0 || S_ISREG(status.st_mode);
     size_t n = strlen(path) + 32;
@@ -130,18 +143,27 @@ static bool copy(hpw_trace *trace, hpw_trace_writer *writer, hpw_trace_error *er
     return finished && got == 0;
 }
 
+/* Nobody knows the name under which the copy grows: what failed is `to`. */
+static void name_target(hpw_trace_error *error, const char *name, const char *to) {
+    char rest[sizeof error->message];
+    size_t n = strlen(name);
+    if (strncmp(error->message, name, n) != 0) return;
+    memcpy(rest, error->message + n, strlen(error->message) - n + 1);
+    snprintf(error->message, sizeof error->message, "%s%s", to, rest);
+}
+
 /* Copies into `name`, then gives it the name `to`. */
 static bool convert_by(hpw_trace *trace, const char *name, const char *to, hpw_trace_format format,
                        hpw_trace_error *error) {
     hpw_trace_writer *writer = hpw_trace_create(name, format, error);
-    if (!writer) return false;
     bool separate = strcmp(name, to) != 0;
-    bool well = copy(trace, writer, error);
+    bool well = writer && copy(trace, writer, error);
     if (well && separate && rename(name, to)) {
         hpw_trace_fail(error, HPW_IO, "%s: %s", to, strerror(errno));
         well = false;
     }
     if (!well && separate) unlink(name);
+    if (!well && separate && error) name_target(error, name, to);
     return well;
 }
 
@@ -149,7 +171,7 @@ bool hpw_trace_convert(const char *from, const char *to, hpw_trace_format format
                        hpw_trace_error *error) {
     hpw_trace *trace = hpw_trace_open(from, error);
     if (!trace) return false;
-    char *name = temporary(to);
+    char *name = hpw_trace_part_name(to);
     if (!name) hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to write it", to);
     bool well = name && convert_by(trace, name, to, format, error);
     if (well && warning) {

@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "trace.h"
+
 enum { TEMPORARIES = 256 };
 
 static char temporaries[TEMPORARIES][PATH_MAX];
@@ -120,11 +122,31 @@ static int host_temporary(lua_State *L) {
     return 1;
 }
 
+/* converts_to(path): should the command end while a trace is converted to it, no part is left */
+static int host_converts_to(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    char *part = hpw_trace_part_name(path);
+    bool separate = part != NULL && strcmp(part, path) != 0 && strlen(part) < PATH_MAX;
+    if (separate && temporary_count < TEMPORARIES) {
+        strcpy(temporaries[temporary_count], part);
+        temporary_count++;
+    }
+    free(part);
+    return 0;
+}
+
 /* now() -> seconds of a clock that only goes forwards */
 static int host_now(lua_State *L) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+    return 1;
+}
+
+/* flush() -> true where all that was ever written to standard output arrived; nil, message */
+static int host_flush(lua_State *L) {
+    if (fflush(stdout) != 0 || ferror(stdout)) return fail(L, "standard output");
+    lua_pushboolean(L, true);
     return 1;
 }
 
@@ -160,7 +182,9 @@ int luaopen_heapwright_host(lua_State *L) {
         {"columns", host_columns},
         {"kind", host_kind},
         {"temporary", host_temporary},
+        {"converts_to", host_converts_to},
         {"now", host_now},
+        {"flush", host_flush},
         {"reserve_output", host_reserve_output},
         {NULL, NULL},
     };

@@ -161,9 +161,10 @@ static size_t read_name(lua_State *L, int arg, const char *option, const char *(
     if (lua_type(L, -1) != LUA_TSTRING)
         luaL_argerror(L, arg,
                       lua_pushfstring(L, "%s: string expected, got %s", option, luaL_typename(L, -1)));
-    const char *wanted = lua_tostring(L, -1), *name;
+    size_t length;
+    const char *wanted = lua_tolstring(L, -1, &length), *name;
     for (size_t i = 0; (name = name_at(i)) != NULL; i++)
-        if (strcmp(name, wanted) == 0) return i;
+        if (strlen(name) == length && memcmp(name, wanted, length) == 0) return i;
     luaL_argerror(L, arg,
                   lua_pushfstring(L, "%s: unknown '%s' (known: %s)", option, wanted, push_names(L, name_at)));
     return 0;
@@ -234,9 +235,10 @@ static const char *option_name(size_t number) {
 /* One option: its name at -2, its value at -1. */
 static void read_option(lua_State *L, options *o) {
     if (lua_type(L, -2) == LUA_TSTRING) {
-        const char *name = lua_tostring(L, -2);
+        size_t length;
+        const char *name = lua_tolstring(L, -2, &length);
         for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-            if (strcmp(known[i].name, name) != 0) continue;
+            if (strlen(known[i].name) != length || memcmp(known[i].name, name, length) != 0) continue;
             known[i].read(L, o, name);
             return;
         }

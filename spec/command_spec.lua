@@ -77,6 +77,17 @@ describe("the command's exit code and its one line", function()
     { "a seed that is none", "run @/good.lua --seed x", "--seed: 'x' is no integer" },
     { "a script that does not compile", "run @/broken.lua", "broken.lua:1: " },
     { "a script that returns something else", "run @/five.lua", "five.lua: returns a number" },
+    { "an unknown field of a scenario", "run @/good.lua @/field.lua",
+      "/field.lua:2: unknown scenario field 'runn'" },
+    { "a field of the wrong type", "compare @/type.lua", "/type.lua:2: scenario field 'name': string expected, got 5" },
+    { "an unknown policy in a scenario", "run @/policy.lua",
+      "/policy.lua:1: scenario field 'policy': unknown policy 'b'" },
+    { "a scenario that allocates nothing", "fit @/idle.lua", "idle: allocates nothing" },
+    { "a size that no pool can have", "compare @/trace.txt -c 64G",
+      "--capacity 64G: a pool holds 68719475712 bytes at most" },
+    { "sizes whose sum wraps", "fit @/wraps.txt", "wraps.txt: event 2: more than 2^63 - 1 bytes live at once" },
+    { "a conversion into no folder", "trace convert @/trace.txt @/none/x.hwt",
+      "none/x.hwt: No such file or directory" },
     { "a program that is not there", "record -o @/x.hwt -- @/no-program", "no-program: No such file or directory" },
     { "an output that can't be written", "record -o @/none/x.hwt -- true", "x.hwt: No such file or directory" },
   }
@@ -88,14 +99,31 @@ describe("the command's exit code and its one line", function()
       write("good.lua", SCENARIO:format "true")
       write("broken.lua", "return 1 +")
       write("five.lua", "return 5")
+      write("field.lua", "\nreturn heapwright.scenario { runn = print }")
+      write("type.lua", "\nlocal one = heapwright.scenario { name = 5, run = print }\nreturn one")
+      write("policy.lua", "return heapwright.scenario { name = 'x', run = print, policy = 'b' }")
+      write("idle.lua", "return heapwright.scenario { name = 'idle', run = function() end }")
+      write("wraps.txt", "a 1 9223372036854775000\na 2 9223372036854775000\n")
       local out, err, code = heapwright_command((case[2]:gsub("@", folder)))
       assert.equal(2, code, err)
-      assert.equal("", out)
+      if not case[2]:find "good" then assert.equal("", out) end
       assert.is_true(one_line(err), err)
       assert.is_truthy(err:find("heapwright: ", 1, true) == 1, err)
       assert.is_truthy(err:find(case[3], 1, true), err)
     end)
   end
+end)
+
+describe("standard output that takes nothing", function()
+  it("is told on standard error, with exit code 2, by every verb", function()
+    local path = write("t.txt", TRACE)
+    for _, call in ipairs { "--version", "--help", "fit --help", "--completion bash", "policies --json",
+      "compare -p bump " .. path, "compare --json -p bump " .. path, "trace info " .. path } do
+      local _, _, code = os.execute(("%s %s >/dev/full 2>%s/err"):format(COMMAND, call, folder))
+      assert.equal(2, code, call)
+      assert.equal("heapwright: standard output: No space left on device\n", read(folder .. "/err"), call)
+    end
+  end)
 end)
 
 describe("heapwright --version and --help", function()
@@ -203,6 +231,13 @@ describe("--json", function()
 end)
 
 describe("heapwright compare and fit", function()
+  it("say one event and two events", function()
+    local out = heapwright_command("fit -p bump " .. write("t.txt", "a 1 5\n"))
+    assert.is_truthy(out:find("t.txt: 1 event, 1 allocation, peak in use 5 B;", 1, true), out)
+    out = heapwright_command("fit -p bump " .. write("t.txt", "a 1 5\na 2 5\n"))
+    assert.is_truthy(out:find(": 2 events, 2 allocations, ", 1, true), out)
+  end)
+
   it("agree on the smallest pool, and say which policy needs the least", function()
     local path = write("t.txt", TRACE)
     local compared = dkjson.decode((heapwright_command("compare --json " .. path)))
@@ -241,6 +276,31 @@ describe("heapwright record and trace", function()
     assert.is_truthy(err:find("sh.hwt", 1, true), err)
     local _, _, told = heapwright_command("trace info " .. path)
     assert.equal(0, told)
+  end)
+
+  it("tell of a program that could not be recorded, and of a trace that ends early", function()
+    local function build(name, options, body)
+      local source = write(name .. ".c", "#include <stdlib.h>\nint main(void) { " .. body .. " return 0; }\n")
+      assert(os.execute(("cc -O0 -w %s -o %s/%s %s"):format(options, folder, name, source)))
+      return ("record -o %s/%s.hwt -- %s/%s"):format(folder, name, folder, name)
+    end
+    local _, err, code = heapwright_command(build("static", "-static", "free(malloc(5));"))
+    assert.equal(0, code, err)
+    assert.is_truthy(err:find("Note: no trace of the program itself: it allocated nothing", 1, true), err)
+    local body = "for (int i = 0; i < 9999; i++) malloc(9); *(volatile char *)0 = 1;"
+    _, err, code = heapwright_command(build("crash", "", body))
+    assert.equal(139, code, err)
+    assert.is_truthy(err:find("\nNote: [^\n]*crash.hwt: cut off at byte "), err)
+  end)
+
+  it("leave no part behind where a conversion is interrupted", function()
+    local lines = {}
+    for i = 1, 300000 do
+      lines[i] = ("a %d 16\n"):format(i)
+    end
+    local path = write("t.txt", table.concat(lines))
+    os.execute(("%s trace convert %s %s/u.txt & sleep 0.03; kill -TERM $!; wait"):format(COMMAND, path, folder))
+    assert.is_nil((os.execute("ls " .. folder .. "/*.part* >/dev/null 2>&1")))
   end)
 
   it("convert a trace to text and back without loss", function()

@@ -15,6 +15,12 @@ local POLICIES = table.concat(KNOWN_POLICIES, ", ")
 local A_SIZE = "; a size is a number of bytes, or one with a unit of B, K, KiB, M, MiB, G, GiB, T, TiB"
 
 describe("heapwright.new", function()
+  it("takes no name with a zero byte and more behind it", function()
+    refuses({ policy = "best-fit\0x" }, "policy: unknown 'best-fit' (known: " .. POLICIES .. ")")
+    assert.has_error(function() heapwright.new { ["capacity\0x"] = 4096 } end)
+    assert.has_error(function() heapwright.new { guard = "off\0" } end)
+  end)
+
   local function capacity_of(options)
     local mem <close> = assert(heapwright.new(options))
     return mem:stats().capacity

@@ -137,6 +137,7 @@ static granule_t first_fitting(free_index *index, granule_t at, granule_t size) 
 granule_t trie_seek(free_index *index, const trie_order *order, const trie *set, uint64_t key,
                     granule_t size) {
     granule_t at = set->root, greater = NO_GRANULE; /* the nearest subtree of greater keys passed by */
+    if (order->bits < 64 && key >> order->bits) return NO_GRANULE; /* one past the last key there can be */
     for (unsigned bit = order->bits; at != NO_GRANULE; index->steps++) {
         if (order->keeps_largest && largest_below(index, at) < size) break;
         if (trie_key(index, order, at) >= key) {
@@ -199,11 +200,22 @@ typedef struct walk {
     const char *wrong;
 } walk;
 
+static bool is_free_block(const free_index *index, granule_t at) {
+    return at < index->map.count && blocks_is_free(&index->map, at);
+}
+
+/* Its links may be anything at all: is each none, or a free block? */
+static bool links_are_sound(const free_index *index, granule_t at) {
+    granule_t left = link_get(index, at, LEFT), right = link_get(index, at, RIGHT);
+    return (left == NO_GRANULE || is_free_block(index, left)) &&
+           (right == NO_GRANULE || is_free_block(index, right));
+}
+
 static void visit(walk *w, granule_t at, unsigned bit, uint64_t prefix, uint64_t least) {
     if (at == NO_GRANULE || w->wrong) return;
     *w->at = at;
     const free_index *index = w->index;
-    if (at >= index->map.count || !blocks_is_free(&index->map, at)) {
+    if (!is_free_block(index, at) || !links_are_sound(index, at)) {
         w->wrong = "the index holds what is not a free block";
         return;
     }

@@ -13,6 +13,9 @@
  *    closes every descriptor, and may have opened its own file under this
  *    number since, is met by comparing device and inode before each write, and
  *    by opening the trace again by name.
+ *  - A program that has used up every descriptor leaves none to open the trace
+ *    with. Then a process that shares this one's memory, but has a copy of its
+ *    descriptors, closes one there and writes.
  *  - A chunk is one write with O_APPEND. What a full disk takes only in part is
  *    cut off again, a mark with the errno is tried, and the recording stops:
  *    the program goes on as if nothing had happened, SIGXFSZ included.
@@ -25,12 +28,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -183,15 +188,51 @@ static void stop(int fd, off_t whole, int why) {
     if (failed && ftruncate(fd, whole)) return;
 }
 
+/* Whole chunks to the trace, which was so long. */
+static void append(int fd, off_t length, const uint8_t *bytes, size_t n) {
+    int failed = write_whole(fd, bytes, n);
+    if (failed) stop(fd, length, failed);
+}
+
+/* ---- With no descriptor left ------------------------------------------------------------- */
+
+typedef struct writing {
+    const uint8_t *bytes;
+    size_t n;
+    bool done;
+} writing;
+
+/* In a process with descriptors of its own. Only calls of the system from here. */
+static int write_errand(void *ud) {
+    writing *w = ud;
+    struct stat status;
+    close(STDOUT_FILENO); /* any will do: it is a copy */
+    int fd = open(hpw_process->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    w->done = is_trace(fd, &status);
+    if (w->done) append(fd, status.st_size, w->bytes, w->n);
+    return 0;
+}
+
+/* Runs it there while this thread waits; the program is told of no child. */
+static void send(int (*errand)(void *), void *ud) {
+    static _Alignas(16) unsigned char stack[1 << 15];
+    int pid = clone(errand, stack + sizeof stack, CLONE_VM | CLONE_VFORK, ud);
+    while (pid > 0 && syscall(SYS_wait4, pid, NULL, __WCLONE, NULL) < 0 && errno == EINTR) continue;
+}
+
+static bool write_elsewhere(const uint8_t *bytes, size_t n) {
+    writing w = {.bytes = bytes, .n = n};
+    send(write_errand, &w);
+    return w.done;
+}
+
 void hpw_file_write(const uint8_t *bytes, size_t n) {
     struct stat status;
     int fd = descriptor(&status);
-    if (fd < 0) {
+    if (fd >= 0)
+        append(fd, status.st_size, bytes, n);
+    else if (errno != EMFILE || !write_elsewhere(bytes, n))
         atomic_store(&hpw_process->file, FILE_STOPPED);
-        return;
-    }
-    int failed = write_whole(fd, bytes, n);
-    if (failed) stop(fd, status.st_size, failed);
 }
 
 /* ---- Creating ------------------------------------------------------------------------------- */
@@ -203,7 +244,7 @@ static int create(const char *path) {
 /* The main program's FILE; -1 where this is not it. */
 static int create_main(void) {
     const char *pid = getenv("HEAPWRIGHT_TRACE_MAIN");
-    if (hpw_process->child || (pid && *pid && atol(pid) != (long)getpid())) return -1;
+    if (hpw_process->child || (pid && *pid && atol(pid) != (long)hpw_process->pid)) return -1;
     memcpy(hpw_process->path, trace_name, strlen(trace_name) + 1);
     return create(hpw_process->path);
 }
@@ -243,19 +284,41 @@ static void write_header(void) {
     hpw_file_write(bytes, sizeof bytes);
 }
 
+static int create_trace(void) {
+    int fd = create_main();
+    return fd >= 0 ? fd : create_child();
+}
+
+/* By what the trace is known again. */
+static bool remember(int fd) {
+    struct stat status;
+    if (fstat(fd, &status)) return false;
+    hpw_process->device = parent_device = status.st_dev;
+    hpw_process->inode = parent_inode = status.st_ino;
+    return true;
+}
+
+/* As write_errand. */
+static int create_errand(void *ud) {
+    bool *created = ud;
+    close(STDOUT_FILENO);
+    int fd = create_trace();
+    *created = fd >= 0 && remember(fd);
+    return 0;
+}
+
 void hpw_file_open(void) {
     process *p = hpw_process;
     if (!environ || !program_invocation_short_name) return; /* the C library has yet to start */
     atomic_store(&p->file, FILE_OFF);
     if (!find_trace_name()) return;
-    int fd = create_main();
-    if (fd < 0) fd = create_child();
-    if (fd < 0) return;
-    p->fd = parent_fd = move_high(fd);
-    struct stat status;
-    if (fstat(p->fd, &status)) return;
-    p->device = parent_device = status.st_dev;
-    p->inode = parent_inode = status.st_ino;
+    bool created = false;
+    int fd = create_trace();
+    if (fd >= 0)
+        created = remember(p->fd = parent_fd = move_high(fd));
+    else if (errno == EMFILE)
+        send(create_errand, &created);
+    if (!created) return;
     atomic_store(&p->file, FILE_OPEN);
     write_header();
 }

@@ -7,6 +7,7 @@
 -- 2 wrong usage or bad input.
 local argparse = require "argparse"
 local fault = require "heapwright.cli.fault"
+local host = require "heapwright.host"
 local pool = require "heapwright.pool"
 
 local M = {}
@@ -65,9 +66,9 @@ end
 local function check_output_at_exit()
   local exit = os.exit
   os.exit = function(code, close) -- luacheck: ignore 122
-    local written, why = io.stdout:flush()
+    local written, why = host.flush()
     if not written then
-      io.stderr:write("heapwright: standard output: ", why, "\n")
+      io.stderr:write("heapwright: ", why, "\n")
       code = 2
     end
     exit(code, close)

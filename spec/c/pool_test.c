@@ -260,6 +260,53 @@ static void pointers_of_others(void) {
     hpw_close(other);
 }
 
+/* Pins: with granules above 16 the pool began at any multiple of 16, and so did what was aligned to a
+ * granule. */
+static void callers_buffer_by_granule(void) {
+    static unsigned char buffer[300000];
+    for (uint32_t granule = 8; granule <= 4096; granule *= 2)
+        for (size_t shift = 0; shift < 40; shift += 3) {
+            hpw_config config = {.granule = granule, .capacity = 32 * granule};
+            size_t size = hpw_metadata_size(&config) + (size_t)config.capacity;
+            for (int all = 0; all < 2; all++, config.capacity = 0) {
+                hpw_pool *pool = hpw_open_in(buffer + shift, size, &config, NULL);
+                if (!CHECK(pool != NULL)) continue;
+                for (size_t alignment = 1; alignment <= 8 * granule; alignment *= 2) {
+                    void *block = hpw_aligned_alloc(pool, alignment, 1);
+                    CHECK(block != NULL && (uintptr_t)block % alignment == 0);
+                    CHECK_EQ(hpw_free(pool, block), HPW_OK);
+                }
+                CHECK_EQ(hpw_address(pool, hpw_malloc(pool, 1)), 0);
+                CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+                hpw_close(pool);
+            }
+        }
+}
+
+/* Pins: above the mapping's own alignment it was chance whether address 0 was granted. */
+static void alignment_beyond_the_mapping(void) {
+    for (int i = 0; i < 20; i++) {
+        hpw_pool *small = hpw_open(&(hpw_config){.capacity = 16}, NULL);
+        hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 100000}, NULL);
+        void *block = hpw_aligned_alloc(small, 65536, 16);
+        CHECK(block != NULL && (uintptr_t)block % 65536 == 0);
+        CHECK(hpw_aligned_alloc(pool, 262144, 16) == NULL);
+        block = hpw_aligned_alloc(pool, 131072, 16);
+        CHECK(block != NULL && (uintptr_t)block % 131072 == 0);
+        hpw_close(small);
+        hpw_close(pool);
+    }
+}
+
+/* Pins: both rounded down to the same granule, a max_capacity below the capacity was taken. */
+static void max_capacity_below(void) {
+    hpw_error error = HPW_OK;
+    CHECK(hpw_open(&(hpw_config){.capacity = 1000, .max_capacity = 999}, &error) == NULL);
+    CHECK_EQ(error, HPW_INVALID_ARGUMENT);
+    CHECK_EQ(hpw_metadata_size(&(hpw_config){.capacity = 1024, .max_capacity = 2048}), 0);
+    CHECK(hpw_metadata_size(&(hpw_config){.capacity = 1024, .max_capacity = 1024}) > 0);
+}
+
 /* A C program that scribbles over a block's slack is told so. */
 static void overwritten_slack(void) {
     hpw_pool *pool = hpw_open(NULL, NULL);
@@ -307,6 +354,9 @@ static void ring_of_events(void) {
 int main(int argc, char **argv) {
     refused_configs();
     callers_buffer();
+    callers_buffer_by_granule();
+    alignment_beyond_the_mapping();
+    max_capacity_below();
     capacities();
     huge_pages();
     pointers_of_others();

@@ -212,6 +212,13 @@ static void test_hostile_surroundings(void) {
     CHECK(t.read && !*t.warning);
     CHECK_EQ(t.allocations, 50000);
     hpw_recording_free(&r);
+    r = record("closed", "full");
+    CHECK_EQ(r.status, 12);
+    t = count(trace, 41, 41);
+    CHECK(t.read && !*t.warning);
+    CHECK_EQ(t.allocations, 50000);
+    CHECK(CHECK_EQ(r.count, 2) && count(r.traces[1].file, 42, 42).allocations == 1);
+    hpw_recording_free(&r);
 }
 
 static void refused(char *const argv[], const char *file, const char *with, hpw_error code,

@@ -30,8 +30,12 @@ local function list(recorded)
     local file = from_here(trace.file):gsub("%c", "?")
     local program = trace.program ~= "" and trace.program or "-"
     rows[i] = { file, program, text.integer(trace.events), text.size(trace.peak) }
-    -- Where there is no event, the warning names the file itself.
-    if trace.warning then note(trace.events > 0 and file .. ": " .. trace.warning or trace.warning:gsub("%c", "?")) end
+    local warning = trace.warning
+    if warning then
+      -- Where there is no event, the warning names the file itself.
+      if warning:sub(1, #trace.file + 2) == trace.file .. ": " then warning = warning:sub(#trace.file + 3) end
+      note(file .. ": " .. warning)
+    end
   end
   if #rows > 0 then io.stderr:write(table.concat(text.table(COLUMNS, rows), "\n"), "\n") end
   io.stderr:write(table.concat(notes))

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- heapwright trace: what is in a trace, and in which format.
 local fault = require "heapwright.cli.fault"
+local host = require "heapwright.host"
 local options = require "heapwright.cli.options"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
@@ -46,7 +47,9 @@ local FORMATS = { text = true, binary = true }
 local function convert(given)
   local format = given.to_format or (given.to:match "%.hwt$" and "binary" or "text")
   if not FORMATS[format] then fault.raise("unknown format '%s'; known are text, binary", format) end
-  fault.check(traces.convert(options.readable(given.from), given.to, format))
+  options.readable(given.from)
+  host.converts_to(given.to)
+  fault.check(traces.convert(given.from, given.to, format))
 end
 
 local function cat(given)

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hpw_check names what is wrong: a sound pool, one thing in it spoiled on
+ * purpose from the inside, and the sentence that must come back, for each thing
+ * that it verifies. And what only long runs reach: time stamps that run out.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "policy/bins.h"
+#include "policy/tallest.h"
+#include "pool.h"
+
+/* ---- Scenes ---- */
+
+/*
+ * Blocks of one granule at 0 ... 19, of which 2, 4, 6, 8 are free; free blocks
+ * of 100 granules at 20 and 121, of 4 at 222, and the rest from 227 on, which
+ * is larger than each of them.
+ */
+static void scattered(hpw_pool *pool) {
+    static const unsigned large[] = {100, 1, 100, 1, 4, 1};
+    void *held[26];
+    for (unsigned i = 0; i < 26; i++) held[i] = hpw_malloc(pool, 16 * (size_t)(i < 20 ? 1 : large[i - 20]));
+    static const unsigned freed[] = {2, 4, 6, 8, 20, 22, 24};
+    for (unsigned i = 0; i < sizeof freed / sizeof *freed; i++) hpw_free(pool, held[freed[i]]);
+}
+
+static bool has_found(const hpw_pool *pool, const hpw_report *report, const char *what) {
+    if (report->what && strcmp(report->what, what) == 0) return true;
+    printf("%s: expected '%s', found '%s'\n", pool->policy->info.name, what,
+           report->what ? report->what : "nothing");
+    return false;
+}
+
+/* Spoils a pool of its own and compares what hpw_check says of it. */
+static void names(const char *name, hpw_order order, void (*spoil)(hpw_pool *), const char *what) {
+    hpw_config config = {.policy = name, .order = order, .capacity = 65536};
+    hpw_pool *pool = hpw_open(&config, NULL);
+    hpw_report report = {0};
+    scattered(pool);
+    CHECK_EQ(hpw_check(pool, &report), HPW_OK);
+    spoil(pool);
+    CHECK_EQ(hpw_check(pool, &report), HPW_CORRUPTED);
+    CHECK_EQ(report.error, HPW_CORRUPTED);
+    CHECK(has_found(pool, &report, what));
+    CHECK_EQ(hpw_check(pool, NULL), HPW_CORRUPTED);
+    hpw_close(pool);
+}
+
+/* ---- The block map ---- */
+
+static blocks *map_of(hpw_pool *pool) { return &pool->index.map; }
+
+static void no_first_block(hpw_pool *pool) { map_of(pool)->live[0] &= ~(uint64_t)1; }
+static void no_end(hpw_pool *pool) { map_of(pool)->live[64] = 0; }
+static void end_looks_free(hpw_pool *pool) { map_of(pool)->live[64] = 0, map_of(pool)->mark[64] = 1; }
+static void wrong_span(hpw_pool *pool) { map_of(pool)->span[0]++; }
+static void wrong_start_noted(hpw_pool *pool) { map_of(pool)->span[63]++; }
+static void summary_too_much(hpw_pool *pool) { map_of(pool)->summary[0][0] |= (uint64_t)1 << 40; }
+static void summary_too_little(hpw_pool *pool) { map_of(pool)->summary[1][0] = 0; }
+
+static void block_past_the_end(hpw_pool *pool) {
+    map_of(pool)->live[64] |= 2;
+    pool->max_capacity++; /* the map has room for it */
+}
+
+static void check_map(void) {
+    names(NULL, 0, no_first_block, "no block starts at address 0");
+    names(NULL, 0, no_end, "a block runs past the end of the pool");
+    names(NULL, 0, end_looks_free, "the end of the pool is not marked");
+    names(NULL, 0, wrong_span, "a block's noted size is not the distance to the next block");
+    names(NULL, 0, wrong_start_noted, "a block's successor does not find it as its predecessor");
+    names(NULL, 0, block_past_the_end, "a block starts past the end of the pool");
+    names(NULL, 0, summary_too_much, "a summary level disagrees with the block map");
+    names(NULL, 0, summary_too_little, "a summary level disagrees with the block map");
+}
+
+/* ---- Neighbours and counts ---- */
+
+static void free_beside_free(hpw_pool *pool) { blocks_set_free(map_of(pool), 3, 1); }
+static void capacity_count(hpw_pool *pool) { pool->counts.capacity -= 16; }
+static void in_use_count(hpw_pool *pool) { pool->counts.in_use++; }
+static void granted_count(hpw_pool *pool) { pool->counts.granted += 16; }
+static void free_blocks_count(hpw_pool *pool) { pool->counts.free_blocks--; }
+static void peak_in_use(hpw_pool *pool) { pool->counts.peak_in_use = 0; }
+static void peak_granted(hpw_pool *pool) { pool->counts.peak_granted = 0; }
+static void frees_count(hpw_pool *pool) { pool->counts.frees++; }
+
+static void slack_record(hpw_pool *pool) {
+    hpw_malloc(pool, 10);
+    pool->index.bytes[2 * 16 + 15] = 17;
+}
+
+static void long_slack_record(hpw_pool *pool) {
+    hpw_realloc(pool, hpw_malloc(pool, 3000), 1);
+    blocks_set_live(map_of(pool), 0, 1, true);
+    memset(pool->index.bytes, 255, 16);
+}
+
+static void check_counts(void) {
+    names(NULL, 0, free_beside_free, "two free neighbours that may be joined are not");
+    names(NULL, 0, slack_record, "a block's size record was overwritten");
+    names(NULL, 0, long_slack_record, "a block's size record was overwritten");
+    names(NULL, 0, capacity_count, "the count of capacity is wrong");
+    names(NULL, 0, in_use_count, "the count of bytes in use is wrong");
+    names(NULL, 0, granted_count, "the count of granted bytes is wrong");
+    names(NULL, 0, free_blocks_count, "the count of free blocks is wrong");
+    names(NULL, 0, peak_in_use, "a peak is below what it is the peak of");
+    names(NULL, 0, peak_granted, "a peak is below what it is the peak of");
+    names(NULL, 0, frees_count, "allocations less frees are not the live blocks");
+}
+
+/* ---- Bins, heaps, lists, tries ---- */
+
+static bins *bins_of(hpw_pool *pool) { return pool->index.state; }
+
+static void bin_bitmap(hpw_pool *pool) { bins_of(pool)->bitmap[0] ^= 2; }
+static void bin_summary(hpw_pool *pool) { bins_of(pool)->summary = 0; }
+static void bin_root_live(hpw_pool *pool) { bins_of(pool)->heads[1] = 3; }
+static void bin_root_far(hpw_pool *pool) { bins_of(pool)->heads[1] = 70000; }
+static void bin_root_of_another(hpw_pool *pool) { bins_of(pool)->heads[1] = 222; }
+static void bin_forgets(hpw_pool *pool) {
+    link_set(&pool->index, 2, HEAP_LEFT, NO_GRANULE);
+    link_set(&pool->index, 2, HEAP_RIGHT, NO_GRANULE);
+}
+static void bin_root_below(hpw_pool *pool) { /* 4 above 2 */
+    bins_of(pool)->heads[1] = 4;
+    link_set(&pool->index, 4, HEAP_LEFT, 2);
+    link_set(&pool->index, 4, HEAP_RIGHT, NO_GRANULE);
+}
+static void bin_wrong_side(hpw_pool *pool) {
+    unsigned side = heap_hash(8) >> 31 ? HEAP_LEFT : HEAP_RIGHT;
+    bin_forgets(pool);
+    link_set(&pool->index, 2, side, 8);
+    link_set(&pool->index, 8, HEAP_LEFT, NO_GRANULE);
+    link_set(&pool->index, 8, HEAP_RIGHT, NO_GRANULE);
+}
+
+static void list_link(hpw_pool *pool) { link_set(&pool->index, 4, LIST_PREVIOUS, 8); }
+static void list_link_far(hpw_pool *pool) { link_set(&pool->index, 4, LIST_NEXT, 70000); }
+enum { TRIE_LEFT, TRIE_RIGHT, TRIE_STAMP, TRIE_LARGEST }; /* as trie.h says that a node lies */
+
+static void trie_root_live(hpw_pool *pool) { bins_of(pool)->large.root = 3; }
+static void trie_link_far(hpw_pool *pool) { link_set(&pool->index, 20, TRIE_LEFT, 70000); }
+static void trie_root_small(hpw_pool *pool) {
+    bins_of(pool)->large.root = 222;
+    link_set(&pool->index, 222, TRIE_LEFT, NO_GRANULE);
+    link_set(&pool->index, 222, TRIE_RIGHT, NO_GRANULE);
+}
+static void trie_swapped(hpw_pool *pool) {
+    uint32_t left = link_get(&pool->index, 20, TRIE_LEFT), right = link_get(&pool->index, 20, TRIE_RIGHT);
+    link_set(&pool->index, 20, TRIE_LEFT, right);
+    link_set(&pool->index, 20, TRIE_RIGHT, left);
+}
+static void trie_cycle(hpw_pool *pool) { link_set(&pool->index, 227, TRIE_LEFT, 20); }
+static void trie_largest_note(hpw_pool *pool) { link_set(&pool->index, 227, TRIE_LARGEST, 1); }
+static void trie_wild_child(hpw_pool *pool) { link_set(&pool->index, 227, TRIE_LEFT, 0xDEADBEEF); }
+
+static void check_bins(void) {
+    names("best-fit", 0, bin_bitmap, "the bitmap of the bins disagrees with a bin");
+    names("best-fit", 0, bin_summary, "the summary of the bins disagrees with their bitmap");
+    names("best-fit", 0, bin_root_live, "a heap holds what is not a free block");
+    names("best-fit", 0, bin_root_far, "a heap holds what is not a free block");
+    names("best-fit", 0, bin_root_of_another, "a free block lies in the wrong heap");
+    names("best-fit", 0, bin_forgets, "the bins do not hold every free block");
+    names("worst-fit", 0, bin_forgets, "the bins do not hold every free block");
+    names("best-fit", 0, bin_root_below, "a block in a heap comes after one that it should precede");
+    names("best-fit", 0, bin_wrong_side, "a block in a heap lies in the wrong subtree");
+    for (hpw_order order = HPW_ORDER_FIFO; order <= HPW_ORDER_LIFO; order++) {
+        names("best-fit", order, bin_root_live, "a list holds what is not a free block");
+        names("best-fit", order, bin_root_of_another, "a free block lies in the wrong list");
+        names("best-fit", order, list_link, "a list's links back and forth disagree");
+        names("best-fit", order, list_link_far, "a list's links back and forth disagree");
+    }
+    names("best-fit", 0, trie_root_live, "the index holds what is not a free block");
+    names("best-fit", 0, trie_link_far, "the index holds what is not a free block");
+    names("best-fit", 0, trie_root_small, "a small free block lies among the large ones");
+    names("best-fit", 0, trie_swapped, "a block in the index lies in the wrong subtree");
+    names("best-fit", 0, trie_cycle, "a block in the index comes after one that it should precede");
+    for (hpw_order order = HPW_ORDER_FIFO; order <= HPW_ORDER_LIFO; order++) {
+        names("first-fit", order, trie_largest_note,
+              "a block in the index has a wrong note of the largest below it");
+        names("first-fit", order, trie_wild_child, "the index holds what is not a free block");
+    }
+}
+
+/* A free block that hangs below itself, on the side that its key asks for. */
+static void check_cycle(void) {
+    hpw_config config = {.policy = "first-fit", .order = HPW_ORDER_FIFO, .capacity = 64};
+    hpw_pool *pool = hpw_open(&config, NULL);
+    hpw_report report = {0};
+    CHECK_EQ(hpw_check(pool, &report), HPW_OK);
+    link_set(&pool->index, 0, TRIE_LEFT, 0);
+    CHECK_EQ(hpw_check(pool, &report), HPW_CORRUPTED);
+    CHECK(has_found(pool, &report, "the index has a cycle"));
+    hpw_close(pool);
+}
+
+/* ---- The other policies ---- */
+
+static void tallest_leaf(hpw_pool *pool) { ((tallest *)pool->index.state)->level[0][0]++; }
+static void tallest_node(hpw_pool *pool) { ((tallest *)pool->index.state)->level[1][0]++; }
+
+/* Good fit's state begins with a bit a row, then has a word of bits for each row. */
+static void rows(hpw_pool *pool) { *(uint32_t *)pool->index.state ^= 1; }
+static void columns(hpw_pool *pool) { ((uint32_t *)pool->index.state)[1] ^= 2; }
+
+/* Buddy's begins with a bit an order; the roots come after. */
+static void orders(hpw_pool *pool) { *(uint32_t *)pool->index.state ^= 1; }
+static void no_root(hpw_pool *pool) {
+    *(uint32_t *)pool->index.state &= ~(uint32_t)1;
+    ((uint32_t *)pool->index.state)[1] = NO_GRANULE;
+}
+
+/* Bump's begins with its pointer. */
+static void pointer_past(hpw_pool *pool) { *(granule_t *)pool->index.state = 5000; }
+static void pointer_back(hpw_pool *pool) { *(granule_t *)pool->index.state = 2; }
+
+static void slot_taken(hpw_pool *pool) { /* behind its page's back */
+    blocks_set_live(map_of(pool), 4, 1, false);
+    pool->counts.free_blocks--;
+    pool->counts.allocations++;
+    pool->counts.in_use += 16;
+    pool->counts.granted += 16;
+}
+static void slots_forgotten(hpw_pool *pool) { /* the newest is the head */
+    link_set(&pool->index, 8, LIST_NEXT, 8);
+    link_set(&pool->index, 8, LIST_PREVIOUS, 8);
+}
+static void slot_link(hpw_pool *pool) { link_set(&pool->index, 2, LIST_NEXT, 3); }
+
+static void check_others(void) {
+    names("first-fit", 0, tallest_leaf, "a word's note of its largest free block is wrong");
+    names("first-fit", 0, tallest_node, "a note of the largest free block below is wrong");
+    names("next-fit", 0, free_blocks_count, "the count of free blocks is wrong");
+    names("good-fit", 0, rows, "the first-level bitmap disagrees with the second");
+    names("good-fit", 0, columns, "the second-level bitmap disagrees with a bin");
+    names("good-fit", 0, list_link, "a list's links back and forth disagree");
+    names("buddy", 0, orders, "the bitmap of the orders disagrees with a heap");
+    names("buddy", 0, no_root, "the orders do not hold every free block");
+    names("bump", 0, pointer_past, "the pointer is past the pool's end");
+    names("bump", 0, pointer_back, "what lies past the pointer is not one free block");
+    names("slab", 0, slot_taken, "a page's count of used slots is wrong");
+    names("slab", 0, slots_forgotten, "a page's list does not hold all of its free slots");
+    names("slab", 0, slot_link, "a list's links back and forth disagree");
+}
+
+/* ---- Time stamps that run out ---- */
+
+/* In best and worst fit a stamp that has reached its last value starts again, and the order stays. */
+static void stamps_start_again(const char *name, hpw_order order) {
+    hpw_config config = {.policy = name, .order = order, .capacity = 65536};
+    hpw_pool *pool = hpw_open(&config, NULL);
+    void *held[20];
+    for (unsigned i = 0; i < 20; i++) held[i] = hpw_malloc(pool, 16 * (i % 2 ? 1 : 300));
+    hpw_malloc(pool, 65536 - 10 * 301 * 16);
+    for (unsigned i = 0; i < 20; i += 2) {
+        hpw_free(pool, held[i]);
+        if (i == 10) bins_of(pool)->stamp = UINT32_MAX;
+        CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+    }
+    CHECK(bins_of(pool)->stamp <= 10);
+    for (unsigned i = 0; i < 20; i += 2) {
+        unsigned expected = order == HPW_ORDER_FIFO ? i : 18 - i;
+        CHECK(hpw_malloc(pool, 4800) == held[expected]);
+    }
+    hpw_close(pool);
+}
+
+/* Pins: a search from one past the last key there is began at the first again, and did not end. */
+static void seek_past_the_last_key(void) {
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 65536}, NULL);
+    scattered(pool);
+    free_index *index = &pool->index;
+    trie_order order = trie_order_of(index->capacity, false, false, HPW_ORDER_LIFO, true);
+    trie set = {NO_GRANULE};
+    static const granule_t members[] = {20, 121, 227}; /* the index of their own is no longer used */
+    for (uint32_t stamp = 0; stamp < 3; stamp++) trie_insert(index, &order, &set, members[stamp], stamp);
+    uint64_t last = trie_key(index, &order, 20); /* the oldest, so the last */
+    CHECK_EQ(last, UINT32_MAX);
+    CHECK_EQ(trie_seek(index, &order, &set, last, 1), 20);
+    CHECK_EQ(trie_seek(index, &order, &set, last + 1, 1), NO_GRANULE);
+    hpw_close(pool);
+}
+
+int main(void) {
+    check_map();
+    check_counts();
+    check_bins();
+    check_cycle();
+    check_others();
+    for (hpw_order order = HPW_ORDER_FIFO; order <= HPW_ORDER_LIFO; order++) {
+        stamps_start_again("best-fit", order);
+        stamps_start_again("worst-fit", order);
+    }
+    seek_past_the_last_key();
+    return CHECK_DONE();
+}
