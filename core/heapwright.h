@@ -331,7 +331,11 @@ typedef struct hpw_stats {
     uint64_t metadata;      /* bytes outside of the pool that describe it */
 } hpw_stats;
 
-/* Cost: O(1), and finding the largest free block: O(log n), for good-fit and slab O(blocks in one bin). */
+/*
+ * Cost: O(1), and finding the largest free block: O(log n); for good-fit O(blocks
+ * in one bin), for slab where no page's worth is free in one piece, and for bump,
+ * O(blocks).
+ */
 HPW_API void hpw_get_stats(const hpw_pool *pool, hpw_stats *out);
 
 /* 1 - requested / granted of the live blocks; 0 in an empty pool. */
