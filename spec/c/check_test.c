@@ -254,7 +254,7 @@ static void stamps_start_again(const char *name, hpw_order order) {
     hpw_config config = {.policy = name, .order = order, .capacity = 65536};
     hpw_pool *pool = hpw_open(&config, NULL);
     void *held[20];
-    for (unsigned i = 0; i < 20; i++) held[i] = hpw_malloc(pool, 16 * (i % 2 ? 1 : 300));
+    for (unsigned i = 0; i < 20; i++) held[i] = hpw_malloc(pool, (size_t)16 * (i % 2 ? 1 : 300));
     hpw_malloc(pool, 65536 - 10 * 301 * 16);
     for (unsigned i = 0; i < 20; i += 2) {
         hpw_free(pool, held[i]);

@@ -266,12 +266,12 @@ static void callers_buffer_by_granule(void) {
     static unsigned char buffer[300000];
     for (uint32_t granule = 8; granule <= 4096; granule *= 2)
         for (size_t shift = 0; shift < 40; shift += 3) {
-            hpw_config config = {.granule = granule, .capacity = 32 * granule};
+            hpw_config config = {.granule = granule, .capacity = (uint64_t)32 * granule};
             size_t size = hpw_metadata_size(&config) + (size_t)config.capacity;
             for (int all = 0; all < 2; all++, config.capacity = 0) {
                 hpw_pool *pool = hpw_open_in(buffer + shift, size, &config, NULL);
                 if (!CHECK(pool != NULL)) continue;
-                for (size_t alignment = 1; alignment <= 8 * granule; alignment *= 2) {
+                for (size_t alignment = 1; alignment <= (size_t)8 * granule; alignment *= 2) {
                     void *block = hpw_aligned_alloc(pool, alignment, 1);
                     CHECK(block != NULL && (uintptr_t)block % alignment == 0);
                     CHECK_EQ(hpw_free(pool, block), HPW_OK);
