@@ -42,9 +42,9 @@ local function row(outcome)
   }
 end
 
-local function failure_lines(policy, failure)
-  local lines = { ("%s: not as expected%s (%s)"):format(
-    policy, failure.name and ": " .. failure.name or "", failure.place) }
+-- A failed expectation, but for the policies that it failed under.
+local function failure_lines(failure)
+  local lines = { ("not as expected%s (%s)"):format(failure.name and ": " .. failure.name or "", failure.place) }
   for i, line in ipairs(failure.source or {}) do
     lines[#lines + 1] = (i == 1 and "  expected  " or "            ") .. line
   end
@@ -55,16 +55,34 @@ local function failure_lines(policy, failure)
   return table.concat(lines, "\n")
 end
 
--- What went wrong, in words; an empty list where nothing did.
-local function complaints(outcome)
-  local list, policy = {}, outcome.result.policy
+-- What went wrong in one run, in words; an empty list where nothing did.
+local function complaints_of(outcome)
+  local list = {}
   if outcome.raised then
     local where = outcome.phase and (' in phase "%s"'):format(outcome.phase) or ""
-    list[1] = ("%s: raised%s\n%s"):format(policy, where, outcome.raised)
+    list[1] = ("raised%s\n%s"):format(where, outcome.raised)
   end
-  if outcome.broken then list[#list + 1] = ("%s: the pool is broken: %s"):format(policy, outcome.broken) end
+  if outcome.broken then list[#list + 1] = "the pool is broken: " .. outcome.broken end
   for _, failure in ipairs(outcome.failures) do
-    list[#list + 1] = failure_lines(policy, failure)
+    list[#list + 1] = failure_lines(failure)
+  end
+  return list
+end
+
+-- The same of all runs: what went wrong alike is said once, behind the policies' names.
+local function complaints(outcomes)
+  local list, policies_of = {}, {}
+  for _, outcome in ipairs(outcomes) do
+    for _, complaint in ipairs(complaints_of(outcome)) do
+      if not policies_of[complaint] then
+        policies_of[complaint] = {}
+        list[#list + 1] = complaint
+      end
+      table.insert(policies_of[complaint], outcome.result.policy)
+    end
+  end
+  for i, complaint in ipairs(list) do
+    list[i] = table.concat(policies_of[complaint], ", ") .. ": " .. complaint
   end
   return list
 end
@@ -113,10 +131,8 @@ local function run_file(path, chunk, given, reports)
       print_table(io.stdout, one.name, given.capacity or one.capacity, given.seed, outcomes)
     end
     local out = given.json and io.stderr or io.stdout
-    for _, outcome in ipairs(outcomes) do
-      for _, complaint in ipairs(complaints(outcome)) do
-        out:write("\n", complaint, "\n")
-      end
+    for _, complaint in ipairs(complaints(outcomes)) do
+      out:write("\n", complaint, "\n")
     end
     reports[#reports + 1] = report
     ok = ok and report.ok
