@@ -32,8 +32,6 @@ static void *map_aligned(size_t size, size_t alignment) {
     return all + before;
 }
 
-enum { LEAST_ALIGN = 64 * 1024 }; /* no page in use is larger */
-
 static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 static size_t round_to_page(uint64_t size) {
@@ -62,7 +60,7 @@ hpw_pool *hpw_open(const hpw_config *config, hpw_error *error) {
         if (error) *error = HPW_NO_MEMORY;
         return NULL;
     }
-    size_t size = round_to_page(full.max_capacity), alignment = LEAST_ALIGN;
+    size_t size = round_to_page(full.max_capacity), alignment = MAPPED_ALIGN;
     while (alignment < full.max_capacity) alignment <<= 1;
     size_t metadata_size = round_to_page(pool_metadata_size(&full));
     void *metadata = map_aligned(metadata_size, page_size());

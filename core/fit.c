@@ -23,6 +23,7 @@
  */
 #include <string.h>
 
+#include "pool.h"
 #include "replay_run.h"
 
 enum { PROBES = 16 };
@@ -122,7 +123,9 @@ hpw_error replay_search(const hpw_program *program, const hpw_question *question
     search s = {.program = program, .question = question, .stop = stop, .granule = question->granule};
     uint64_t least = hpw_program_lower_bound(program, question->granule) / s.granule, found;
     if (!least) least = 1;
-    if (is_monotone(question) && !question->capacity && !answer->failures) {
+    bool small_aligns =
+        program->largest_align <= MAPPED_ALIGN; /* larger ones want a pool at least as large */
+    if (is_monotone(question) && small_aligns && !question->capacity && !answer->failures) {
         found = answer->high_water / s.granule;
         if (doubt->from < doubt->to && doubt->from / s.granule > least) least = doubt->from / s.granule;
         found = search_down(&s, least, doubt->to / s.granule, found, &answer->smallest_exact);

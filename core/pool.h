@@ -127,6 +127,9 @@ void pool_fill(hpw_pool *pool);
 /* Tells an event to the sink; the lock is held. */
 void pool_emit(hpw_pool *pool, hpw_event event);
 
+/* What every mapped pool is aligned to at least, in bytes: no page in use is larger. */
+enum { MAPPED_ALIGN = 64 * 1024 };
+
 #ifndef HPW_FREESTANDING
 /* Fills in what the pool's host did not bring; the mutex goes to `storage`, of system_host_size bytes. */
 size_t system_host_size(void);

@@ -211,7 +211,7 @@ hpw_error replay_open(const hpw_program *program, const hpw_question *question, 
         .single_threaded = true,
     };
     *run = (replay){.program = program};
-    if (arena && program->largest_align <= ARENA_ALIGN) run->pool = open_in_arena(arena, &config);
+    if (arena && program->largest_align <= MAPPED_ALIGN) run->pool = open_in_arena(arena, &config);
     if (!run->pool) run->pool = hpw_open(&config, &error);
     if (!run->pool) return error;
     run->addresses = malloc((program->slots + 1) * sizeof *run->addresses);
