@@ -19,7 +19,7 @@ uint64_t hpw_max_capacity(uint32_t granule) {
 static size_t round16(size_t size) { return (size + 15) / 16 * 16; }
 
 hpw_error pool_config(hpw_config *config) {
-    if (!config->policy) config->policy = "best-fit";
+    if (!config->policy) config->policy = policy_at(0)->info.name;
     if (!config->capacity) config->capacity = DEFAULT_CAPACITY;
     if (!config->max_capacity) config->max_capacity = config->capacity;
     if (config->max_capacity < config->capacity) return HPW_INVALID_ARGUMENT;

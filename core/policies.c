@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The one table from name to policy. A new policy is a file in policy/ and a line here. */
+/*
+ * The one table from name to policy; the first one is the default. A new policy
+ * is a file in policy/ and a line here.
+ */
 #include "policy.h"
 
 extern const policy policy_best_fit, policy_first_fit, policy_next_fit, policy_worst_fit, policy_good_fit,

@@ -51,7 +51,7 @@ typedef struct placement {
 typedef struct policy {
     hpw_policy_info info;
 
-    /* The pool's own two calls, compiled for this policy: OPERATIONS of operations_of_policy.h. */
+    /* The pool's own two calls, compiled for this policy by operations_of_policy.h. */
     hpw_error (*allocate)(hpw_pool *pool, uint64_t size, uint64_t alignment, granule_t *at,
                           hpw_report *report);
     hpw_error (*release)(hpw_pool *pool, uint64_t address, const uint64_t *expected, hpw_report *report);
