@@ -12,11 +12,15 @@
 /*
  * The few functions on the way of every call: inlined whatever the compiler
  * thinks of their size, unless it was told to think of nothing else (-Os).
+ * APART is what such a function does now and then: kept out of it, so that it
+ * costs the common way no registers.
  */
 #if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
 #define HOT static inline __attribute__((always_inline))
+#define APART static __attribute__((noinline))
 #else
 #define HOT static inline
+#define APART static
 #endif
 
 /* Both want a word that is not 0. */

@@ -116,6 +116,16 @@ HOT granule_t blocks_previous(const blocks *map, granule_t at) {
     return (granule_t)(word * WORD_BITS + bits_highest(before));
 }
 
+/* Is the block that ends where `at` begins live? at > 0, and a block starts there. */
+HOT bool blocks_previous_is_live(const blocks *map, granule_t at) {
+    size_t word = at / WORD_BITS;
+    uint64_t below = bits_below(at % WORD_BITS), live = map->live[word];
+    uint64_t free =
+        map->mark[word] & ~live & below; /* of the two the one with the higher start is the greater */
+    live &= below;
+    return live | free ? live > free : blocks_is_live(map, blocks_previous(map, at));
+}
+
 /* The start of the block that holds granule `at` < count. */
 granule_t blocks_owner(const blocks *map, granule_t at);
 
@@ -139,11 +149,16 @@ HOT void blocks_span(blocks *map, granule_t at, granule_t size) {
     if (last_whole > word) map->span[last_whole] = at;
 }
 
+/* A block starts at `at`: the summary knows of its word before the bits do. */
+HOT void blocks_begin(blocks *map, size_t word) {
+    if (!blocks_starts(map, word)) blocks_summary_set(map, word);
+}
+
 /* [at, at + size) is a free block. What lay there must have been erased. */
 HOT void blocks_set_free(blocks *map, granule_t at, granule_t size) {
     size_t word = at / WORD_BITS;
     uint64_t bit = (uint64_t)1 << (at % WORD_BITS);
-    if (!blocks_starts(map, word)) blocks_summary_set(map, word);
+    blocks_begin(map, word);
     map->live[word] &= ~bit;
     map->mark[word] |= bit;
     blocks_span(map, at, size);
@@ -153,10 +168,40 @@ HOT void blocks_set_free(blocks *map, granule_t at, granule_t size) {
 HOT void blocks_set_live(blocks *map, granule_t at, granule_t size, bool has_slack) {
     size_t word = at / WORD_BITS;
     uint64_t bit = (uint64_t)1 << (at % WORD_BITS);
-    if (!blocks_starts(map, word)) blocks_summary_set(map, word);
+    blocks_begin(map, word);
     map->live[word] |= bit;
     map->mark[word] = has_slack ? map->mark[word] | bit : map->mark[word] & ~bit;
     blocks_span(map, at, size);
+}
+
+/*
+ * The steps that placing and freeing are made of. Each knows what is there, so
+ * it writes only what changes.
+ */
+
+/* The free block at `at` is live from now on, as large as it was. */
+HOT void blocks_occupy(blocks *map, granule_t at, bool has_slack) {
+    size_t word = at / WORD_BITS;
+    map->live[word] |= (uint64_t)1 << (at % WORD_BITS);
+    map->mark[word] ^= (uint64_t)!has_slack << (at % WORD_BITS);
+}
+
+/* The live block at `at` is free from now on, as large as it was. */
+HOT void blocks_vacate(blocks *map, granule_t at) {
+    size_t word = at / WORD_BITS;
+    uint64_t bit = (uint64_t)1 << (at % WORD_BITS);
+    map->live[word] ^= bit;
+    map->mark[word] |= bit;
+}
+
+/* The block [at, at + size + rest) becomes two; the second one, [at + size, at + size + rest), is free. */
+HOT void blocks_cut(blocks *map, granule_t at, granule_t size, granule_t rest) {
+    granule_t second = at + size;
+    size_t word = second / WORD_BITS;
+    blocks_begin(map, word);
+    map->mark[word] |= (uint64_t)1 << (second % WORD_BITS);
+    blocks_span(map, at, size);
+    blocks_span(map, second, rest);
 }
 
 /* No block starts at `at` any more: it becomes the inside of the one before it. */

@@ -6,12 +6,12 @@
  */
 #include "pool.h"
 
-typedef struct tally {
-    uint64_t in_use, granted, live, free;
+typedef struct sums {
+    uint64_t in_use, granted, live, free; /* granted: granules */
     granule_t largest;
-} tally;
+} sums;
 
-static const char *check_blocks(hpw_pool *pool, tally *sum, granule_t *bad) {
+static const char *check_blocks(hpw_pool *pool, sums *sum, granule_t *bad) {
     const blocks *map = &pool->index.map;
     const policy *p = pool->policy;
     granule_t previous = NO_GRANULE; /* where it is free */
@@ -31,29 +31,28 @@ static const char *check_blocks(hpw_pool *pool, tally *sum, granule_t *bad) {
         if (!pool_requested(pool, at, size, &requested)) return "a block's size record was overwritten";
         sum->live++;
         sum->in_use += requested;
-        sum->granted += pool_bytes(pool, size);
+        sum->granted += size;
         previous = NO_GRANULE;
     }
     *bad = 0;
     return NULL;
 }
 
-static const char *check_counts(const hpw_pool *pool, const tally *sum) {
-    const hpw_stats *counts = &pool->counts;
-    if (counts->capacity != pool_bytes(pool, pool->index.map.count)) return "the count of capacity is wrong";
+static const char *check_counts(const hpw_pool *pool, const sums *sum) {
+    const tally *counts = &pool->counts;
     if (counts->in_use != sum->in_use) return "the count of bytes in use is wrong";
     if (counts->granted != sum->granted) return "the count of granted bytes is wrong";
-    if (counts->free_blocks != sum->free) return "the count of free blocks is wrong";
     if (counts->peak_in_use < counts->in_use || counts->peak_granted < counts->granted)
         return "a peak is below what it is the peak of";
     if (counts->allocations - counts->frees != sum->live)
         return "allocations less frees are not the live blocks";
+    if (counts->blocks - sum->live != sum->free) return "the count of free blocks is wrong";
     return NULL;
 }
 
 static const char *check(hpw_pool *pool, granule_t *bad) {
     const char *wrong;
-    tally sum = {0};
+    sums sum = {0};
     if (!blocks_check(&pool->index.map, pool->max_capacity, bad, &wrong)) return wrong;
     if ((wrong = check_blocks(pool, &sum, bad)) || (wrong = check_counts(pool, &sum))) return wrong;
     if ((wrong = pool->policy->check(&pool->index, (size_t)sum.free, bad))) return wrong;

@@ -111,6 +111,8 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
     };
     blocks_init(&pool->index.map, next, pool->max_capacity, config->guard != HPW_GUARD_OFF);
     pool->skew = (uint32_t)((uintptr_t)bytes >> pool->index.shift);
+    pool->calls = pool->policy->calls[config->order];
+    pool->plain = pool_is_plain(pool);
     pool->policy->open(&pool->index);
     pool_fill(pool);
     return pool;

@@ -31,7 +31,7 @@ typedef struct free_index {
     hpw_order order;
     granule_t capacity; /* the most granules that the pool can have */
     void *state;        /* the policy's own */
-    uint64_t steps;     /* nodes and words visited: every policy counts its own */
+    uint64_t steps;     /* nodes and words visited: a policy adds what a call visits beyond the first */
 } free_index;
 
 /* A request: `size` granules at a granule `at` with (at + skew) % align == 0; align a power of two. */
@@ -48,13 +48,20 @@ typedef struct placement {
     granule_t at;
 } placement;
 
+typedef struct pool_calls {
+    void *(*allocate)(hpw_pool *pool, uint64_t size);
+    hpw_error (*release)(hpw_pool *pool, uint64_t address, hpw_report *report);
+} pool_calls;
+
 typedef struct policy {
     hpw_policy_info info;
 
-    /* The pool's own two calls, compiled for this policy by operations_of_policy.h. */
-    hpw_error (*allocate)(hpw_pool *pool, uint64_t size, uint64_t alignment, granule_t *at,
-                          hpw_report *report);
-    hpw_error (*release)(hpw_pool *pool, uint64_t address, const uint64_t *expected, hpw_report *report);
+    /*
+     * The pool's own two calls in each order, compiled for this policy by
+     * operations_of_policy.h, with the lock held. allocate: the pointer, NULL for
+     * a request refused (and counted and told); release: as hpw_release.
+     */
+    pool_calls calls[HPW_ORDER_COUNT];
 
     /* What is freed stays unused until reset, so a free end is not given back before. */
     bool keeps_freed;
@@ -111,15 +118,31 @@ const policy *policy_named(const char *name);
 
 /* ---- What policies share ---- */
 
+/* Where the links of free blocks lie: a copy, so that writing a link doesn't make it be read again. */
+typedef struct links {
+    unsigned char *bytes;
+    unsigned shift;
+} links;
+
+HOT links links_of(const free_index *index) { return (links){index->bytes, index->shift}; }
+
 /* The i-th 32-bit link kept in the bytes of the free block at `at`. */
-HOT uint32_t link_get(const free_index *index, granule_t at, unsigned i) {
+HOT uint32_t link_at(links of, granule_t at, unsigned i) {
     uint32_t value;
-    memcpy(&value, index->bytes + ((size_t)at << index->shift) + i * sizeof value, sizeof value);
+    memcpy(&value, of.bytes + ((size_t)at << of.shift) + i * sizeof value, sizeof value);
     return value;
 }
 
+HOT void link_put(links of, granule_t at, unsigned i, uint32_t value) {
+    memcpy(of.bytes + ((size_t)at << of.shift) + i * sizeof value, &value, sizeof value);
+}
+
+HOT uint32_t link_get(const free_index *index, granule_t at, unsigned i) {
+    return link_at(links_of(index), at, i);
+}
+
 HOT void link_set(const free_index *index, granule_t at, unsigned i, uint32_t value) {
-    memcpy(index->bytes + ((size_t)at << index->shift) + i * sizeof value, &value, sizeof value);
+    link_put(links_of(index), at, i, value);
 }
 
 /* The lowest place for `want` in the free block [start, start + size); NO_GRANULE: it has none. */

@@ -11,16 +11,15 @@
 #define POLICY (*pool->policy)
 #include "operations.h"
 
-static void set_end(hpw_pool *pool, granule_t end) {
-    blocks_set_end(&pool->index.map, end);
-    pool->counts.capacity = pool_bytes(pool, end);
-}
+static void set_end(hpw_pool *pool, granule_t end) { blocks_set_end(&pool->index.map, end); }
 
 void pool_fill(hpw_pool *pool) {
     granule_t count = pool->capacity;
+    work w = begin_work(pool);
     hold(pool, 0, count);
     set_end(pool, count);
-    add_pieces(pool, 0, count);
+    add_pieces(pool, &w, 0, count);
+    add_work(pool, &w);
     pool->index.steps = 0;
 }
 
@@ -34,26 +33,30 @@ static granule_t free_tail(const hpw_pool *pool) {
 
 static void extend(hpw_pool *pool, granule_t end) {
     granule_t from = pool->index.map.count;
+    work w = begin_work(pool);
     set_end(pool, end);
     hold(pool, from, end - from);
-    add_pieces(pool, from, end - from);
+    add_pieces(pool, &w, from, end - from);
+    add_work(pool, &w);
 }
 
 static void shrink(hpw_pool *pool, granule_t end) {
+    work w = begin_work(pool);
     for (granule_t old = pool->index.map.count; pool->index.map.count > end;) {
         granule_t tail = free_tail(pool), size = pool->index.map.count - tail;
-        remove_free(pool, tail, size);
+        index_remove(pool, &w, tail, size);
         if (tail >= end) {
             blocks_erase(&pool->index.map, tail);
             set_end(pool, tail);
         } else {
             hold(pool, tail, end - tail);
             set_end(pool, end);
-            add_pieces(pool, tail, end - tail);
+            add_pieces(pool, &w, tail, end - tail);
         }
         if (pool->index.map.count <= end && pool->discard)
             pool->discard(pool, pool_bytes(pool, pool->index.map.count), pool_bytes(pool, old));
     }
+    add_work(pool, &w);
 }
 
 /* A pool that grew gives its free end back, all but a step of it. */
@@ -82,6 +85,7 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
         end = (end + step - 1) / step * step;
         if (end > pool->max_capacity) end = pool->max_capacity;
         extend(pool, (granule_t)end);
+        pool->index.steps++;
         found = pool->policy->choose(&pool->index, want);
     }
     if (found.block == NO_GRANULE) shrink(pool, old);
@@ -90,24 +94,34 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
 
 /* ---- Allocate ---- */
 
-hpw_error pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment, granule_t *at,
-                                hpw_report *report) {
+/* At a multiple of `alignment`, which is more than a granule. */
+static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     uint64_t align = alignment >> pool->index.shift;
-    granule_t granules = granules_for(pool, size);
+    granule_t granules = granules_for(pool, size), at = NO_GRANULE;
     bool never = align > (uint64_t)1 << 31 || (pool->most_align && alignment > pool->most_align);
-    if (granules == NO_GRANULE || never) return pool_refuse(pool, 0, size, alignment, report);
-    request want = {.size = granules, .align = (granule_t)align, .skew = pool->skew & ((granule_t)align - 1)};
-    return place_request(pool, size, alignment, &want, at, report);
+    if (granules != NO_GRANULE && !never) {
+        uint32_t skew = pool->skew & ((granule_t)align - 1);
+        at = place_request(pool, size, alignment,
+                           &(request){.size = granules, .align = (granule_t)align, .skew = skew});
+    }
+    if (at == NO_GRANULE) {
+        pool_refuse(pool, 0, size, alignment);
+        return NULL;
+    }
+    if (alignment > pool->largest_align) pool->largest_align = alignment;
+    return granted(pool, at);
 }
 
-hpw_error pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment,
-                      hpw_report *report) {
+void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment) {
     pool->counts.failures++;
     pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FAILURE,
                                 .address = address,
                                 .previous = address,
                                 .size = size,
                                 .alignment = alignment});
+}
+
+hpw_error pool_report_refused(const hpw_pool *pool, hpw_report *report, uint64_t address, uint64_t size) {
     return pool_report_at(pool, report, HPW_NO_MEMORY, address, size, "no free block holds the request");
 }
 
@@ -120,25 +134,25 @@ void pool_emit_alloc(hpw_pool *pool, granule_t at, uint64_t size, uint64_t align
 
 hpw_error hpw_allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, uint64_t *address,
                        hpw_report *report) {
-    granule_t at = 0;
     if (alignment & (alignment - 1))
         return pool_report(report, HPW_INVALID_ARGUMENT, alignment, size,
                            "the alignment is not a power of two");
+    hpw_error error = HPW_OK;
     pool_enter(pool);
-    hpw_error error = pool->policy->allocate(pool, size, alignment, &at, report);
-    if (!error && alignment > pool->largest_align && alignment > pool_bytes(pool, 1))
-        pool->largest_align = alignment;
+    unsigned char *block = alignment > pool_bytes(pool, 1) ? allocate_aligned(pool, size, alignment)
+                                                           : pool->calls.allocate(pool, size);
+    if (!block) error = pool_report_refused(pool, report, 0, size);
     pool_leave(pool);
-    if (!error) *address = pool_bytes(pool, at);
+    if (block) *address = (uint64_t)(block - pool->index.bytes);
     return error;
 }
 
 void *hpw_malloc(hpw_pool *pool, size_t size) {
-    granule_t at;
+    if (!pool_is_shared(pool)) return pool->calls.allocate(pool, size);
     pool_enter(pool);
-    hpw_error error = pool->policy->allocate(pool, size, 0, &at, NULL);
+    void *block = pool->calls.allocate(pool, size);
     pool_leave(pool);
-    return error ? NULL : pool->index.bytes + pool_bytes(pool, at);
+    return block;
 }
 
 void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size) {
@@ -178,21 +192,34 @@ hpw_error pool_diagnose(const hpw_pool *pool, uint64_t address, hpw_report *repo
 }
 
 hpw_error hpw_release(hpw_pool *pool, uint64_t address, hpw_report *report) {
+    if (!pool_is_shared(pool)) return pool->calls.release(pool, address, report);
     pool_enter(pool);
-    hpw_error error = pool->policy->release(pool, address, NULL, report);
+    hpw_error error = pool->calls.release(pool, address, report);
     pool_leave(pool);
     return error;
 }
 
+/* Where a pointer lies from the pool's first byte on; one into other memory lies past every block. */
+static uint64_t offset_of(const hpw_pool *pool, const void *block) {
+    return (uintptr_t)block - (uintptr_t)pool->index.bytes;
+}
+
 hpw_error hpw_free(hpw_pool *pool, void *block) {
-    return block ? hpw_release(pool, hpw_address(pool, block), NULL) : HPW_OK;
+    if (!block) return HPW_OK;
+    if (!pool_is_shared(pool)) return pool->calls.release(pool, offset_of(pool, block), NULL);
+    return hpw_release(pool, offset_of(pool, block), NULL);
 }
 
 hpw_error hpw_free_sized(hpw_pool *pool, void *block, size_t size) {
     if (!block) return HPW_OK;
-    uint64_t expected = size;
+    hpw_error error = HPW_OK;
+    uint64_t address = offset_of(pool, block), requested;
+    granule_t at, granules;
     pool_enter(pool);
-    hpw_error error = pool->policy->release(pool, hpw_address(pool, block), &expected, NULL);
+    if (pool_find_live(pool, address, &at, &granules, &requested) && requested != size)
+        error = HPW_INVALID_ARGUMENT;
+    else
+        error = pool->calls.release(pool, address, NULL);
     pool_leave(pool);
     return error;
 }
@@ -225,7 +252,7 @@ static void resized_in_place(hpw_pool *pool, const resizing *r) {
 }
 
 /* Smaller, or just as large: always where it lies. */
-static bool resize_down(hpw_pool *pool, resizing *r) {
+static bool resize_down(hpw_pool *pool, work *w, resizing *r) {
     if (r->new_size > r->size) return false;
     if (r->new_size < r->size && !may_resize(pool, r)) r->new_size = r->size;
     granule_t rest = r->size - r->new_size;
@@ -233,12 +260,12 @@ static bool resize_down(hpw_pool *pool, resizing *r) {
     if (!rest) return true;
     resized_in_place(pool, r);
     hold(pool, r->at + r->new_size, rest);
-    add_pieces(pool, r->at + r->new_size, rest);
+    add_pieces(pool, w, r->at + r->new_size, rest);
     return true;
 }
 
 /* Into the free blocks after it. */
-static bool resize_forwards(hpw_pool *pool, const resizing *r) {
+static bool resize_forwards(hpw_pool *pool, work *w, const resizing *r) {
     blocks *map = &pool->index.map;
     granule_t end = r->at + r->size, needed = r->at + r->new_size;
     if (r->new_size > map->count - r->at || !may_resize(pool, r)) return false;
@@ -247,14 +274,14 @@ static bool resize_forwards(hpw_pool *pool, const resizing *r) {
     if (reach < needed) return false;
     for (granule_t next = end, size; next < needed; next += size) {
         size = blocks_size(map, next);
-        remove_free(pool, next, size);
+        index_remove(pool, w, next, size);
         blocks_erase(map, next);
         hold(pool, r->at, next + size - r->at); /* between two calls of the policy the map is whole */
     }
     if (reach > needed) hold(pool, needed, reach - needed);
     set_live(pool, r->at, r->new_size, r->new_requested);
     resized_in_place(pool, r);
-    if (reach > needed) add_rest(pool, needed, reach - needed);
+    if (reach > needed) add_rest(pool, w, needed, reach - needed);
     return true;
 }
 
@@ -265,7 +292,7 @@ static void keep_bytes(hpw_pool *pool, granule_t to, const resizing *r) {
 }
 
 /* Into the free block before it, and the one after it; for policies that join all neighbours. */
-static bool resize_backwards(hpw_pool *pool, resizing *r) {
+static bool resize_backwards(hpw_pool *pool, work *w, resizing *r) {
     blocks *map = &pool->index.map;
     if (pool->policy->piece || pool->policy->may_join || r->at == 0) return false;
     granule_t previous = blocks_previous(map, r->at), end = r->at + r->size;
@@ -275,58 +302,59 @@ static bool resize_backwards(hpw_pool *pool, resizing *r) {
     granule_t to = place_in(&wanted, previous, end + next_size - previous);
     if (to == NO_GRANULE || to >= r->at) return false;
     if (next_size) {
-        remove_free(pool, end, next_size);
+        index_remove(pool, w, end, next_size);
         blocks_erase(map, end);
         hold(pool, r->at, r->size + next_size);
         end += next_size;
     }
-    remove_free(pool, previous, r->at - previous);
+    index_remove(pool, w, previous, r->at - previous);
     keep_bytes(pool, to, r);
     blocks_erase(map, r->at);
     granule_t live_end = to + r->new_size;
     if (to > previous) hold(pool, previous, to - previous);
     if (end > live_end) hold(pool, live_end, end - live_end);
     set_live(pool, to, r->new_size, r->new_requested);
-    if (to > previous) add_free(pool, previous, to - previous);
-    if (end > live_end) add_free(pool, live_end, end - live_end);
+    if (to > previous) add_free(pool, w, previous, to - previous);
+    if (end > live_end) add_free(pool, w, live_end, end - live_end);
     r->at = to;
     return true;
 }
 
 /* To where the policy places it. */
-static bool resize_by_moving(hpw_pool *pool, resizing *r) {
+static bool resize_by_moving(hpw_pool *pool, work *w, resizing *r) {
     request wanted = {.size = r->new_size, .align = r->align, .skew = pool->skew & (r->align - 1)};
-    placement place = find(pool, &wanted);
+    placement place = find(pool, w, &wanted);
     if (place.block == NO_GRANULE) return false;
-    take(pool, place, r->new_size, r->new_requested);
+    take(pool, w, place, r->new_size, r->new_requested);
     keep_bytes(pool, place.at, r);
-    give(pool, r->at, r->size);
+    give(pool, w, r->at, r->size);
     r->at = place.at;
     return true;
 }
 
 enum { LARGE_BLOCK = 64 * 1024 };
 
-static bool resize_somehow(hpw_pool *pool, resizing *r) {
-    if (resize_down(pool, r) || resize_forwards(pool, r)) return true;
+static bool resize_somehow(hpw_pool *pool, work *w, resizing *r) {
+    if (resize_down(pool, w, r) || resize_forwards(pool, w, r)) return true;
     bool large = r->requested >= LARGE_BLOCK;
-    if (large && resize_backwards(pool, r)) return true;
-    return resize_by_moving(pool, r) || (!large && resize_backwards(pool, r));
+    if (large && resize_backwards(pool, w, r)) return true;
+    return resize_by_moving(pool, w, r) || (!large && resize_backwards(pool, w, r));
 }
 
 static hpw_error resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved,
                         hpw_report *report) {
     resizing r = {.new_requested = size};
-    uint64_t steps = pool->index.steps;
+    work w = begin_work(pool);
     if (!pool_find_live(pool, address, &r.at, &r.size, &r.requested))
         return pool_diagnose(pool, address, report);
     granule_t old_at = r.at, old_size = r.size;
     bool over_aligned = pool->index.map.freed && blocks_bit(pool->index.map.freed, r.at);
     r.align = kept_align(pool, r.at);
     r.new_size = granules_for(pool, size);
-    if (r.new_size == NO_GRANULE || !resize_somehow(pool, &r)) {
-        count_steps(pool, steps);
-        return pool_refuse(pool, address, size, 0, report);
+    if (r.new_size == NO_GRANULE || !resize_somehow(pool, &w, &r)) {
+        end_work(pool, &w, 0);
+        pool_refuse(pool, address, size, 0);
+        return pool_report_refused(pool, report, address, size);
     }
     count_gone(pool, old_size, r.requested);
     count_live(pool, r.at, r.new_size, size);
@@ -335,7 +363,7 @@ static hpw_error resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_
         blocks_note_freed(&pool->index.map, r.at, over_aligned);
     }
     if (!pool->policy->keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
-    count_steps(pool, steps);
+    end_work(pool, &w, 0);
     pool->counts.reallocations++;
     *moved = pool_bytes(pool, r.at);
     if (pool->sink)
@@ -369,19 +397,22 @@ void hpw_reset(hpw_pool *pool) {
         blocks_note_freed(map, at, true);
         pool_requested(pool, at, size, &requested);
         pool->counts.frees++;
+        pool->index.steps -= FREE_STEPS; /* which this one did not take */
         pool_emit(pool,
                   (hpw_event){.kind = HPW_EVENT_FREE, .address = pool_bytes(pool, at), .size = requested});
     }
     granule_t count = map->count;
     pool->largest_align = 0;
-    pool->counts.in_use = pool->counts.granted = pool->counts.free_blocks = 0;
+    pool->counts.in_use = pool->counts.granted = pool->counts.blocks = 0;
     blocks_clear(map);
     memset(pool->index.state, 0, pool->state_bytes);
     pool->policy->open(&pool->index);
     uint64_t steps = pool->index.steps;
+    work w = begin_work(pool);
     hold(pool, 0, count);
     set_end(pool, count);
-    add_pieces(pool, 0, count);
+    add_pieces(pool, &w, 0, count);
+    add_work(pool, &w);
     if (map->count > pool->capacity) pool_trim(pool);
     pool->index.steps = steps;
     pool_leave(pool);

@@ -9,12 +9,30 @@
 
 #include "policy.h"
 
+/*
+ * What a pool counts, one addition a call at most for each: hpw_get_stats makes
+ * statistics of it. What need not be counted is not: an allocation is 2 steps
+ * (choose, removed) and a free 1 (added) before anything is visited beyond, and
+ * the free blocks are all blocks less the live ones.
+ */
+typedef struct tally {
+    uint64_t in_use, peak_in_use; /* bytes */
+    uint64_t allocations, frees, reallocations, failures;
+    uint64_t steps_max; /* of operations that took more than these */
+    granule_t granted, peak_granted, high_water;
+    granule_t blocks; /* live and free */
+} tally;
+
+enum { ALLOCATION_STEPS = 2, FREE_STEPS = 1 };
+
 struct hpw_pool {
     const policy *policy;
+    pool_calls calls; /* the policy's, for its order */
+    bool plain;       /* granules of 16, no sink, no growth, no memory of frees: see short_calls.h */
     free_index index; /* the block map, and what the policy sees of it */
-    hpw_stats counts; /* those that are kept; the rest is filled in by hpw_get_stats */
-    hpw_host host;    /* lock and unlock NULL: single-threaded */
-    void *lock_ud;    /* what they are given: host.ud, or the system's mutex */
+    tally counts;
+    hpw_host host; /* lock and unlock NULL: single-threaded */
+    void *lock_ud; /* what they are given: host.ud, or the system's mutex */
     hpw_sink *sink;
     void *sink_ud;
     uint64_t site;
@@ -35,6 +53,11 @@ struct hpw_pool {
     size_t mapping_size, metadata_size;
 };
 
+enum { PLAIN_SHIFT = 4 };
+
+/* Is it plain? To be asked again where the sink changes. */
+bool pool_is_plain(const hpw_pool *pool);
+
 /* ---- Units ---- */
 
 HOT uint64_t pool_bytes(const hpw_pool *pool, granule_t granules) {
@@ -50,6 +73,8 @@ HOT bool pool_holds(const hpw_pool *pool, uint64_t address) {
 }
 
 /* ---- The lock ---- */
+
+HOT bool pool_is_shared(const hpw_pool *pool) { return pool->host.lock != NULL; }
 
 HOT void pool_enter(const hpw_pool *pool) {
     if (pool->host.lock) pool->host.lock(pool->lock_ud);
@@ -108,17 +133,16 @@ HOT bool pool_find_live(const hpw_pool *pool, uint64_t address, granule_t *at, g
     return pool_requested(pool, *at, *size, requested);
 }
 
-/* Allocates at a multiple of `alignment`, which is more than a granule. The lock is held. */
-hpw_error pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment, granule_t *at,
-                                hpw_report *report);
-
 /* A growing pool: grows until `want` fits, or stays as it was; gives its free end back, all but a step. */
 placement pool_grow_for(hpw_pool *pool, const request *want);
 void pool_trim(hpw_pool *pool);
 
-/* Counts, tells and reports a request that nothing holds. */
-hpw_error pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment,
-                      hpw_report *report);
+/* Counts and tells a request that nothing holds. */
+void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment);
+
+/* Reports it. */
+hpw_error pool_report_refused(const hpw_pool *pool, hpw_report *report, uint64_t address, uint64_t size);
+
 void pool_emit_alloc(hpw_pool *pool, granule_t at, uint64_t size, uint64_t alignment);
 
 /* A pool just laid out: all of its capacity is free. */

@@ -5,13 +5,33 @@
 void hpw_get_stats(const hpw_pool *pool, hpw_stats *out) {
     pool_enter(pool);
     free_index scratch = pool->index; /* looking for the largest block counts no steps */
-    *out = pool->counts;
-    out->largest_free = pool_bytes(pool, pool->policy->largest(&scratch));
-    out->live_blocks = out->allocations - out->frees;
-    out->steps = pool->index.steps;
-    out->metadata = pool->metadata_size;
+    const tally *counts = &pool->counts;
+    uint64_t live = counts->allocations - counts->frees, least = counts->allocations ? ALLOCATION_STEPS : 0;
+    *out = (hpw_stats){
+        .capacity = pool_bytes(pool, pool->index.map.count),
+        .in_use = counts->in_use,
+        .granted = pool_bytes(pool, counts->granted),
+        .live_blocks = live,
+        .free_blocks = counts->blocks - live,
+        .free = pool_bytes(pool, pool->index.map.count - counts->granted),
+        .largest_free = pool_bytes(pool, pool->policy->largest(&scratch)),
+        .peak_in_use = counts->peak_in_use,
+        .peak_granted = pool_bytes(pool, counts->peak_granted),
+        .high_water = pool_bytes(pool, counts->high_water),
+        .allocations = counts->allocations,
+        .frees = counts->frees,
+        .reallocations = counts->reallocations,
+        .failures = counts->failures,
+        .steps = pool->index.steps + ALLOCATION_STEPS * counts->allocations + FREE_STEPS * counts->frees,
+        .steps_max = counts->steps_max > least ? counts->steps_max : least,
+        .metadata = pool->metadata_size,
+    };
     pool_leave(pool);
-    out->free = out->capacity - out->granted;
+}
+
+bool pool_is_plain(const hpw_pool *pool) {
+    return pool->index.shift == PLAIN_SHIFT && !pool->sink && !pool->index.map.freed &&
+           pool->capacity == pool->max_capacity;
 }
 
 bool hpw_next_block(hpw_pool *pool, uint64_t *cursor, hpw_block *out) {

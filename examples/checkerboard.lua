@@ -27,11 +27,11 @@ return heapwright.scenario {
 -- checkerboard: 1.00 MiB, seed 1
 --               peak     high            fragmentation      steps
 -- policy      in use    water  failures    ext.   int.  mean  max  ok
--- best-fit   263 KiB  270 KiB         0   15.3%   2.7%   4.5    7  yes
--- first-fit  263 KiB  270 KiB         0   15.3%   2.7%  51.6   93  yes
--- next-fit   263 KiB  270 KiB         0   15.3%   2.7%  31.3   46  yes
--- worst-fit  263 KiB  270 KiB         0   15.3%   2.7%   3.9    7  yes
+-- best-fit   263 KiB  270 KiB         0   15.3%   2.7%   3.7    5  yes
+-- first-fit  263 KiB  270 KiB         0   15.3%   2.7%   9.3   13  yes
+-- next-fit   263 KiB  270 KiB         0   15.3%   2.7%   7.3   13  yes
+-- worst-fit  263 KiB  270 KiB         0   15.3%   2.7%   3.7    5  yes
 -- good-fit   263 KiB  270 KiB         0   15.3%   2.7%   3.0    4  yes
--- buddy      263 KiB  354 KiB         0   39.6%  26.1%   5.1   28  yes
--- slab       263 KiB  324 KiB         0   21.1%   7.9%   2.5    7  yes
--- bump       263 KiB  270 KiB         0   15.3%   2.7%   0.7    1  yes
+-- buddy      263 KiB  354 KiB         0   39.6%  26.1%   4.0   15  yes
+-- slab       263 KiB  324 KiB         0   21.1%   7.9%   2.5    6  yes
+-- bump       263 KiB  270 KiB         0   15.3%   2.7%   2.3    3  yes

@@ -7,17 +7,20 @@
 #include "bins.h"
 
 static size_t state_size(granule_t capacity, hpw_order order) {
-    (void)order;
-    return bins_bytes(capacity);
+    return bins_bytes(capacity, order == HPW_ORDER_ADDRESS);
 }
 
-static void open(free_index *index) { bins_open(index, index->state, false); }
+static void open(free_index *index) {
+    bins_open(index, index->state, false, index->order == HPW_ORDER_ADDRESS);
+}
 HOT placement choose(free_index *index, const request *want) {
     return bins_choose_smallest(index, index->state, want);
 }
-HOT void added(free_index *index, granule_t at, granule_t size) { bins_add(index, index->state, at, size); }
+HOT void added(free_index *index, granule_t at, granule_t size) {
+    bins_add(index, index->state, index->order, at, size);
+}
 HOT void removed(free_index *index, granule_t at, granule_t size) {
-    bins_remove(index, index->state, at, size);
+    bins_remove(index, index->state, index->order, at, size);
 }
 static granule_t largest(free_index *index) { return bins_largest(index, index->state); }
 
@@ -27,9 +30,22 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
     return wrong || count == free_blocks ? wrong : "the bins do not hold every free block";
 }
 
+HOT granule_t pick(free_index *index, hpw_order order, granule_t size, granule_t *found) {
+    return bins_take_smallest(index, index->state, order, size, found);
+}
+
+HOT void put(free_index *index, hpw_order order, granule_t at, granule_t size) {
+    bins_add(index, index->state, order, at, size);
+}
+
 extern const policy policy_best_fit;
 #define POLICY policy_best_fit
 #include "../operations_of_policy.h"
+#include "../short_calls.h"
+
+SHORT_CALLS(by_address, HPW_ORDER_ADDRESS)
+SHORT_CALLS(fifo, HPW_ORDER_FIFO)
+SHORT_CALLS(lifo, HPW_ORDER_LIFO)
 
 const policy policy_best_fit = {
     .info =
@@ -42,8 +58,9 @@ const policy policy_best_fit = {
             .takes_order = true,
             .exact = true,
         },
-    .allocate = allocate,
-    .release = release,
+    .calls = {{allocate_by_address, release_by_address},
+              {allocate_fifo, release_fifo},
+              {allocate_lifo, release_lifo}},
     .state_size = state_size,
     .open = open,
     .choose = choose,

@@ -8,15 +8,21 @@ static granule_t bins_exact(granule_t capacity) {
     return exact > MAX_BIN_WORDS * WORD_BITS ? MAX_BIN_WORDS * WORD_BITS : exact;
 }
 
-size_t bins_bytes(granule_t capacity) {
+static size_t heads_end(granule_t capacity) {
     return (sizeof(bins) + bins_exact(capacity) * sizeof(granule_t) + 7) / 8 * 8;
 }
 
-void bins_open(const free_index *index, bins *b, bool largest_first) {
+size_t bins_bytes(granule_t capacity, bool bitmaps) {
+    return heads_end(capacity) + (bitmaps ? small_bytes(capacity) : 0);
+}
+
+void bins_open(const free_index *index, bins *b, bool largest_first, bool bitmaps) {
     b->exact = bins_exact(index->capacity);
     b->largest_first = largest_first;
     b->above = trie_order_of(index->capacity, true, largest_first, index->order, false);
     b->large.root = NO_GRANULE;
+    b->smallest = bitmaps ? SMALL : 0;
+    if (bitmaps) small_open(&b->bitmaps, index->capacity, (unsigned char *)b + heads_end(index->capacity));
     for (granule_t size = 0; size < b->exact; size++) b->heads[size] = NO_GRANULE;
 }
 
@@ -55,11 +61,18 @@ static bool has_size(const free_index *index, granule_t at, uint32_t size) {
 const char *bins_check(free_index *index, const bins *b, size_t *count, granule_t *at) {
     for (granule_t size = 0; size < b->exact; size++) {
         granule_t head = b->heads[size];
-        *at = head == NO_GRANULE ? 0 : head;
         bool told = b->bitmap[size / WORD_BITS] >> (size % WORD_BITS) & 1;
+        if (size < b->smallest) {
+            size_t before = *count;
+            const char *wrong = size ? small_check(index, &b->bitmaps, size, count, at) : NULL;
+            if (wrong) return wrong;
+            if (told != (*count != before)) return "the bitmap of the bins disagrees with a bin";
+            continue;
+        }
+        *at = head == NO_GRANULE ? 0 : head;
         if (told != (head != NO_GRANULE)) return "the bitmap of the bins disagrees with a bin";
         const char *wrong = index->order == HPW_ORDER_ADDRESS
-                                ? heap_check(index, head, has_size, size, count, at)
+                                ? heap_check(index, head, size, has_size, size, count, at)
                                 : list_check(index, head, has_size, size, count, at);
         if (wrong) return wrong;
     }
@@ -68,8 +81,8 @@ const char *bins_check(free_index *index, const bins *b, size_t *count, granule_
             return *at = 0, "the summary of the bins disagrees with their bitmap";
     const char *wrong = trie_check(index, &b->above, &b->large, count, at);
     if (wrong || b->large.root == NO_GRANULE) return wrong;
-    granule_t small = b->largest_first ? trie_last(index, &b->large) : b->large.root;
-    *at = small;
-    return blocks_size(&index->map, small) >= b->exact ? NULL
+    granule_t least = b->largest_first ? trie_last(index, &b->large) : b->large.root;
+    *at = least;
+    return blocks_size(&index->map, least) >= b->exact ? NULL
                                                        : "a small free block lies among the large ones";
 }

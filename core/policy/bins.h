@@ -4,8 +4,9 @@
  * a two-level bitmap, one tree for all larger ones. Best fit, worst fit and
  * slab choose from it.
  *
- *   1. Size s < exact lies in bin s. By address a bin is a heap (heap.h) with the
- *      lowest at its root; by time a circular list, oldest or newest at its head.
+ *   1. Size s < exact lies in bin s. By address the bins of the smallest sizes are
+ *      bitmaps (small.h), the others heaps (heap.h) with the lowest at their root;
+ *      by time a bin is a circular list, oldest or newest at its head.
  *   2. Larger blocks lie in one trie keyed by size and, among equals, by
  *      address or by time of entry.
  *   3. The smallest size that fits is the first set bit from s on: one word of
@@ -21,6 +22,7 @@
 
 #include "heap.h"
 #include "list.h"
+#include "small.h"
 #include "trie.h"
 
 enum { MAX_BIN_WORDS = 64 };
@@ -33,11 +35,17 @@ typedef struct bins {
     uint32_t stamp;   /* the next time of entry into `large` */
     uint64_t summary; /* a bit a word of bitmap */
     uint64_t bitmap[MAX_BIN_WORDS];
+    granule_t smallest; /* sizes below it have bitmaps: SMALL, or 0 */
+    small bitmaps;
     granule_t heads[]; /* [size]: the heap's root or the list's head */
 } bins;
 
-size_t bins_bytes(granule_t capacity);
-void bins_open(const free_index *index, bins *b, bool largest_first);
+/*
+ * `bitmaps`: the smallest sizes have bitmaps, for pools in address order all of whose
+ * free blocks are here (the bitmaps ask the map what else lies in a word).
+ */
+size_t bins_bytes(granule_t capacity, bool bitmaps);
+void bins_open(const free_index *index, bins *b, bool largest_first, bool bitmaps);
 
 /* Adds the members to *count; NULL, or what is wrong and *at. */
 const char *bins_check(free_index *index, const bins *b, size_t *count, granule_t *at);
@@ -47,58 +55,87 @@ void bins_add_large(free_index *index, bins *b, granule_t at);
 void bins_remove_large(free_index *index, bins *b, granule_t at);
 placement bins_choose_large(free_index *index, const bins *b, const request *want);
 
-HOT void bins_add(free_index *index, bins *b, granule_t at, granule_t size) {
-    index->steps++;
-    if (size >= b->exact) {
-        bins_add_large(index, b, at);
-        return;
-    }
-    granule_t *head = &b->heads[size];
-    if (index->order == HPW_ORDER_ADDRESS)
-        heap_insert(index, head, at);
-    else if (index->order == HPW_ORDER_FIFO)
-        list_append(index, head, at);
-    else
-        list_prepend(index, head, at);
-    b->bitmap[size / WORD_BITS] |= (uint64_t)1 << (size % WORD_BITS);
-    b->summary |= (uint64_t)1 << (size / WORD_BITS);
-}
-
-HOT void bins_remove(free_index *index, bins *b, granule_t at, granule_t size) {
-    index->steps++;
-    if (size >= b->exact) {
-        bins_remove_large(index, b, at);
-        return;
-    }
-    granule_t *head = &b->heads[size];
-    if (index->order == HPW_ORDER_ADDRESS)
-        heap_remove(index, head, at);
-    else
-        list_unlink(index, head, at);
-    if (*head != NO_GRANULE) return;
+/* The bin of `size` has no blocks any more. */
+HOT void bins_unmark(bins *b, granule_t size) {
     uint64_t *word = &b->bitmap[size / WORD_BITS];
     *word &= ~((uint64_t)1 << (size % WORD_BITS));
     if (!*word) b->summary &= ~((uint64_t)1 << (size / WORD_BITS));
 }
 
-/* The smallest size >= `size` that has blocks in a bin; `exact` where none has. */
+HOT void bins_add(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
+    if (size >= b->exact) {
+        bins_add_large(index, b, at);
+        return;
+    }
+    granule_t *head = &b->heads[size];
+    if (order == HPW_ORDER_ADDRESS && size < b->smallest) {
+        b->bitmap[0] |= (uint64_t)1 << size;
+        b->summary |= 1;
+        small_add(&b->bitmaps, at, size);
+        return;
+    }
+    if (*head == NO_GRANULE) {
+        b->bitmap[size / WORD_BITS] |= (uint64_t)1 << (size % WORD_BITS);
+        b->summary |= (uint64_t)1 << (size / WORD_BITS);
+    }
+    if (order == HPW_ORDER_ADDRESS)
+        heap_insert(index, head, at, size);
+    else if (order == HPW_ORDER_FIFO)
+        list_append(index, head, at);
+    else
+        list_prepend(index, head, at);
+}
+
+HOT void bins_remove(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
+    if (size >= b->exact) {
+        bins_remove_large(index, b, at);
+        return;
+    }
+    granule_t *head = &b->heads[size];
+    bool empty = order != HPW_ORDER_ADDRESS ? list_unlink(index, head, at)
+                 : size < b->smallest       ? small_remove(index, &b->bitmaps, at, size)
+                                            : heap_remove(index, head, at, size);
+    if (empty) bins_unmark(b, size);
+}
+
+/* The smallest size >= `size` that has blocks in a bin; NO_GRANULE where none has. */
 HOT granule_t bins_size_up(free_index *index, const bins *b, granule_t size) {
-    if (size >= b->exact) return b->exact;
-    index->steps++;
+    if (size >= b->exact) return NO_GRANULE;
     unsigned word = size / WORD_BITS;
     uint64_t found = b->bitmap[word] >> (size % WORD_BITS);
     if (found) return size + bits_lowest(found);
     uint64_t above = b->summary >> word >> 1;
-    if (!above) return b->exact;
+    if (!above) return NO_GRANULE;
     index->steps++;
     word += bits_lowest(above) + 1;
     return word * WORD_BITS + bits_lowest(b->bitmap[word]);
 }
 
+/* The first block of a size that has some. */
+HOT granule_t bins_first(const free_index *index, const bins *b, hpw_order order, granule_t size) {
+    return order == HPW_ORDER_ADDRESS && size < b->smallest ? small_first(index, &b->bitmaps, size)
+                                                            : b->heads[size];
+}
+
+/* Takes out what bins_choose_smallest would choose for `size` granules, unaligned, where that is in a bin. */
+HOT granule_t bins_take_smallest(free_index *index, bins *b, hpw_order order, granule_t size,
+                                 granule_t *found) {
+    *found = bins_size_up(index, b, size);
+    if (*found == NO_GRANULE) return NO_GRANULE;
+    if (order == HPW_ORDER_ADDRESS && *found < b->smallest) {
+        bool none;
+        granule_t at = small_take(index, &b->bitmaps, *found, &none);
+        if (none) bins_unmark(b, *found);
+        return at;
+    }
+    granule_t at = b->heads[*found];
+    bins_remove(index, b, order, at, *found);
+    return at;
+}
+
 /* The largest size < `size` that has blocks in a bin; 0 where none has. */
 static inline granule_t bins_size_down(free_index *index, const bins *b, granule_t size) {
     if (size == 0) return 0;
-    index->steps++;
     unsigned word = --size / WORD_BITS;
     uint64_t found = b->bitmap[word] << (WORD_BITS - 1 - size % WORD_BITS);
     if (found) return size - (WORD_BITS - 1 - bits_highest(found));
@@ -111,11 +148,11 @@ static inline granule_t bins_size_down(free_index *index, const bins *b, granule
 
 /* The first in the bin's order that holds an aligned place for `want`. */
 HOT placement bins_choose_in(free_index *index, const bins *b, granule_t size, const request *want) {
-    granule_t head = b->heads[size], at = head;
-    index->steps++;
+    granule_t head = bins_first(index, b, index->order, size), at = head;
     if (want->align == 1) return (placement){head, size, head};
     if (index->order == HPW_ORDER_ADDRESS) {
-        granule_t block = heap_find(index, head, want, &at);
+        granule_t block = size < b->smallest ? small_find(index, &b->bitmaps, size, want, &at)
+                                             : heap_find(index, head, size, want, &at);
         return block == NO_GRANULE ? placement_none() : (placement){block, size, at};
     }
     for (granule_t block = head; block != NO_GRANULE; block = list_after(index, head, block)) {
@@ -125,21 +162,31 @@ HOT placement bins_choose_in(free_index *index, const bins *b, granule_t size, c
     return placement_none();
 }
 
-/* The smallest block of at least `want->size` granules that holds an aligned place for it. */
-HOT placement bins_choose_smallest(free_index *index, const bins *b, const request *want) {
-    granule_t size = want->size;
-    while ((size = bins_size_up(index, b, size)) < b->exact) {
-        placement found = bins_choose_in(index, b, size++, want);
+/* The same, over-aligned: not every bin has one. */
+static inline placement bins_choose_aligned(free_index *index, const bins *b, granule_t size,
+                                            const request *want) {
+    for (; size < b->exact; index->steps++, size = bins_size_up(index, b, size + 1)) {
+        placement found = bins_choose_in(index, b, size, want);
         if (found.block != NO_GRANULE) return found;
     }
     return bins_choose_large(index, b, want);
+}
+
+/* The smallest block of at least `want->size` granules that holds an aligned place for it. */
+HOT placement bins_choose_smallest(free_index *index, const bins *b, const request *want) {
+    granule_t size = bins_size_up(index, b, want->size);
+    if (size == NO_GRANULE) return bins_choose_large(index, b, want);
+    if (want->align > 1) return bins_choose_aligned(index, b, size, want);
+    granule_t first = bins_first(index, b, index->order, size);
+    return (placement){first, size, first};
 }
 
 /* The largest block that holds an aligned place for `want`. */
 static inline placement bins_choose_largest(free_index *index, const bins *b, const request *want) {
     placement found = bins_choose_large(index, b, want);
     granule_t size = b->exact;
-    while (found.block == NO_GRANULE && (size = bins_size_down(index, b, size)) >= want->size && size)
+    for (; found.block == NO_GRANULE && (size = bins_size_down(index, b, size)) >= want->size && size;
+         index->steps++)
         found = bins_choose_in(index, b, size, want);
     return found;
 }

@@ -49,7 +49,7 @@ HOT placement choose(free_index *index, const request *want) {
     uint32_t orders = state->not_empty >> bits_highest(want->size) << bits_highest(want->size);
     for (; orders; orders &= orders - 1) {
         unsigned order = bits_lowest(orders);
-        granule_t at = 0, block = heap_find(index, state->roots[order], &whole, &at);
+        granule_t at = 0, block = heap_find(index, state->roots[order], (granule_t)1 << order, &whole, &at);
         if (block != NO_GRANULE && (at & (want->size - 1)) == 0)
             return (placement){block, (granule_t)1 << order, at};
     }
@@ -76,17 +76,14 @@ static bool may_resize(free_index *index, granule_t at, granule_t old_size, gran
 HOT void added(free_index *index, granule_t at, granule_t size) {
     buddies *state = index->state;
     unsigned order = bits_highest(size);
-    index->steps++;
-    heap_insert(index, &state->roots[order], at);
+    heap_insert(index, &state->roots[order], at, size);
     state->not_empty |= (uint32_t)1 << order;
 }
 
 HOT void removed(free_index *index, granule_t at, granule_t size) {
     buddies *state = index->state;
     unsigned order = bits_highest(size);
-    index->steps++;
-    heap_remove(index, &state->roots[order], at);
-    if (state->roots[order] == NO_GRANULE) state->not_empty &= ~((uint32_t)1 << order);
+    if (heap_remove(index, &state->roots[order], at, size)) state->not_empty &= ~((uint32_t)1 << order);
 }
 
 static granule_t largest(free_index *index) {
@@ -108,7 +105,7 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
         *at = 0;
         if ((state->not_empty >> order & 1) != (root != NO_GRANULE))
             return "the bitmap of the orders disagrees with a heap";
-        const char *wrong = heap_check(index, root, belongs, order, &count, at);
+        const char *wrong = heap_check(index, root, (granule_t)1 << order, belongs, order, &count, at);
         if (wrong) return wrong;
     }
     return count == free_blocks ? NULL : "the orders do not hold every free block";
@@ -128,8 +125,7 @@ const policy policy_buddy = {
             .source = "Knowlton, CACM 8 (1965); Knuth, TAOCP 2.5",
             .exact = true,
         },
-    .allocate = allocate,
-    .release = release,
+    .calls = GENERAL_CALLS,
     .state_size = state_size,
     .open = open,
     .round = round_up,

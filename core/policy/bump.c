@@ -23,7 +23,6 @@ static granule_t rest(const free_index *index) { return index->map.count - ((poi
 
 HOT placement choose(free_index *index, const request *want) {
     granule_t next = ((pointer *)index->state)->next;
-    index->steps++;
     return rest(index) ? placement_in(want, next, rest(index)) : placement_none();
 }
 
@@ -67,13 +66,12 @@ const policy policy_bump = {
             .name = "bump",
             .chooses = "the next bytes; freed at once with reset",
             .index = "none",
-            .bound = "O(1), 1 step",
+            .bound = "O(1), 3 steps",
             .source = "folklore",
             .monotone = true,
         },
     .keeps_freed = true,
-    .allocate = allocate,
-    .release = release,
+    .calls = GENERAL_CALLS,
     .state_size = state_size,
     .open = open,
     .choose = choose,

@@ -27,14 +27,14 @@ typedef struct two_level {
     granule_t heads[]; /* [row * SECOND + column] */
 } two_level;
 
-static unsigned bin_of(granule_t size) {
+HOT unsigned bin_of(granule_t size) {
     if (size < SECOND) return size;
     unsigned shift = bits_highest(size) - SECOND_BITS;
     return (shift << SECOND_BITS) + (size >> shift);
 }
 
 /* The first bin all of whose blocks hold `size`. */
-static unsigned sure_bin(uint64_t size) {
+HOT unsigned sure_bin(uint64_t size) {
     if (size < SECOND) return (unsigned)size;
     size += ((uint64_t)1 << (bits_highest(size) - SECOND_BITS)) - 1;
     return size > UINT32_MAX ? FIRST * SECOND : bin_of((granule_t)size);
@@ -53,10 +53,9 @@ static void open(free_index *index) {
 }
 
 /* The head of the first bin from `bin` on that is not empty. */
-static granule_t head_from(free_index *index, const two_level *state, unsigned bin) {
+HOT granule_t head_from(free_index *index, const two_level *state, unsigned bin) {
     unsigned row = bin / SECOND;
     if (row >= FIRST) return NO_GRANULE;
-    index->steps++;
     uint32_t columns = state->second[row] >> (bin % SECOND) << (bin % SECOND);
     if (!columns) {
         uint64_t rows = (uint64_t)state->first >> row >> 1;
@@ -79,6 +78,15 @@ static placement peek(free_index *index, granule_t head, const request *want) {
     return placement_none();
 }
 
+HOT void removed(free_index *index, granule_t at, granule_t size) {
+    two_level *state = index->state;
+    unsigned bin = bin_of(size);
+    if (!list_unlink(index, &state->heads[bin], at)) return;
+    uint32_t *columns = &state->second[bin / SECOND];
+    *columns &= ~((uint32_t)1 << (bin % SECOND));
+    if (!*columns) state->first &= ~((uint32_t)1 << (bin / SECOND));
+}
+
 HOT placement choose(free_index *index, const request *want) {
     const two_level *state = index->state;
     granule_t sure = head_from(index, state, sure_bin((uint64_t)want->size + want->align - 1));
@@ -94,21 +102,9 @@ HOT placement choose(free_index *index, const request *want) {
 HOT void added(free_index *index, granule_t at, granule_t size) {
     two_level *state = index->state;
     unsigned bin = bin_of(size);
-    index->steps++;
     list_prepend(index, &state->heads[bin], at);
     state->second[bin / SECOND] |= (uint32_t)1 << (bin % SECOND);
     state->first |= (uint32_t)1 << (bin / SECOND);
-}
-
-HOT void removed(free_index *index, granule_t at, granule_t size) {
-    two_level *state = index->state;
-    unsigned bin = bin_of(size);
-    index->steps++;
-    list_unlink(index, &state->heads[bin], at);
-    if (state->heads[bin] != NO_GRANULE) return;
-    uint32_t *columns = &state->second[bin / SECOND];
-    *columns &= ~((uint32_t)1 << (bin % SECOND));
-    if (!*columns) state->first &= ~((uint32_t)1 << (bin / SECOND));
 }
 
 static granule_t largest(free_index *index) {
@@ -144,9 +140,28 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
     return count == free_blocks ? NULL : "the bins do not hold every free block";
 }
 
+/* Above the granules that it asks for, whatever its bin: see 2. */
+HOT granule_t pick(free_index *index, hpw_order order, granule_t size, granule_t *found) {
+    (void)order;
+    two_level *state = index->state;
+    granule_t at = head_from(index, state, sure_bin(size));
+    if (at == NO_GRANULE) return NO_GRANULE;
+    *found = blocks_size(&index->map, at);
+    removed(index, at, *found);
+    return at;
+}
+
+HOT void put(free_index *index, hpw_order order, granule_t at, granule_t size) {
+    (void)order;
+    added(index, at, size);
+}
+
 extern const policy policy_good_fit;
 #define POLICY policy_good_fit
 #include "../operations_of_policy.h"
+#include "../short_calls.h"
+
+SHORT_CALLS(short, HPW_ORDER_ADDRESS)
 
 const policy policy_good_fit = {
     .info =
@@ -157,8 +172,7 @@ const policy policy_good_fit = {
             .bound = "O(1), at most 32 steps",
             .source = "Masmano et al., TLSF, ECRTS 2004",
         },
-    .allocate = allocate,
-    .release = release,
+    .calls = {{allocate_short, release_short}},
     .state_size = state_size,
     .open = open,
     .choose = choose,

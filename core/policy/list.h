@@ -11,17 +11,19 @@
 enum { LIST_NEXT, LIST_PREVIOUS };
 
 HOT void list_append(const free_index *index, granule_t *head, granule_t at) {
-    if (*head == NO_GRANULE) {
+    const links of = links_of(index);
+    granule_t first = *head;
+    if (first == NO_GRANULE) {
         *head = at;
-        link_set(index, at, LIST_NEXT, at);
-        link_set(index, at, LIST_PREVIOUS, at);
+        link_put(of, at, LIST_NEXT, at);
+        link_put(of, at, LIST_PREVIOUS, at);
         return;
     }
-    granule_t tail = link_get(index, *head, LIST_PREVIOUS);
-    link_set(index, at, LIST_NEXT, *head);
-    link_set(index, at, LIST_PREVIOUS, tail);
-    link_set(index, tail, LIST_NEXT, at);
-    link_set(index, *head, LIST_PREVIOUS, at);
+    granule_t last = link_at(of, first, LIST_PREVIOUS);
+    link_put(of, at, LIST_NEXT, first);
+    link_put(of, at, LIST_PREVIOUS, last);
+    link_put(of, last, LIST_NEXT, at);
+    link_put(of, first, LIST_PREVIOUS, at);
 }
 
 HOT void list_prepend(const free_index *index, granule_t *head, granule_t at) {
@@ -29,16 +31,19 @@ HOT void list_prepend(const free_index *index, granule_t *head, granule_t at) {
     *head = at;
 }
 
-HOT void list_unlink(const free_index *index, granule_t *head, granule_t at) {
-    granule_t next = link_get(index, at, LIST_NEXT);
+/* True where `at` was the last one. */
+HOT bool list_unlink(const free_index *index, granule_t *head, granule_t at) {
+    const links of = links_of(index);
+    granule_t next = link_at(of, at, LIST_NEXT);
     if (next == at) {
         *head = NO_GRANULE;
-        return;
+        return true;
     }
-    granule_t previous = link_get(index, at, LIST_PREVIOUS);
-    link_set(index, previous, LIST_NEXT, next);
-    link_set(index, next, LIST_PREVIOUS, previous);
+    granule_t previous = link_at(of, at, LIST_PREVIOUS);
     if (*head == at) *head = next;
+    link_put(of, previous, LIST_NEXT, next);
+    link_put(of, next, LIST_PREVIOUS, previous);
+    return false;
 }
 
 /* The next after `at`; NO_GRANULE after the last. */

@@ -48,7 +48,7 @@ static size_t slab_bytes(granule_t capacity) {
 
 static size_t state_size(granule_t capacity, hpw_order order) {
     (void)order;
-    return slab_bytes(capacity) + bins_bytes(capacity);
+    return slab_bytes(capacity) + bins_bytes(capacity, false);
 }
 
 static void open(free_index *index) {
@@ -56,7 +56,7 @@ static void open(free_index *index) {
     state->large = (bins *)((char *)index->state + slab_bytes(index->capacity));
     state->carving = state->dissolving = NO_PAGE;
     for (unsigned size = 0; size < CLASSES; size++) state->with_slots[size] = NO_PAGE;
-    bins_open(index, state->large, false);
+    bins_open(index, state->large, false, false);
 }
 
 /* The page around `at` that is cut into slots; NULL where best fit rules. */
@@ -102,7 +102,6 @@ HOT placement choose(free_index *index, const request *want) {
     slab *state = index->state;
     state->carving = NO_PAGE;
     if (want->size > LARGEST_CLASS || want->align > 1) return bins_choose_smallest(index, state->large, want);
-    index->steps++;
     uint32_t number = state->with_slots[want->size];
     if (number != NO_PAGE) {
         granule_t slot = state->pages[number].slots;
@@ -168,10 +167,9 @@ HOT void added(free_index *index, granule_t at, granule_t size) {
     }
     page *p = page_of(index, at);
     if (!p) {
-        bins_add(index, state->large, at, size);
+        bins_add(index, state->large, HPW_ORDER_ADDRESS, at, size);
         return;
     }
-    index->steps++;
     if (size < p->size) return; /* the page's end, too small for a slot */
     if (p->slots == NO_GRANULE) link_page(state, at / PAGE);
     if (size == p->size)
@@ -184,10 +182,9 @@ HOT void removed(free_index *index, granule_t at, granule_t size) {
     slab *state = index->state;
     page *p = page_of(index, at);
     if (!p) {
-        bins_remove(index, state->large, at, size);
+        bins_remove(index, state->large, HPW_ORDER_ADDRESS, at, size);
         return;
     }
-    index->steps++;
     if (at / PAGE == state->dissolving) return; /* its list goes as a whole */
     list_unlink(index, &p->slots, at);
     if (p->slots == NO_GRANULE) unlink_page(state, at / PAGE);
@@ -255,8 +252,7 @@ const policy policy_slab = {
             .bound = "O(1) for slots, amortised; best fit's for the rest",
             .source = "Bonwick, USENIX 1994",
         },
-    .allocate = allocate,
-    .release = release,
+    .calls = GENERAL_CALLS,
     .state_size = state_size,
     .open = open,
     .round = round_up,

@@ -7,17 +7,20 @@
 #include "bins.h"
 
 static size_t state_size(granule_t capacity, hpw_order order) {
-    (void)order;
-    return bins_bytes(capacity);
+    return bins_bytes(capacity, order == HPW_ORDER_ADDRESS);
 }
 
-static void open(free_index *index) { bins_open(index, index->state, true); }
+static void open(free_index *index) {
+    bins_open(index, index->state, true, index->order == HPW_ORDER_ADDRESS);
+}
 HOT placement choose(free_index *index, const request *want) {
     return bins_choose_largest(index, index->state, want);
 }
-HOT void added(free_index *index, granule_t at, granule_t size) { bins_add(index, index->state, at, size); }
+HOT void added(free_index *index, granule_t at, granule_t size) {
+    bins_add(index, index->state, index->order, at, size);
+}
 HOT void removed(free_index *index, granule_t at, granule_t size) {
-    bins_remove(index, index->state, at, size);
+    bins_remove(index, index->state, index->order, at, size);
 }
 static granule_t largest(free_index *index) { return bins_largest(index, index->state); }
 
@@ -42,8 +45,7 @@ const policy policy_worst_fit = {
             .takes_order = true,
             .exact = true,
         },
-    .allocate = allocate,
-    .release = release,
+    .calls = GENERAL_CALLS,
     .state_size = state_size,
     .open = open,
     .choose = choose,

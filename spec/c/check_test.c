@@ -80,10 +80,9 @@ static void check_map(void) {
 /* ---- Neighbours and counts ---- */
 
 static void free_beside_free(hpw_pool *pool) { blocks_set_free(map_of(pool), 3, 1); }
-static void capacity_count(hpw_pool *pool) { pool->counts.capacity -= 16; }
 static void in_use_count(hpw_pool *pool) { pool->counts.in_use++; }
-static void granted_count(hpw_pool *pool) { pool->counts.granted += 16; }
-static void free_blocks_count(hpw_pool *pool) { pool->counts.free_blocks--; }
+static void granted_count(hpw_pool *pool) { pool->counts.granted++; }
+static void free_blocks_count(hpw_pool *pool) { pool->counts.blocks--; }
 static void peak_in_use(hpw_pool *pool) { pool->counts.peak_in_use = 0; }
 static void peak_granted(hpw_pool *pool) { pool->counts.peak_granted = 0; }
 static void frees_count(hpw_pool *pool) { pool->counts.frees++; }
@@ -103,7 +102,6 @@ static void check_counts(void) {
     names(NULL, 0, free_beside_free, "two free neighbours that may be joined are not");
     names(NULL, 0, slack_record, "a block's size record was overwritten");
     names(NULL, 0, long_slack_record, "a block's size record was overwritten");
-    names(NULL, 0, capacity_count, "the count of capacity is wrong");
     names(NULL, 0, in_use_count, "the count of bytes in use is wrong");
     names(NULL, 0, granted_count, "the count of granted bytes is wrong");
     names(NULL, 0, free_blocks_count, "the count of free blocks is wrong");
@@ -119,23 +117,36 @@ static bins *bins_of(hpw_pool *pool) { return pool->index.state; }
 static void bin_bitmap(hpw_pool *pool) { bins_of(pool)->bitmap[0] ^= 2; }
 static void bin_summary(hpw_pool *pool) { bins_of(pool)->summary = 0; }
 static void bin_root_live(hpw_pool *pool) { bins_of(pool)->heads[1] = 3; }
-static void bin_root_far(hpw_pool *pool) { bins_of(pool)->heads[1] = 70000; }
 static void bin_root_of_another(hpw_pool *pool) { bins_of(pool)->heads[1] = 222; }
-static void bin_forgets(hpw_pool *pool) {
-    link_set(&pool->index, 2, HEAP_LEFT, NO_GRANULE);
-    link_set(&pool->index, 2, HEAP_RIGHT, NO_GRANULE);
+
+static uint64_t *bitmap_of_ones(hpw_pool *pool) {
+    small *bitmaps = &bins_of(pool)->bitmaps;
+    return bitmaps->bits + bitmaps->stride;
 }
-static void bin_root_below(hpw_pool *pool) { /* 4 above 2 */
-    bins_of(pool)->heads[1] = 4;
-    link_set(&pool->index, 4, HEAP_LEFT, 2);
-    link_set(&pool->index, 4, HEAP_RIGHT, NO_GRANULE);
+static void small_bitmap(hpw_pool *pool) { bitmap_of_ones(pool)[0] ^= 2; }
+static void small_summary(hpw_pool *pool) { bitmap_of_ones(pool)[2] ^= 2; } /* after two words of bitmap */
+
+/* Buddy's state begins with a bit an order; the roots of the orders' heaps come after. */
+static granule_t *buddy_roots(hpw_pool *pool) { return (granule_t *)pool->index.state + 1; }
+static void set_children(hpw_pool *pool, granule_t at, unsigned one, granule_t child) {
+    for (unsigned i = 0; i < 4; i++) link_set(&pool->index, at, i, i == one ? child : NO_GRANULE);
 }
-static void bin_wrong_side(hpw_pool *pool) {
-    unsigned side = heap_hash(8) >> 31 ? HEAP_LEFT : HEAP_RIGHT;
-    bin_forgets(pool);
-    link_set(&pool->index, 2, side, 8);
-    link_set(&pool->index, 8, HEAP_LEFT, NO_GRANULE);
-    link_set(&pool->index, 8, HEAP_RIGHT, NO_GRANULE);
+static void heap_root_live(hpw_pool *pool) { buddy_roots(pool)[0] = 3; }
+static void heap_root_far(hpw_pool *pool) { buddy_roots(pool)[0] = 70000; }
+static void heap_root_of_another(hpw_pool *pool) {
+    granule_t *roots = buddy_roots(pool);
+    unsigned order = bits_highest(*(uint32_t *)pool->index.state);
+    roots[0] = roots[order];
+}
+static void heap_forgets(hpw_pool *pool) { set_children(pool, 2, 0, NO_GRANULE); }
+static void heap_root_below(hpw_pool *pool) { /* 4 above 2 */
+    buddy_roots(pool)[0] = 4;
+    set_children(pool, 4, 0, 2);
+}
+static void heap_wrong_side(hpw_pool *pool) {
+    unsigned side = UINT32_C(8) * UINT32_C(0x9E3779B1) >> 30; /* as heap.c's hash says */
+    set_children(pool, 2, side ^ 1, 8);
+    set_children(pool, 8, 0, NO_GRANULE);
 }
 
 static void list_link(hpw_pool *pool) { link_set(&pool->index, 4, LIST_PREVIOUS, 8); }
@@ -161,13 +172,14 @@ static void trie_wild_child(hpw_pool *pool) { link_set(&pool->index, 227, TRIE_L
 static void check_bins(void) {
     names("best-fit", 0, bin_bitmap, "the bitmap of the bins disagrees with a bin");
     names("best-fit", 0, bin_summary, "the summary of the bins disagrees with their bitmap");
-    names("best-fit", 0, bin_root_live, "a heap holds what is not a free block");
-    names("best-fit", 0, bin_root_far, "a heap holds what is not a free block");
-    names("best-fit", 0, bin_root_of_another, "a free block lies in the wrong heap");
-    names("best-fit", 0, bin_forgets, "the bins do not hold every free block");
-    names("worst-fit", 0, bin_forgets, "the bins do not hold every free block");
-    names("best-fit", 0, bin_root_below, "a block in a heap comes after one that it should precede");
-    names("best-fit", 0, bin_wrong_side, "a block in a heap lies in the wrong subtree");
+    names("best-fit", 0, small_bitmap, "a bitmap of small blocks disagrees with the block map");
+    names("worst-fit", 0, small_summary, "a summary of small blocks disagrees with its bitmap");
+    names("buddy", 0, heap_root_live, "a heap holds what is not a free block");
+    names("buddy", 0, heap_root_far, "a heap holds what is not a free block");
+    names("buddy", 0, heap_root_of_another, "a free block lies in the wrong heap");
+    names("buddy", 0, heap_forgets, "the orders do not hold every free block");
+    names("buddy", 0, heap_root_below, "a block in a heap comes after one that it should precede");
+    names("buddy", 0, heap_wrong_side, "a block in a heap lies in the wrong subtree");
     for (hpw_order order = HPW_ORDER_FIFO; order <= HPW_ORDER_LIFO; order++) {
         names("best-fit", order, bin_root_live, "a list holds what is not a free block");
         names("best-fit", order, bin_root_of_another, "a free block lies in the wrong list");
@@ -207,7 +219,6 @@ static void tallest_node(hpw_pool *pool) { ((tallest *)pool->index.state)->level
 static void rows(hpw_pool *pool) { *(uint32_t *)pool->index.state ^= 1; }
 static void columns(hpw_pool *pool) { ((uint32_t *)pool->index.state)[1] ^= 2; }
 
-/* Buddy's begins with a bit an order; the roots come after. */
 static void orders(hpw_pool *pool) { *(uint32_t *)pool->index.state ^= 1; }
 static void no_root(hpw_pool *pool) {
     *(uint32_t *)pool->index.state &= ~(uint32_t)1;
@@ -220,10 +231,9 @@ static void pointer_back(hpw_pool *pool) { *(granule_t *)pool->index.state = 2; 
 
 static void slot_taken(hpw_pool *pool) { /* behind its page's back */
     blocks_set_live(map_of(pool), 4, 1, false);
-    pool->counts.free_blocks--;
     pool->counts.allocations++;
     pool->counts.in_use += 16;
-    pool->counts.granted += 16;
+    pool->counts.granted++;
 }
 static void slots_forgotten(hpw_pool *pool) { /* the newest is the head */
     link_set(&pool->index, 8, LIST_NEXT, 8);

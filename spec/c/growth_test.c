@@ -38,7 +38,7 @@ static const struct {
     {"next-fit", HPW_ORDER_ADDRESS, 400, 0}, {"worst-fit", HPW_ORDER_ADDRESS, 25, 5},
     {"worst-fit", HPW_ORDER_FIFO, 25, 0},    {"worst-fit", HPW_ORDER_LIFO, 25, 0},
     {"good-fit", HPW_ORDER_ADDRESS, 32, 0},  {"buddy", HPW_ORDER_ADDRESS, 40, 5},
-    {"slab", HPW_ORDER_ADDRESS, 280, 0},     {"bump", HPW_ORDER_ADDRESS, 1, 0},
+    {"slab", HPW_ORDER_ADDRESS, 280, 0},     {"bump", HPW_ORDER_ADDRESS, 3, 0},
 };
 
 static uint64_t state = 20261122;
