@@ -92,7 +92,7 @@ typedef enum hpw_guard {
 /* ---- Configuration ---------------------------------------------------------- */
 
 /*
- * What a pool takes from its host. Zeroed: in the hosted profile a POSIX mutex,
+ * What a pool takes from its host. Zeroed: in the hosted profile a lock,
  * clock and thread number of the library's own; in the freestanding profile no
  * lock, time 0 and thread 0. `ud` is handed back to every function. The host
  * owns what they refer to and keeps it until the pool is closed. `lock` and

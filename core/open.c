@@ -2,7 +2,7 @@
 /*
  * A pool's configuration and layout, and opening one in the caller's buffer:
  *
- *      | hpw_pool | mutex | block map | policy's state | ... | pool's bytes ... |
+ *      | hpw_pool | lock | block map | policy's state | ... | pool's bytes ... |
  *
  * Everything but the bytes is «metadata». backing.c lays the same out in two
  * mappings of the system's.
@@ -88,7 +88,7 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
     *pool = (hpw_pool){
         .policy = policy_named(config->policy),
         .host = config->host,
-        .lock_ud = config->host.ud,
+        .locking = config->single_threaded || !config->host.lock ? LOCKING_NONE : LOCKING_HOST,
         .capacity = granules_of(config, config->capacity),
         .max_capacity = granules_of(config, config->max_capacity),
         .growth_step = growth_step(config->granule),
@@ -98,9 +98,8 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
     };
     unsigned char *next = (unsigned char *)memory + round16(sizeof *pool);
 #ifndef HPW_FREESTANDING
-    system_host_open(pool, next, !config->single_threaded);
+    system_host_open(pool, next, !config->single_threaded && !config->host.lock);
 #endif
-    if (config->single_threaded) pool->host.lock = pool->host.unlock = NULL;
     next += host_size();
     pool->index = (free_index){
         .bytes = bytes,

@@ -8,6 +8,16 @@
 #define HPW_POOL_H
 
 #include "policy.h"
+#ifndef HPW_FREESTANDING
+#include "lock.h"
+#endif
+
+/* What every call enters and leaves. */
+typedef enum pool_locking {
+    LOCKING_NONE, /* single-threaded */
+    LOCKING_OWN,  /* pool->lock */
+    LOCKING_HOST  /* the host's functions */
+} pool_locking;
 
 /*
  * What a pool counts, one addition a call at most for each: hpw_get_stats makes
@@ -31,8 +41,11 @@ struct hpw_pool {
     bool plain;       /* granules of 16, no sink, no growth, no memory of frees: see short_calls.h */
     free_index index; /* the block map, and what the policy sees of it */
     tally counts;
-    hpw_host host; /* lock and unlock NULL: single-threaded */
-    void *lock_ud; /* what they are given: host.ud, or the system's mutex */
+    hpw_host host;
+    pool_locking locking;
+#ifndef HPW_FREESTANDING
+    pool_lock *lock; /* in the metadata */
+#endif
     hpw_sink *sink;
     void *sink_ud;
     uint64_t site;
@@ -74,14 +87,28 @@ HOT bool pool_holds(const hpw_pool *pool, uint64_t address) {
 
 /* ---- The lock ---- */
 
-HOT bool pool_is_shared(const hpw_pool *pool) { return pool->host.lock != NULL; }
+HOT bool pool_is_shared(const hpw_pool *pool) { return pool->locking != LOCKING_NONE; }
 
 HOT void pool_enter(const hpw_pool *pool) {
-    if (pool->host.lock) pool->host.lock(pool->lock_ud);
+    if (pool->locking == LOCKING_NONE) return;
+#ifndef HPW_FREESTANDING
+    if (pool->locking == LOCKING_OWN) {
+        lock_enter(pool->lock);
+        return;
+    }
+#endif
+    pool->host.lock(pool->host.ud);
 }
 
 HOT void pool_leave(const hpw_pool *pool) {
-    if (pool->host.unlock) pool->host.unlock(pool->lock_ud);
+    if (pool->locking == LOCKING_NONE) return;
+#ifndef HPW_FREESTANDING
+    if (pool->locking == LOCKING_OWN) {
+        lock_leave(pool->lock);
+        return;
+    }
+#endif
+    pool->host.unlock(pool->host.ud);
 }
 
 /* ---- Requested sizes ---- */
@@ -155,9 +182,9 @@ void pool_emit(hpw_pool *pool, hpw_event event);
 enum { MAPPED_ALIGN = 64 * 1024 };
 
 #ifndef HPW_FREESTANDING
-/* Fills in what the pool's host did not bring; the mutex goes to `storage`, of system_host_size bytes. */
+/* Fills in what the pool's host did not bring; the lock goes to `storage`, of system_host_size bytes. */
 size_t system_host_size(void);
-void system_host_open(hpw_pool *pool, void *storage, bool locked);
+void system_host_open(hpw_pool *pool, void *storage, bool own_lock);
 void system_host_close(hpw_pool *pool);
 #endif
 

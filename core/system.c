@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What a hosted pool takes from POSIX where its host brings nothing: a mutex, a clock, thread numbers. */
+/* What a hosted pool takes from POSIX where its host brings nothing: a lock, a clock, thread numbers. */
 #define _GNU_SOURCE
-#include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
 
 #include "pool.h"
 
-size_t system_host_size(void) { return sizeof(pthread_mutex_t); }
-
-static void lock(void *ud) { pthread_mutex_lock(ud); }
-static void unlock(void *ud) { pthread_mutex_unlock(ud); }
+size_t system_host_size(void) { return sizeof(pool_lock); }
 
 static uint64_t now(void *ud) {
     struct timespec time;
@@ -28,17 +24,16 @@ static uint32_t thread(void *ud) {
     return own;
 }
 
-void system_host_open(hpw_pool *pool, void *storage, bool locked) {
+void system_host_open(hpw_pool *pool, void *storage, bool own_lock) {
     hpw_host *host = &pool->host;
     if (!host->now) host->now = now;
     if (!host->thread) host->thread = thread;
-    if (!locked || host->lock) return;
-    pthread_mutex_init(storage, NULL);
-    host->lock = lock;
-    host->unlock = unlock;
-    pool->lock_ud = storage;
+    if (!own_lock) return;
+    pool->lock = storage;
+    lock_open(pool->lock);
+    pool->locking = LOCKING_OWN;
 }
 
 void system_host_close(hpw_pool *pool) {
-    if (pool->host.lock == lock) pthread_mutex_destroy(pool->lock_ud);
+    if (pool->locking == LOCKING_OWN) lock_close(pool->lock);
 }

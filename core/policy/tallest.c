@@ -4,7 +4,7 @@
 
 /* ---- The 16 children of a node: one cache line, looked at without a branch ---- */
 
-#if defined(__SSE2__) && !defined(HPW_PORTABLE_BITS)
+#if defined(__SSE2__) && __STDC_HOSTED__ && !defined(HPW_PORTABLE_BITS)
 #include <emmintrin.h>
 
 /* SSE2 compares signed numbers only: with the top bit turned over, they are in the order of unsigned ones. */

@@ -89,6 +89,7 @@ static void make_w4(maker *m, bool tight) {
 static void make_w5(maker *m, bool tight) {
     size_t slots = 0;
     m->made->capacity = 16 << 20;
+    m->made->bounded = true;
     while (m->live < (uint64_t)(16 << 20) * 9 / 10 - 4096) put(m, slots++, log_uniform(m, 16, 4096));
     m->made->from = m->made->count;
     for (size_t i = 0; i < (tight ? 100000 : 500000); i++) {
@@ -102,6 +103,7 @@ static void make_w5(maker *m, bool tight) {
 
 static void make_w6(maker *m, bool tight) {
     size_t live = tight ? 20000 : 200000;
+    m->made->one_shot = true;
     for (size_t i = 0; i < live; i++) put(m, i, log_uniform(m, 16, 1024));
     for (size_t i = 0; i < live; i += 2) put(m, i, CALL_FREE);
     for (size_t i = 0; i < live; i++) put(m, live + i, log_uniform(m, 16, 1024));

@@ -32,6 +32,8 @@ typedef struct workload {
     size_t slots;
     uint64_t capacity; /* of a bounded pool for it */
     uint64_t peak;     /* live bytes at most */
+    bool bounded;      /* the pools' capacity is part of the workload; other allocators have no bound */
+    bool one_shot;     /* a round is the whole list */
 } workload;
 
 /* The names, NULL past the last. */

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Time, worst operation and tightness of backends on one workload, by one thread.
+ *
+ * A round is a slice: a backend goes on in the list of calls where it stopped a
+ * round ago, until SLICE_NS have passed, after some calls that are not timed. At the list's end its blocks
+ * are freed and the workload is filled anew, neither of which is timed. A one-shot workload's round is the
+ * whole list.
+ */
+#ifndef HPW_BENCH_ROUNDS_H
+#define HPW_BENCH_ROUNDS_H
+
+#include "backend.h"
+#include "workload.h"
+
+enum { MAX_ROUNDS = 99, SLICE_NS = 8000000, SLICE_CALLS = 4096, LEAD_SLICES = 8 };
+
+typedef struct row {
+    double ns[MAX_ROUNDS]; /* a call, by round; sorted in the end */
+    double ns_per_op, spread;
+    double tightness; /* 0: not measured */
+    double speed_up;  /* of two threads over one; 0: not measured */
+    uint64_t p999_ns, max_ns, failures;
+    bool timed;
+    bool one_by_one; /* calls were timed one by one: p999_ns and max_ns are set */
+} row;
+
+uint64_t nanoseconds(void);
+
+/* Makes one call; 1 where it failed. */
+static inline uint64_t perform(const backend *b, unsigned char **blocks, const call *c) {
+    unsigned char **block = &blocks[c->slot];
+    if (c->size == CALL_FREE) {
+        if (*block) b->release(b->state, *block);
+        *block = NULL;
+        return 0;
+    }
+    *block = b->allocate(b->state, c->size);
+    if (!*block) return 1;
+    **block = 1;
+    return 0;
+}
+
+/* Median and spread of the rounds' figures. */
+void row_summarise(row *r, int rounds);
+
+/* Times every backend, in turns. */
+void measure_rounds(backend *list, size_t count, const workload *w, int rounds, row *rows);
+
+/* Finds the smallest pool of each policy and order, to 1/2048 of it. */
+void measure_tightness(backend *list, size_t count, const workload *w, row *rows);
+
+#endif
