@@ -141,7 +141,7 @@ static void print_rows(const options *o, const char *name, const workload *w, co
 /* One thread; the figures stay in `ns`, by backend, where it is not NULL. */
 static void run_single(const options *o, backend *list, size_t count, const workload *w,
                        const workload *tight, double *ns, bool *first) {
-    row *rows = calloc(count, sizeof *rows);
+    row *rows = calloc(MAX_BACKENDS, sizeof *rows);
     if (!rows) exit(2);
     measure_rounds(list, count, w, o->rounds, rows);
     if (tight) measure_tightness(list, count, tight, rows);
@@ -154,7 +154,7 @@ static void run_single(const options *o, backend *list, size_t count, const work
 static void run_pair(const options *o, backend *list, size_t count, size_t number, const double *ns,
                      bool *first) {
     workload w;
-    row *rows = calloc(count, sizeof *rows);
+    row *rows = calloc(MAX_BACKENDS, sizeof *rows);
     if (!rows || !workload_make(pairs[number].of, false, &w)) exit(2);
     measure_pairs(list, count, &w, pairs[number].hand_over, o->rounds, rows);
     for (size_t i = 0; i < count; i++)
@@ -259,7 +259,8 @@ static bool read_options(int argc, char **argv, options *o) {
 
 int main(int argc, char **argv) {
     options o;
-    backend all[MAX_BACKENDS], list[MAX_BACKENDS];
+    static backend all[MAX_BACKENDS];
+    backend list[MAX_BACKENDS];
     ask_for_static_tls(argv);
     if (!read_options(argc, argv, &o)) return usage(stderr, 2);
     if (o.help) return usage(stdout, 0);

@@ -2,12 +2,15 @@
 /*
  * Eight threads on one pool, each policy in turn: blocks never overlap, bytes
  * stay, counts add up, blocks of one thread may be freed by another, readers of
- * statistics and walkers of blocks run beside. Run under ThreadSanitizer too.
+ * statistics and walkers of blocks run beside. Then 64 threads at once: nobody
+ * waits without end, on a pool with room and on a full one. Run under
+ * ThreadSanitizer too.
  */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "check.h"
 #include "heapwright.h"
@@ -120,8 +123,88 @@ static void one_policy(const char *policy) {
     hpw_close(all.pool);
 }
 
+/* ---- Many threads ---- */
+
+enum { CROWD = 64, TURNS = 2000, CROWD_HELD = 8, BLOCK = 64 };
+
+typedef struct member {
+    hpw_pool *pool;
+    pthread_barrier_t *start;
+    uint64_t failures, wrong, longest_wait; /* of one call, ns */
+} member;
+
+static uint64_t nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Takes and gives back blocks of one size as long as there are any, each inscribed with its owner. */
+static void *crowd(void *ud) {
+    member *m = ud;
+    member **held[CROWD_HELD] = {NULL};
+    pthread_barrier_wait(m->start);
+    for (int i = 0; i < TURNS; i++) {
+        member ***slot = &held[i % CROWD_HELD];
+        if (*slot && (**slot != m || hpw_free(m->pool, *slot))) m->wrong++;
+        uint64_t before = nanoseconds();
+        *slot = hpw_malloc(m->pool, BLOCK);
+        uint64_t wait = nanoseconds() - before;
+        if (wait > m->longest_wait) m->longest_wait = wait;
+        if (*slot)
+            **slot = m;
+        else
+            m->failures++;
+    }
+    for (int i = 0; i < CROWD_HELD; i++)
+        if (held[i] && (*held[i] != m || hpw_free(m->pool, held[i]))) m->wrong++;
+    return NULL;
+}
+
+/* All of the crowd's turns: the NULLs that its members saw. */
+static uint64_t run_crowd(hpw_pool *pool) {
+    static member members[CROWD];
+    pthread_t threads[CROWD];
+    pthread_barrier_t start;
+    pthread_barrier_init(&start, NULL, CROWD);
+    for (int i = 0; i < CROWD; i++) {
+        members[i] = (member){.pool = pool, .start = &start};
+        CHECK_EQ(pthread_create(&threads[i], NULL, crowd, &members[i]), 0);
+    }
+    uint64_t failures = 0, wrong = 0, longest = 0;
+    for (int i = 0; i < CROWD; i++) {
+        pthread_join(threads[i], NULL);
+        failures += members[i].failures;
+        wrong += members[i].wrong;
+        if (members[i].longest_wait > longest) longest = members[i].longest_wait;
+    }
+    pthread_barrier_destroy(&start);
+    hpw_stats stats;
+    hpw_get_stats(pool, &stats);
+    CHECK_EQ(wrong, 0);
+    CHECK_EQ(stats.failures, failures);
+    CHECK_EQ(stats.allocations + stats.failures, (uint64_t)CROWD * TURNS);
+    CHECK_EQ(stats.live_blocks, 0);
+    CHECK_EQ(stats.granted, 0);
+    CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+    CHECK(longest < (uint64_t)10 * 1000000000); /* 64 slices are 0.13 s; ThreadSanitizer is slow */
+    return failures;
+}
+
+/* With room for all, and with room for half of what one thread alone wants. */
+static void crowd_on(const char *policy) {
+    hpw_pool *roomy =
+        hpw_open(&(hpw_config){.policy = policy, .capacity = (uint64_t)CROWD * TURNS * BLOCK}, NULL);
+    CHECK_EQ(run_crowd(roomy), 0);
+    hpw_close(roomy);
+    hpw_pool *full = hpw_open(&(hpw_config){.policy = policy, .capacity = CROWD_HELD / 2 * BLOCK}, NULL);
+    CHECK(run_crowd(full) > 0);
+    hpw_close(full);
+}
+
 int main(void) {
     const hpw_policy_info *info;
     for (size_t i = 0; (info = hpw_policy_at(i)); i++) one_policy(info->name);
+    for (size_t i = 0; (info = hpw_policy_at(i)); i++) crowd_on(info->name);
     return CHECK_DONE();
 }
