@@ -29,6 +29,10 @@ foreach(file ${c_tests})
   hpw_test(c/${name} "${labels}" 300 ${name})
 endforeach()
 
+# The bench's way of counting steps, with the bounds that it has to keep.
+target_sources(growth_test PRIVATE spec/bench/growth.c)
+target_include_directories(growth_test PRIVATE spec/bench)
+
 # ---- Lua: one busted run a spec file --------------------------------------------------
 
 if(NOT TARGET command)
