@@ -206,11 +206,17 @@ static void read_order(lua_State *L, options *o, const char *name) {
 static void read_guard(lua_State *L, options *o, const char *name) {
     o->config->guard = (hpw_guard)read_name(L, o->arg, name, guard_name);
 }
-static void read_thread_safe(lua_State *L, options *o, const char *name) {
+static bool read_boolean(lua_State *L, const options *o, const char *name) {
     if (!lua_isboolean(L, -1))
         luaL_argerror(L, o->arg,
                       lua_pushfstring(L, "%s: boolean expected, got %s", name, luaL_typename(L, -1)));
-    o->config->single_threaded = !lua_toboolean(L, -1);
+    return lua_toboolean(L, -1);
+}
+static void read_thread_safe(lua_State *L, options *o, const char *name) {
+    o->config->single_threaded = !read_boolean(L, o, name);
+}
+static void read_small_pages(lua_State *L, options *o, const char *name) {
+    o->config->small_pages = read_boolean(L, o, name);
 }
 
 typedef struct option {
@@ -226,6 +232,7 @@ static const option known[] = {
     {"order", read_order},
     {"guard", read_guard},
     {"thread_safe", read_thread_safe},
+    {"small_pages", read_small_pages},
 };
 
 static const char *option_name(size_t number) {

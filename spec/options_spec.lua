@@ -139,8 +139,18 @@ describe("heapwright.new", function()
     refuses({ thread_safe = "no" }, "thread_safe: boolean expected, got string")
   end)
 
+  it("takes small_pages as a boolean, and is the same pool with them", function()
+    for _, small in ipairs { true, false } do
+      local mem <close> = assert(heapwright.new { capacity = "8M", small_pages = small })
+      local a = assert(mem:malloc(5000000))
+      assert(mem:write(a + 4999990, "0123456789"))
+      assert.equal("0123456789", mem:read(a + 4999990, 10))
+    end
+    refuses({ small_pages = 1 }, "small_pages: boolean expected, got number")
+  end)
+
   it("refuses options that it does not know, by name", function()
-    local known = " (known: capacity, max_capacity, granule, policy, order, guard, thread_safe)"
+    local known = " (known: capacity, max_capacity, granule, policy, order, guard, thread_safe, small_pages)"
     refuses({ polcy = "best-fit" }, "unknown option 'polcy'" .. known)
     refuses({ "64K" }, "unknown option '1'" .. known)
     refuses({ [1.5] = 1 }, "unknown option '1.5'" .. known)

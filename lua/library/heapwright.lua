@@ -34,6 +34,7 @@
 ---@field order? heapwright.Order for best-fit, first-fit and worst-fit; "address" unless given
 ---@field guard? "off"|"check" "check", unless given, remembers frees, so that double_free is exact
 ---@field thread_safe? boolean false drops the lock; true unless given
+---@field small_pages? boolean true asks for no huge pages; they are for pools of 2 MiB and more
 
 ---@class heapwright.PolicyInfo
 ---@field name string

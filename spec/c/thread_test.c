@@ -197,7 +197,8 @@ static void crowd_on(const char *policy) {
         hpw_open(&(hpw_config){.policy = policy, .capacity = (uint64_t)CROWD * TURNS * BLOCK}, NULL);
     CHECK_EQ(run_crowd(roomy), 0);
     hpw_close(roomy);
-    hpw_pool *full = hpw_open(&(hpw_config){.policy = policy, .capacity = CROWD_HELD / 2 * BLOCK}, NULL);
+    hpw_pool *full =
+        hpw_open(&(hpw_config){.policy = policy, .capacity = (uint64_t)CROWD_HELD / 2 * BLOCK}, NULL);
     CHECK(run_crowd(full) > 0);
     hpw_close(full);
 }
