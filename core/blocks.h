@@ -149,7 +149,7 @@ HOT void blocks_span(blocks *map, granule_t at, granule_t size) {
     if (last_whole > word) map->span[last_whole] = at;
 }
 
-/* A block starts at `at`: the summary knows of its word before the bits do. */
+/* A block is about to start in the word: the summary is told before the bits are set. */
 HOT void blocks_begin(blocks *map, size_t word) {
     if (!blocks_starts(map, word)) blocks_summary_set(map, word);
 }

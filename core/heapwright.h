@@ -326,7 +326,8 @@ typedef struct hpw_stats {
     uint64_t frees;
     uint64_t reallocations; /* granted size changes, in place or moved */
     uint64_t failures;      /* requests answered no_memory */
-    uint64_t steps;         /* nodes and words that the policy visited, in all */
+    uint64_t steps;         /* what the policy visited, in all: words of bitmaps or of the block map, nodes
+                               of lists and trees, groups of 16 nodes that lie side by side */
     uint64_t steps_max;     /* and in its worst single operation */
     uint64_t metadata;      /* bytes outside of the pool that describe it */
 } hpw_stats;

@@ -3,14 +3,12 @@
 #define _GNU_SOURCE
 #include "lock.h"
 
-#include <sched.h>
 #include <time.h>
 
 /*
- * NAPS of NAP_NS: the system's least nap is some 55 microseconds, so a slice is
- * some 220. Measured with two threads that do nothing else: see the figures in
- * the commit. LOOKS at a lock that its holder is about to leave are cheaper than
- * a nap; more than a few only take the holder's lines from it.
+ * NAPS of NAP_NS: the least nap of a Linux system is some 55 microseconds, so a
+ * slice is some 220. LOOKS at a lock that its holder is about to leave are
+ * cheaper than a nap; more than a few only take the holder's lines from it.
  */
 enum { LOOKS = 8, PAUSES = 16, NAPS = 4, NAP_NS = 1000, FRONT_LOOKS = 64, IDLE_LOOKS = 8 };
 

@@ -34,8 +34,7 @@
 #define LOCK_ALONE ((bool)__libc_single_threaded)
 #endif
 #endif
-#if !defined(LOCK_ALONE) || defined(HPW_PORTABLE_LOCK)
-#undef LOCK_ALONE
+#ifndef LOCK_ALONE
 #define LOCK_ALONE false
 #endif
 

@@ -15,7 +15,8 @@
  *
  * Bounds: by time O(1) within the bins; by address O(log k) in a bin of k
  * blocks; O(log n) above them.
- * State: 4 bytes a bin, a bin for each 64 granules of the pool, 64 ... 4096 bins.
+ * State: 4 bytes a bin, a bin for each 64 granules of the pool, 64 ... 4096 bins;
+ * and small.h's by address.
  */
 #ifndef HPW_BINS_H
 #define HPW_BINS_H
@@ -71,7 +72,7 @@ HOT void bins_add(free_index *index, bins *b, hpw_order order, granule_t at, gra
     if (order == HPW_ORDER_ADDRESS && size < b->smallest) {
         b->bitmap[0] |= (uint64_t)1 << size;
         b->summary |= 1;
-        small_add(&b->bitmaps, at, size);
+        small_add(index, &b->bitmaps, at, size);
         return;
     }
     if (*head == NO_GRANULE) {
@@ -112,7 +113,7 @@ HOT granule_t bins_size_up(free_index *index, const bins *b, granule_t size) {
 }
 
 /* The first block of a size that has some. */
-HOT granule_t bins_first(const free_index *index, const bins *b, hpw_order order, granule_t size) {
+HOT granule_t bins_first(free_index *index, const bins *b, hpw_order order, granule_t size) {
     return order == HPW_ORDER_ADDRESS && size < b->smallest ? small_first(index, &b->bitmaps, size)
                                                             : b->heads[size];
 }

@@ -66,7 +66,7 @@ const policy policy_bump = {
             .name = "bump",
             .chooses = "the next bytes; freed at once with reset",
             .index = "none",
-            .bound = "O(1), 3 steps",
+            .bound = "O(1), 3 steps, a resize 6",
             .source = "folklore",
             .monotone = true,
         },

@@ -53,16 +53,18 @@ HOT unsigned small_in_word(const blocks *map, size_t word, granule_t size, unsig
 }
 
 /* All levels are written, needed or not: which would be is what no branch predicts. */
-HOT void small_add(small *s, granule_t at, granule_t size) {
+HOT void small_add(free_index *index, small *s, granule_t at, granule_t size) {
     uint64_t *bits = s->bits + size * s->stride;
     size_t word = at / WORD_BITS;
+    index->steps += s->levels - 1;
     for (unsigned level = 0; level < s->levels; level++, word /= WORD_BITS)
         bits[s->offset[level] + word / WORD_BITS] |= (uint64_t)1 << (word % WORD_BITS);
 }
 
 /* No block of that size starts in the word any more. True where there is none in the pool. */
-HOT bool small_clear(small *s, size_t word, granule_t size) {
+HOT bool small_clear(free_index *index, small *s, size_t word, granule_t size) {
     uint64_t *bits = s->bits + size * s->stride, left = 0;
+    index->steps += s->levels;
     for (unsigned level = 0; level < s->levels; level++, word /= WORD_BITS) {
         uint64_t *w = &bits[s->offset[level] + word / WORD_BITS];
         left = *w &= ~((uint64_t)(left == 0) << (word % WORD_BITS));
@@ -74,34 +76,34 @@ HOT bool small_clear(small *s, size_t word, granule_t size) {
 HOT bool small_remove(free_index *index, small *s, granule_t at, granule_t size) {
     size_t word = at / WORD_BITS;
     bool another = small_in_word(&index->map, word, size, at % WORD_BITS) < WORD_BITS;
-    return !another && small_clear(s, word, size);
+    return !another && small_clear(index, s, word, size);
 }
 
 /* The first word that has blocks of `size`; some has. */
-HOT size_t small_first_word(const small *s, granule_t size) {
+HOT size_t small_first_word(free_index *index, const small *s, granule_t size) {
     const uint64_t *bits = s->bits + size * s->stride;
     size_t word = 0;
+    index->steps += s->levels + 1; /* and the word of the map */
     for (unsigned level = s->levels; level-- > 0;)
         word = word * WORD_BITS + bits_lowest(bits[s->offset[level] + word]);
     return word;
 }
 
 /* The lowest block of `size`; there is one. */
-HOT granule_t small_first(const free_index *index, const small *s, granule_t size) {
-    size_t word = small_first_word(s, size);
+HOT granule_t small_first(free_index *index, const small *s, granule_t size) {
+    size_t word = small_first_word(index, s, size);
     return (granule_t)(word * WORD_BITS) + small_in_word(&index->map, word, size, WORD_BITS);
 }
 
 /* Takes the lowest block of `size`, there is one; *none: it was the last. */
-HOT granule_t small_take(const free_index *index, small *s, granule_t size, bool *none) {
-    size_t word = small_first_word(s, size);
+HOT granule_t small_take(free_index *index, small *s, granule_t size, bool *none) {
+    size_t word = small_first_word(index, s, size);
     unsigned at = small_in_word(&index->map, word, size, WORD_BITS);
-    *none = small_in_word(&index->map, word, size, at) == WORD_BITS && small_clear(s, word, size);
+    *none = small_in_word(&index->map, word, size, at) == WORD_BITS && small_clear(index, s, word, size);
     return (granule_t)(word * WORD_BITS) + at;
 }
 
-/* The lowest of `size` that holds an aligned place for `want`; NO_GRANULE: none does. O(blocks of that size).
- */
+/* The lowest of `size` that holds an aligned place for `want`, or NO_GRANULE. O(blocks of that size). */
 granule_t small_find(free_index *index, const small *s, granule_t size, const request *want, granule_t *at);
 
 /* Counts the blocks of `size` and compares their bitmaps; NULL, or what is wrong and *at. */

@@ -16,8 +16,8 @@
  * 1983, or any balanced one): the bound holds whatever the sizes are (Fast
  * Fits degenerates where they rise with the address), and a search touches a
  * few lines of a dense array instead of log n blocks all over the pool.
- * Bound: at most 15 siblings up and 16 down a level and 32 blocks:
- * O(log16 capacity). Memory: 4.27 bytes a word, 0.42 % with granules of 16.
+ * Bound: a group of 16, looked at as one, up and down a level, and the 32 blocks
+ * of a word: O(log16 capacity). Memory: 4.27 bytes a word, 0.42 % with granules of 16.
  */
 #ifndef HPW_TALLEST_H
 #define HPW_TALLEST_H
