@@ -15,7 +15,7 @@ void hpw_set_sink(hpw_pool *pool, hpw_sink *sink, void *ud) {
     pool_enter(pool);
     pool->sink = sink;
     pool->sink_ud = ud;
-    pool->plain = pool_is_plain(pool);
+    pool_choose_way(pool);
     pool_leave(pool);
 }
 

@@ -185,6 +185,13 @@ HPW_API uint64_t hpw_max_capacity(uint32_t granule);
  */
 HPW_API void hpw_reset(hpw_pool *pool);
 
+/*
+ * Gives back what the pool keeps to be faster: the empty pages of slab become
+ * free blocks again; a pool that grew shrinks as after a free. What a request
+ * needs is given back without it. Cost: O(what is kept).
+ */
+HPW_API void hpw_trim(hpw_pool *pool);
+
 /* ---- Operations ------------------------------------------------------------- */
 
 /*

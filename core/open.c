@@ -106,12 +106,12 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
         .shift = bits_lowest(config->granule),
         .order = config->order,
         .capacity = pool->max_capacity,
+        .grows = pool->max_capacity > pool->capacity,
         .state = next + round16(map_size(config)),
     };
     blocks_init(&pool->index.map, next, pool->max_capacity, config->guard != HPW_GUARD_OFF);
     pool->skew = (uint32_t)((uintptr_t)bytes >> pool->index.shift);
-    pool->calls = pool->policy->calls[config->order];
-    pool->plain = pool_is_plain(pool);
+    pool_choose_way(pool);
     pool->policy->open(&pool->index);
     pool_fill(pool);
     return pool;

@@ -20,27 +20,33 @@ typedef enum pool_locking {
 } pool_locking;
 
 /*
- * What a pool counts, one addition a call at most for each: hpw_get_stats makes
- * statistics of it. What need not be counted is not: an allocation is 2 steps
- * (choose, removed) and a free 1 (added) before anything is visited beyond, and
- * the free blocks are all blocks less the live ones.
+ * What a pool counts: hpw_get_stats makes statistics of it. What need not be
+ * counted is not: an allocation is 2 steps (choose, removed) and a free 1 (added)
+ * before anything is visited beyond, and the free blocks are all blocks less the
+ * live ones. What has a peak is kept as the peak and the room below it, so that
+ * counting one more is a subtraction whose sign says whether there is a new peak.
  */
 typedef struct tally {
-    uint64_t in_use, peak_in_use; /* bytes */
-    uint64_t allocations, frees, reallocations, failures;
+    int64_t in_use_room, granted_room; /* bytes below the peaks */
+    uint64_t allocations, frees;
+    uint64_t peak_in_use, peak_granted; /* bytes */
+    uint64_t reallocations, failures;
     uint64_t steps_max; /* of operations that took more than these */
-    granule_t granted, peak_granted, high_water;
+    granule_t high_water;
     granule_t blocks; /* live and free */
 } tally;
+
+HOT uint64_t tally_in_use(const tally *t) { return t->peak_in_use - (uint64_t)t->in_use_room; }
+HOT uint64_t tally_granted(const tally *t) { return t->peak_granted - (uint64_t)t->granted_room; }
 
 enum { ALLOCATION_STEPS = 2, FREE_STEPS = 1 };
 
 struct hpw_pool {
-    const policy *policy;
-    pool_calls calls; /* the policy's, for its order */
-    bool plain;       /* granules of 16, no sink, no growth, no memory of frees: see short_calls.h */
+    pool_calls outer; /* what the public calls do: enter, inner, leave */
+    pool_calls inner; /* the policy's, the lock held: see pool_choose_way */
     free_index index; /* the block map, and what the policy sees of it */
     tally counts;
+    const policy *policy;
     hpw_host host;
     pool_locking locking;
 #ifndef HPW_FREESTANDING
@@ -66,10 +72,14 @@ struct hpw_pool {
     size_t mapping_size, metadata_size;
 };
 
-enum { PLAIN_SHIFT = 4 };
+enum { PLAIN_SHIFT = 4, PLAIN_MASK = (1 << PLAIN_SHIFT) - 1 };
 
-/* Is it plain? To be asked again where the sink changes. */
-bool pool_is_plain(const hpw_pool *pool);
+/*
+ * Sets `outer` and `inner`: the policy's short way where it has one for a pool
+ * like this (granules of 16, no sink, no growth), else its general one. To be
+ * called again where the sink changes.
+ */
+void pool_choose_way(hpw_pool *pool);
 
 /* ---- Units ---- */
 

@@ -107,6 +107,13 @@ static int method_reset(lua_State *L) {
     return 1;
 }
 
+/* trim(): gives back what is kept to be faster */
+static int method_trim(lua_State *L) {
+    hpw_trim(pool_self(L)->pool);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 /* ---- Recording ---- */
 
 /* Called with the pool's lock held: counts what is written, and writes it. */
@@ -276,11 +283,17 @@ static int module_policies(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"alloc", method_alloc},     {"malloc", method_malloc},
-    {"calloc", method_calloc},   {"aligned_alloc", method_aligned_alloc},
-    {"realloc", method_realloc}, {"free", method_free},
-    {"reset", method_reset},     {"record", method_record},
-    {"close", method_close},     {NULL, NULL},
+    {"alloc", method_alloc},
+    {"malloc", method_malloc},
+    {"calloc", method_calloc},
+    {"aligned_alloc", method_aligned_alloc},
+    {"realloc", method_realloc},
+    {"free", method_free},
+    {"reset", method_reset},
+    {"record", method_record},
+    {"trim", method_trim},
+    {"close", method_close},
+    {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

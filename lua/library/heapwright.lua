@@ -250,6 +250,11 @@ function Pool:policy() end
 ---@return true
 function Pool:reset() end
 
+---Gives back what the pool keeps to be faster: slab's empty pages are free blocks
+---again, and a pool that grew shrinks. What a request needs is given back without it.
+---@return true
+function Pool:trim() end
+
 ---Begins to write the pool's events to a trace, the blocks that are live first:
 ---binary where the path ends in .hwt, else text. Without a path, or with false,
 ---ends it, and returns true and the number of events.
