@@ -342,23 +342,27 @@ HOT void give(hpw_pool *pool, work *w, granule_t at, granule_t size) {
     if (!POLICY.keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
 }
 
-/* The granule where it lies now; NO_GRANULE: no free block holds it. */
-HOT granule_t place_request(hpw_pool *pool, uint64_t size, uint64_t alignment, const request *want) {
-    work w = begin_work(pool);
-    placement place = find(pool, &w, want);
-    if (place.block == NO_GRANULE) {
-        end_work(pool, &w, 0);
-        return NO_GRANULE;
-    }
+/* The request becomes live at the place, which is counted and told: where it lies. */
+HOT granule_t place_found(hpw_pool *pool, work *w, uint64_t size, uint64_t alignment, const request *want,
+                          placement place) {
     if (want->align == 1 && !POLICY_CUTS) place.at = place.block; /* which the compiler wants to know */
-    take(pool, &w, place, want->size, size);
-    w.blocks++; /* the live one */
-    end_work(pool, &w, ALLOCATION_STEPS);
+    take(pool, w, place, want->size, size);
+    w->blocks++; /* the live one */
+    end_work(pool, w, ALLOCATION_STEPS);
     count_live(pool, place.at, want->size, size);
     pool->counts.allocations++;
     blocks_note_freed(&pool->index.map, place.at, want->align > 1); /* of a live block: over-aligned */
     if (pool->sink) pool_emit_alloc(pool, place.at, size, alignment);
     return place.at;
+}
+
+/* The granule where it lies now; NO_GRANULE: no free block holds it. */
+HOT granule_t place_request(hpw_pool *pool, uint64_t size, uint64_t alignment, const request *want) {
+    work w = begin_work(pool);
+    placement place = find(pool, &w, want);
+    if (place.block != NO_GRANULE) return place_found(pool, &w, size, alignment, want, place);
+    end_work(pool, &w, 0);
+    return NO_GRANULE;
 }
 
 /* What an allocation answers. */

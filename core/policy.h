@@ -63,6 +63,29 @@ typedef struct pool_calls {
     hpw_error (*release)(hpw_pool *pool, uint64_t address, hpw_report *report);
 } pool_calls;
 
+/*
+ * A policy for pools with caches of threads: thread number n = 1 ... has a heap
+ * of its own in the policy, which it uses without the pool's lock (see caches.h).
+ */
+typedef struct policy_caches {
+    /* Bytes for `count` of them; a multiple of 8. */
+    size_t (*bytes)(granule_t granules, uint32_t count);
+
+    /* Lays them out in `memory`, zeroed, after the policy's own `open`. */
+    void (*open)(free_index *index, void *memory, uint32_t count);
+
+    /*
+     * What others freed of thread n's blocks is free from now on, as the map says
+     * it; the thread does not run, or is the one that calls. False: returns_run has
+     * to be asked first, then this again.
+     */
+    bool (*collect)(free_index *index, uint32_t n);
+
+    /* Thread n is gone, and all that it had is the pool's; no thread runs, collect is done, no run is kept.
+     */
+    void (*abandon)(free_index *index, uint32_t n);
+} policy_caches;
+
 typedef struct policy {
     hpw_policy_info info;
 
@@ -77,6 +100,11 @@ typedef struct policy {
     pool_calls general;
     pool_calls calls[HPW_ORDER_COUNT];
     pool_calls remembering;
+
+    /* For pools with caches of threads, whose calls `cached` are, made without the lock. NULL: it takes none.
+     */
+    const policy_caches *caches;
+    pool_calls cached;
 
     /* What is freed stays unused until reset, so a free end is not given back before. */
     bool keeps_freed;

@@ -96,7 +96,7 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
 /* ---- Allocate ---- */
 
 /* At a multiple of `alignment`, which is more than a granule. */
-static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
+static void *allocate_aligned_inside(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     uint64_t align = alignment >> pool->index.shift;
     granule_t granules = granules_for(pool, size), at = NO_GRANULE;
     bool never = align > (uint64_t)1 << 31 || (pool->most_align && alignment > pool->most_align);
@@ -111,6 +111,13 @@ static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment)
     }
     if (alignment > pool->largest_align) pool->largest_align = alignment;
     return granted(pool, at);
+}
+
+static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
+    pool_enter(pool);
+    void *block = allocate_aligned_inside(pool, size, alignment);
+    pool_leave(pool);
+    return block;
 }
 
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment) {
@@ -138,14 +145,16 @@ hpw_error hpw_allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, uint64
     if (alignment & (alignment - 1))
         return pool_report(report, HPW_INVALID_ARGUMENT, alignment, size,
                            "the alignment is not a power of two");
-    hpw_error error = HPW_OK;
-    pool_enter(pool);
     unsigned char *block = alignment > pool_bytes(pool, 1) ? allocate_aligned(pool, size, alignment)
-                                                           : pool->inner.allocate(pool, size);
-    if (!block) error = pool_report_refused(pool, report, 0, size);
-    pool_leave(pool);
-    if (block) *address = (uint64_t)(block - pool->index.bytes);
-    return error;
+                                                           : pool->outer.allocate(pool, size);
+    if (!block) {
+        pool_enter(pool);
+        hpw_error error = pool_report_refused(pool, report, 0, size);
+        pool_leave(pool);
+        return error;
+    }
+    *address = (uint64_t)(block - pool->index.bytes);
+    return HPW_OK;
 }
 
 static void *allocate_locked(hpw_pool *pool, uint64_t size) {
@@ -236,11 +245,12 @@ static pool_calls short_way(const hpw_pool *pool) {
 
 void pool_choose_way(hpw_pool *pool) {
     pool_calls way = short_way(pool);
-    pool->inner = way.allocate ? way : pool->policy->general;
+    pool->inner = way.allocate && !pool->cache_count ? way : pool->policy->general;
     if (!pool_is_shared(pool))
         pool->outer = pool->inner;
     else if (!pool->outer.allocate) /* other threads may be reading it later on */
-        pool->outer = (pool_calls){allocate_locked, release_locked};
+        pool->outer =
+            pool->cache_count ? pool->policy->cached : (pool_calls){allocate_locked, release_locked};
 }
 
 /* ---- Resize ---- */
@@ -437,7 +447,7 @@ void hpw_reset(hpw_pool *pool) {
     pool->counts.blocks = 0;
     blocks_clear(map);
     memset(pool->index.state, 0, pool->state_bytes);
-    pool->policy->open(&pool->index);
+    pool_open_policy(pool);
     uint64_t steps = pool->index.steps;
     work w = begin_work(pool);
     hold(pool, 0, count);

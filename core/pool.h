@@ -14,9 +14,10 @@
 
 /* What every call enters and leaves. */
 typedef enum pool_locking {
-    LOCKING_NONE, /* single-threaded */
-    LOCKING_OWN,  /* pool->lock */
-    LOCKING_HOST  /* the host's functions */
+    LOCKING_NONE,   /* single-threaded */
+    LOCKING_OWN,    /* pool->lock */
+    LOCKING_CACHED, /* and threads with caches stopped: caches.h */
+    LOCKING_HOST    /* the host's functions */
 } pool_locking;
 
 /*
@@ -50,7 +51,8 @@ struct hpw_pool {
     hpw_host host;
     pool_locking locking;
 #ifndef HPW_FREESTANDING
-    pool_lock *lock; /* in the metadata */
+    pool_lock *lock;            /* in the metadata */
+    struct pool_caches *caches; /* NULL: none */
 #endif
     hpw_sink *sink;
     void *sink_ud;
@@ -63,7 +65,9 @@ struct hpw_pool {
     granule_t growth_step;
     uint32_t skew; /* granules that the pool's start lies past a multiple of any alignment asked */
     hpw_guard guard;
-    size_t state_bytes; /* the policy's */
+    size_t state_bytes; /* the policy's, and of those the caches': at their end */
+    size_t caches_bytes;
+    uint32_t cache_count;
 
     /* What the backing wants: bytes given back; the end of the pool. NULL: nothing to do. */
     void (*discard)(hpw_pool *pool, uint64_t from, uint64_t to);
@@ -99,11 +103,20 @@ HOT bool pool_holds(const hpw_pool *pool, uint64_t address) {
 
 HOT bool pool_is_shared(const hpw_pool *pool) { return pool->locking != LOCKING_NONE; }
 
+#ifndef HPW_FREESTANDING
+void caches_enter(hpw_pool *pool);
+void caches_leave(hpw_pool *pool);
+#endif
+
 HOT void pool_enter(const hpw_pool *pool) {
     if (pool->locking == LOCKING_NONE) return;
 #ifndef HPW_FREESTANDING
     if (pool->locking == LOCKING_OWN) {
         lock_enter(pool->lock);
+        return;
+    }
+    if (pool->locking == LOCKING_CACHED) {
+        caches_enter((hpw_pool *)pool); /* whose counts come together there */
         return;
     }
 #endif
@@ -115,6 +128,10 @@ HOT void pool_leave(const hpw_pool *pool) {
 #ifndef HPW_FREESTANDING
     if (pool->locking == LOCKING_OWN) {
         lock_leave(pool->lock);
+        return;
+    }
+    if (pool->locking == LOCKING_CACHED) {
+        caches_leave((hpw_pool *)pool);
         return;
     }
 #endif
@@ -182,6 +199,9 @@ hpw_error pool_report_refused(const hpw_pool *pool, hpw_report *report, uint64_t
 
 void pool_emit_alloc(hpw_pool *pool, granule_t at, uint64_t size, uint64_t alignment);
 
+/* Opens the policy in its zeroed state. */
+void pool_open_policy(hpw_pool *pool);
+
 /* A pool just laid out: all of its capacity is free. */
 void pool_fill(hpw_pool *pool);
 
@@ -193,8 +213,8 @@ enum { MAPPED_ALIGN = 64 * 1024 };
 
 #ifndef HPW_FREESTANDING
 /* Fills in what the pool's host did not bring; the lock goes to `storage`, of system_host_size bytes. */
-size_t system_host_size(void);
-void system_host_open(hpw_pool *pool, void *storage, bool own_lock);
+size_t system_host_size(uint32_t caches);
+void system_host_open(hpw_pool *pool, void *storage, const hpw_config *config);
 void system_host_close(hpw_pool *pool);
 #endif
 

@@ -16,6 +16,9 @@
  * gives up all kept pages first; the rest is best fit's.
  */
 #include "slab.h"
+#ifndef HPW_FREESTANDING
+#include "slots_shared.h"
+#endif
 
 static size_t state_size(granule_t capacity, hpw_order order) {
     (void)order;
@@ -28,10 +31,22 @@ static void open(free_index *index) {
     state->high = 0;
     slots_open(index, &state->pages, next);
     next += slots_bytes(index->capacity);
-    slots_heap_open(index, &state->heap, next);
+    slots_heap_open(index, &state->heap, next, 0);
+    state->current = state->surplus = &state->heap;
     next += slots_heap_bytes(index->capacity);
     state->large = (bins *)next;
     bins_open(index, state->large, false, false);
+}
+
+/* The heap of the page around `at`. */
+HOT slots_heap *heap_at(slab *state, granule_t at) {
+    return state->thread_count ? slab_heap(state, state->pages.owners[at / PAGE]) : &state->heap;
+}
+
+/* What a heap visited counts as visited by the index. */
+HOT void count_steps(free_index *index, slots_heap *h) {
+    index->steps += h->steps;
+    h->steps = 0;
 }
 
 HOT bool in_page(const free_index *index, granule_t at) {
@@ -48,16 +63,33 @@ static granule_t round_up(const free_index *index, granule_t size) {
 
 static bool takes_slot(const request *want) { return want->size <= LARGEST_SLOT && want->align == 1; }
 
+HOT granule_t find_slot(free_index *index, granule_t size) {
+    slab *state = index->state;
+    slots_heap *h = state->current;
+    granule_t slot = slots_find(&index->map, &state->pages, h, slots_kind[size], state->high);
+    count_steps(index, h);
+    return slot;
+}
+
 HOT placement choose(free_index *index, const request *want) {
     slab *state = index->state;
     if (!takes_slot(want)) return bins_choose_smallest(index, state->large, want);
-    granule_t slot = slots_find(index, &state->pages, &state->heap, slots_kind[want->size], state->high);
+    granule_t slot = find_slot(index, want->size);
     return slot == NO_GRANULE ? placement_none() : (placement){slot, want->size, slot};
 }
 
+/* Another heap's free slots, while its thread does not run; then best fit. */
 static placement choose_last(free_index *index, const request *want) {
-    return takes_slot(want) ? bins_choose_smallest(index, ((slab *)index->state)->large, want)
-                            : placement_none();
+    slab *state = index->state;
+    if (!takes_slot(want)) return placement_none();
+#ifndef HPW_FREESTANDING
+    for (uint32_t i = 0; i < state->thread_count; i++) {
+        slots_adopt(&state->pages, state->current, &state->threads[i], slots_kind[want->size]);
+        granule_t slot = find_slot(index, want->size);
+        if (slot != NO_GRANULE) return (placement){slot, want->size, slot};
+    }
+#endif
+    return bins_choose_smallest(index, state->large, want);
 }
 
 static void placed(free_index *index, granule_t at, granule_t size, bool in_place) {
@@ -83,8 +115,13 @@ HOT void added(free_index *index, granule_t at, granule_t size) {
         bins_add(index, state->large, HPW_ORDER_ADDRESS, at, size);
         return;
     }
-    slots_put(index, &state->pages, &state->heap, at);
-    if (slots_page_is_empty(&index->map, at)) slots_emptied(&state->heap, at);
+    slots_heap *h = heap_at(state, at);
+    slots_put(&state->pages, h, at);
+    if (slots_page_is_empty(&index->map, at)) {
+        slots_emptied(h, at);
+        state->surplus = h;
+    }
+    count_steps(index, h);
 }
 
 HOT void removed(free_index *index, granule_t at, granule_t size) {
@@ -94,8 +131,9 @@ HOT void removed(free_index *index, granule_t at, granule_t size) {
         bins_remove(index, state->large, HPW_ORDER_ADDRESS, at, size);
         return;
     }
-    slots_take(&state->heap.magazines[kind]); /* which `choose` left on top */
-    if (slots_page_is_empty(&index->map, at)) slots_revived(&state->heap, at);
+    slots_heap *h = heap_at(state, at);
+    slots_take(&h->magazines[kind]); /* which `choose` left on top */
+    if (slots_page_is_empty(&index->map, at)) slots_revived(h, at);
 }
 
 static granule_t largest(free_index *index) {
@@ -116,24 +154,70 @@ static bool wants_run(free_index *index, const request *want, slot_run *wanted) 
 
 static void run_added(free_index *index, const slot_run *made) {
     slab *state = index->state;
-    slots_add_page(&state->pages, &state->heap, made->place.at, slots_kind[made->slot]);
+    if (state->thread_count) state->pages.owners[made->place.at / PAGE] = (uint8_t)state->current->number;
+    slots_add_page(&state->pages, state->current, made->place.at, slots_kind[made->slot]);
+}
+
+HOT granule_t give_up_page(free_index *index, slots_heap *h, bool all) {
+    slab *state = index->state;
+    granule_t at = slots_give_up(&state->pages, h, all || index->grows ? 0 : h->most_kept);
+    count_steps(index, h);
+    return at;
 }
 
 /* A pool that may grow or shrink keeps none: they could lie at its end. */
 HOT bool returns_run(free_index *index, bool all, slot_run *returned) {
     slab *state = index->state;
-    uint32_t keep = all || index->grows ? 0 : state->heap.most_kept;
-    granule_t at = slots_give_up(index, &state->pages, &state->heap, keep);
-    returned->place = (placement){at, PAGE, at};
-    returned->size = PAGE;
+    granule_t at = give_up_page(index, state->surplus, all);
+    for (uint32_t number = 0; at == NO_GRANULE && all && number <= state->thread_count; number++)
+        at = give_up_page(index, slab_heap(state, number), true);
+    *returned = (slot_run){.place = {at, PAGE, at}, .size = PAGE};
     return at != NO_GRANULE;
 }
 
+#ifndef HPW_FREESTANDING
+/* ---- Caches of threads: their heaps ---- */
+
+static size_t heaps_bytes(granule_t capacity, uint32_t count) {
+    return slots_shared_bytes(capacity) + count * (sizeof(slots_heap) + slots_heap_bytes(capacity));
+}
+
+static void heaps_open(free_index *index, void *memory, uint32_t count) {
+    slab *state = index->state;
+    unsigned char *next = memory;
+    state->thread_count = count;
+    slots_shared_open(index, &state->pages, next);
+    next += slots_shared_bytes(index->capacity);
+    state->threads = (slots_heap *)next;
+    next += count * sizeof(slots_heap);
+    for (uint32_t i = 0; i < count; i++, next += slots_heap_bytes(index->capacity))
+        slots_heap_open(index, &state->threads[i], next, i + 1);
+}
+
+static bool heap_collect(free_index *index, uint32_t number) {
+    slab *state = index->state;
+    slots_heap *h = slab_heap(state, number);
+    bool done = slots_collect(&index->map, &state->pages, h);
+    count_steps(index, h);
+    state->surplus = h;
+    return done;
+}
+
+static void heap_abandon(free_index *index, uint32_t number) {
+    slab *state = index->state;
+    slots_adopt_all(index, &state->pages, &state->heap, slab_heap(state, number));
+}
+
+static const policy_caches heaps = {
+    .bytes = heaps_bytes, .open = heaps_open, .collect = heap_collect, .abandon = heap_abandon};
+#endif
+
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
-    const slab *state = index->state;
+    slab *state = index->state;
     size_t count = 0;
     const char *wrong = bins_check(index, state->large, &count, at);
-    if (!wrong) wrong = slots_check(index, &state->pages, &state->heap, &count, at);
+    for (uint32_t number = 0; !wrong && number <= state->thread_count; number++)
+        wrong = slots_check(index, &state->pages, slab_heap(state, number), &count, at);
     return wrong || count == free_blocks ? wrong : "bins and pages do not hold every free block";
 }
 
@@ -141,6 +225,9 @@ extern const policy policy_slab;
 #define POLICY policy_slab
 #include "../operations_of_policy.h"
 #include "../slot_calls.h"
+#ifndef HPW_FREESTANDING
+#include "../cached_calls.h"
+#endif
 
 const policy policy_slab = {
     .info =
@@ -154,6 +241,10 @@ const policy policy_slab = {
     .general = GENERAL_CALLS,
     .calls = {{allocate_slot, release_slot}},
     .remembering = {allocate_remembering, release_remembering},
+#ifndef HPW_FREESTANDING
+    .caches = &heaps,
+    .cached = {allocate_cached, release_cached},
+#endif
     .state_size = state_size,
     .open = open,
     .round = round_up,

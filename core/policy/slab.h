@@ -10,7 +10,15 @@ typedef struct slab {
     bins *large;
     granule_t high; /* the highest end of a live block ever */
     slots pages;
-    slots_heap heap;
+    slots_heap heap;     /* the pool's: number 0 */
+    slots_heap *threads; /* of threads: numbers 1 ... thread_count */
+    uint32_t thread_count;
+    slots_heap *current; /* whose slots are chosen from, and whose new pages are */
+    slots_heap *surplus; /* in which a page became empty last */
 } slab;
+
+HOT slots_heap *slab_heap(slab *state, uint32_t number) {
+    return number ? &state->threads[number - 1] : &state->heap;
+}
 
 #endif

@@ -32,7 +32,7 @@ void slots_open(const free_index *index, slots *s, void *memory) {
     for (size_t page = 0; page < pages; page++) s->links[page].next = NO_PAGE;
 }
 
-void slots_heap_open(const free_index *index, slots_heap *h, void *memory) {
+void slots_heap_open(const free_index *index, slots_heap *h, void *memory, uint32_t number) {
     granule_t *next = memory;
     uint32_t room = room_for(index->capacity);
     for (unsigned kind = 1; kind < KINDS; kind++, next += room) {
@@ -47,11 +47,13 @@ void slots_heap_open(const free_index *index, slots_heap *h, void *memory) {
     h->kept = next;
     h->kept_count = 0;
     h->most_kept = kept_for(index->capacity);
+    h->number = number;
+    h->returned = h->pending = NO_PAGE;
 }
 
 /* ---- Lines ---- */
 
-static void link_page(slots *s, magazine *m, uint32_t page) {
+void slots_link_page(slots *s, magazine *m, uint32_t page) {
     page_link *link = &s->links[page];
     if (link->next != NO_PAGE) return; /* it is there */
     if (m->line == NO_PAGE) {
@@ -65,7 +67,7 @@ static void link_page(slots *s, magazine *m, uint32_t page) {
     m->line = page;
 }
 
-static void unlink_page(slots *s, magazine *m, uint32_t page) {
+void slots_unlink_page(slots *s, magazine *m, uint32_t page) {
     page_link *link = &s->links[page];
     if (link->next == NO_PAGE) return;
     if (m->line == page) m->line = link->next == page ? NO_PAGE : link->next;
@@ -76,7 +78,7 @@ static void unlink_page(slots *s, magazine *m, uint32_t page) {
 
 void slots_add_page(slots *s, slots_heap *h, granule_t at, unsigned kind) {
     s->kinds[at / PAGE] = (uint8_t)kind;
-    link_page(s, &h->magazines[kind], at / PAGE);
+    slots_link_page(s, &h->magazines[kind], at / PAGE);
     slots_emptied(h, at);
 }
 
@@ -87,17 +89,17 @@ void slots_add_page(slots *s, slots_heap *h, granule_t at, unsigned kind) {
  * of those that reach above `high` one, where it is the first. True where the
  * page has no more.
  */
-static bool fetch(free_index *index, magazine *m, uint32_t page, granule_t size, uint32_t most,
+static bool fetch(const blocks *map, slots_heap *h, magazine *m, granule_t size, uint32_t most,
                   granule_t high) {
-    const blocks *map = &index->map;
-    granule_t end = page * PAGE + PAGE / size * size; /* what lies behind is no slot */
-    for (size_t word = (size_t)page * PAGE_WORDS; word < (size_t)(page + 1) * PAGE_WORDS; word++) {
-        index->steps++;
+    granule_t begin = m->line * PAGE, end = begin + PAGE / size * size; /* what lies behind is no slot */
+    for (size_t word = begin / WORD_BITS; word < begin / WORD_BITS + PAGE_WORDS; word++) {
+        h->steps++;
         for (uint64_t free = map->mark[word] & ~map->live[word]; free; free &= free - 1) {
             granule_t at = (granule_t)(word * WORD_BITS) + bits_lowest(free);
             if (at >= end) break;
             if (m->count == most || (at + size > high && m->count)) return false;
             m->slots[m->count++] = at;
+            if (at + size > h->high) h->high = at + size;
             if (at + size > high) most = m->count;
         }
     }
@@ -112,31 +114,37 @@ static void reverse(granule_t *list, uint32_t count) {
     }
 }
 
-granule_t slots_find(free_index *index, slots *s, slots_heap *h, unsigned kind, granule_t high) {
+granule_t slots_find(const blocks *map, slots *s, slots_heap *h, unsigned kind, granule_t high) {
     magazine *m = &h->magazines[kind];
     if (m->count) return m->slots[m->count - 1];
     uint32_t half = m->room / 2;
     while (m->line != NO_PAGE && m->count < half) {
-        uint32_t page = m->line;
-        if (!fetch(index, m, page, slots_size[kind], half, high)) break;
-        unlink_page(s, m, page);
+        if (!fetch(map, h, m, slots_size[kind], half, high)) break;
+        slots_unlink_page(s, m, m->line);
     }
     reverse(m->slots, m->count);
     return m->count ? m->slots[m->count - 1] : NO_GRANULE;
 }
 
-/* The older half goes where the map alone knows it. */
-static void drop_half(free_index *index, slots *s, magazine *m) {
-    uint32_t half = m->count / 2;
-    for (uint32_t i = 0; i < half; i++) link_page(s, m, m->slots[i] / PAGE);
-    m->count -= half;
-    memmove(m->slots, m->slots + half, m->count * sizeof *m->slots);
-    index->steps += half;
+static void drop(slots *s, slots_heap *h, magazine *m, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) slots_link_page(s, m, m->slots[i] / PAGE);
+    m->count -= count;
+    memmove(m->slots, m->slots + count, m->count * sizeof *m->slots);
+    h->steps += count;
 }
 
-void slots_put(free_index *index, slots *s, slots_heap *h, granule_t at) {
-    magazine *m = &h->magazines[slots_kind_at(s, at)];
-    if (m->count == m->room) drop_half(index, s, m);
+void slots_drop_half(slots *s, slots_heap *h, unsigned kind) {
+    drop(s, h, &h->magazines[kind], h->magazines[kind].count / 2);
+}
+
+void slots_drop_all(slots *s, slots_heap *h, unsigned kind) {
+    drop(s, h, &h->magazines[kind], h->magazines[kind].count);
+}
+
+void slots_put(slots *s, slots_heap *h, granule_t at) {
+    unsigned kind = slots_kind_at(s, at);
+    magazine *m = &h->magazines[kind];
+    if (m->count == m->room) slots_drop_half(s, h, kind);
     m->slots[m->count++] = at;
 }
 
@@ -152,15 +160,15 @@ void slots_revived(slots_heap *h, granule_t at) {
     memmove(h->kept + i, h->kept + i + 1, (h->kept_count - i) * sizeof *h->kept);
 }
 
-granule_t slots_give_up(free_index *index, slots *s, slots_heap *h, uint32_t keep) {
+granule_t slots_give_up(slots *s, slots_heap *h, uint32_t keep) {
     if (h->kept_count <= keep) return NO_GRANULE;
     uint32_t page = h->kept[--h->kept_count], left = 0;
     magazine *m = &h->magazines[s->kinds[page]];
     for (uint32_t i = 0; i < m->count; i++)
         if (m->slots[i] / PAGE != page) m->slots[left++] = m->slots[i];
-    index->steps += m->count + PAGE_WORDS;
+    h->steps += m->count + PAGE_WORDS;
     m->count = left;
-    unlink_page(s, m, page);
+    slots_unlink_page(s, m, page);
     s->kinds[page] = 0;
     return page * PAGE;
 }
@@ -221,13 +229,14 @@ static const char *check_page(const free_index *index, const slots *s, const slo
                                                                : "the kept pages are not the empty ones";
 }
 
-const char *slots_check(free_index *index, const slots *s, const slots_heap *h, size_t *count,
+const char *slots_check(const free_index *index, const slots *s, const slots_heap *h, size_t *count,
                         granule_t *at) {
     const char *wrong = NULL;
     for (unsigned kind = 1; kind < KINDS && !wrong; kind++)
         wrong = check_magazine(index, s, &h->magazines[kind], kind, at);
     uint32_t pages = (uint32_t)pages_of(index->capacity);
     for (uint32_t page = 0; page < pages && !wrong; page++)
-        if (s->kinds[page]) wrong = check_page(index, s, h, page, count, at);
+        if (s->kinds[page] && (s->owners ? s->owners[page] : 0) == h->number)
+            wrong = check_page(index, s, h, page, count, at);
     return wrong;
 }

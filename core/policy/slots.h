@@ -69,16 +69,28 @@ typedef struct page_link {
     uint32_t previous;
 } page_link;
 
-/* Magazines and kept pages: of the pool, or of one thread. */
+/* Magazines, lines and kept pages: of the pool, or of one thread. Each page is of one heap. */
 typedef struct slots_heap {
     magazine magazines[KINDS];
     uint32_t *kept; /* the empty pages, the one emptied last at the end */
     uint32_t kept_count, most_kept;
+    granule_t high; /* the highest end of a slot that lay in a magazine */
+    uint64_t steps; /* visited, and not yet counted by the index */
+    uint32_t number;
+
+    /* Of a thread's: see slots_shared.h. */
+    uint32_t returned; /* atomic: the first page with slots that others freed, or NO_PAGE */
+    uint32_t pending;  /* pages taken from there and not yet looked at */
 } slots_heap;
 
 typedef struct slots {
     uint8_t *kinds; /* of each page */
     page_link *links;
+
+    /* With heaps of threads, else NULL: of each page. */
+    uint8_t *owners;         /* the number of its heap */
+    uint32_t *next_returned; /* atomic: after it in its heap's list; NO_PAGE: it is in none */
+    uint64_t *freed;         /* atomic, PAGE_WORDS each: slots that others freed */
 } slots;
 
 /* Bytes of kinds and links, and of the magazines of a heap; each a multiple of 8. */
@@ -87,7 +99,7 @@ size_t slots_heap_bytes(granule_t capacity);
 
 /* Lays out in `memory`, zeroed. */
 void slots_open(const free_index *index, slots *s, void *memory);
-void slots_heap_open(const free_index *index, slots_heap *h, void *memory);
+void slots_heap_open(const free_index *index, slots_heap *h, void *memory, uint32_t number);
 
 /* The kind of the page around `at`; 0: it is no page. */
 HOT unsigned slots_kind_at(const slots *s, granule_t at) { return s->kinds[at / PAGE]; }
@@ -100,16 +112,23 @@ HOT bool slots_page_is_empty(const blocks *map, granule_t at) {
 
 /*
  * A free slot of the kind, which stays in the magazine's top until it is taken;
- * NO_GRANULE where no page has one. Slots above `high` are fetched one by one,
- * so that none of those that lie in a magazine was never in use.
+ * NO_GRANULE where no page has one. Slots that reach above `high` are fetched
+ * one by one, so that of those in a magazine all but the top one were in use
+ * before.
  */
-granule_t slots_find(free_index *index, slots *s, slots_heap *h, unsigned kind, granule_t high);
+granule_t slots_find(const blocks *map, slots *s, slots_heap *h, unsigned kind, granule_t high);
 
 /* The magazine's top, which has just become live. */
 HOT granule_t slots_take(magazine *m) { return m->slots[--m->count]; }
 
 /* The slot at `at` is free now. */
-void slots_put(free_index *index, slots *s, slots_heap *h, granule_t at);
+void slots_put(slots *s, slots_heap *h, granule_t at);
+
+/* Puts the older half of the kind's magazine into its line. */
+void slots_drop_half(slots *s, slots_heap *h, unsigned kind);
+
+/* Puts all of the kind's magazine there. */
+void slots_drop_all(slots *s, slots_heap *h, unsigned kind);
 
 /* After the page around `at` became empty; and after a slot of an empty one was taken. */
 void slots_emptied(slots_heap *h, granule_t at);
@@ -122,9 +141,14 @@ void slots_add_page(slots *s, slots_heap *h, granule_t at, unsigned kind);
  * Gives up the page emptied last, where more than `keep` are kept: it is no
  * page from now on. Where it begins; NO_GRANULE: no more are kept.
  */
-granule_t slots_give_up(free_index *index, slots *s, slots_heap *h, uint32_t keep);
+granule_t slots_give_up(slots *s, slots_heap *h, uint32_t keep);
 
-/* Counts the free blocks in pages; NULL, or what is wrong and *at. */
-const char *slots_check(free_index *index, const slots *s, const slots_heap *h, size_t *count, granule_t *at);
+/* Puts the page into its kind's line where it is not there, and takes it out where it is. */
+void slots_link_page(slots *s, magazine *m, uint32_t page);
+void slots_unlink_page(slots *s, magazine *m, uint32_t page);
+
+/* Counts the free blocks in the heap's pages; NULL, or what is wrong and *at. */
+const char *slots_check(const free_index *index, const slots *s, const slots_heap *h, size_t *count,
+                        granule_t *at);
 
 #endif
