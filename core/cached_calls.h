@@ -28,30 +28,25 @@ APART bool fill_magazine(hpw_pool *pool, slots_heap *h, unsigned kind, thread_ca
     return found;
 }
 
-HOT tried take_cached(hpw_pool *pool, thread_cache *mine, uint64_t size, void **block) {
-    slab *state = pool->index.state;
-    const blocks *map = &pool->index.map;
-    uint64_t granules = (size + PLAIN_MASK) >> PLAIN_SHIFT;
-    if (granules - 1 >= LARGEST_SLOT) return TRIED_NOTHING;
-    unsigned kind = slots_kind[granules];
-    slots_heap *h = slab_heap(state, mine->number);
-    magazine *m = &h->magazines[kind];
-    if (!m->count && !fill_magazine(pool, h, kind, mine)) return TRIED_PAGES;
-    granule_t at = m->slots[m->count - 1];
-    size_t word = at / WORD_BITS;
-    uint64_t live = word_load(&map->live[word]), bit = (uint64_t)1 << (at % WORD_BITS);
-    uint64_t slack = m->bytes - size;
-    if (!live && slots_page_is_empty(map, at)) slots_revived(h, at);
-    m->count--;
-    word_store(&map->live[word], live | bit);
-    word_store(&map->mark[word], word_load(&map->mark[word]) ^ (slack ? 0 : bit));
-    if (map->freed) word_store(&map->freed[word], word_load(&map->freed[word]) & ~bit);
-    unsigned char *bytes = pool->index.bytes + ((uint64_t)at << PLAIN_SHIFT);
-    bytes[m->bytes - 1] = (unsigned char)slack;
+HOT void count_taken(thread_cache *mine, const magazine *m, uint64_t size) {
     mine->allocations++;
     mine->in_use += (int64_t)size;
     mine->granted += m->bytes;
-    *block = bytes;
+}
+
+static tried take_cached(hpw_pool *pool, thread_cache *mine, uint64_t size, void **block) {
+    slab *state = pool->index.state;
+    const blocks *map = &pool->index.map;
+    unsigned kind = kind_for(size);
+    slots_heap *h = slab_heap(state, mine->number);
+    magazine *m = &h->magazines[kind];
+    if (!kind) return TRIED_NOTHING;
+    if (!m->count && !fill_magazine(pool, h, kind, mine)) return TRIED_PAGES;
+    granule_t at = m->slots[m->count - 1];
+    if (slots_page_is_empty(map, at)) slots_revived(h, at);
+    slot_way way = {map->freed != NULL, true};
+    *block = occupy_top(&pool->index, m, size, live_at_top(map, m, true), way);
+    count_taken(mine, m, size);
     return TRIED_DONE;
 }
 
@@ -88,7 +83,7 @@ static void *allocate_large(hpw_pool *pool, uint64_t size) {
     return at == NO_GRANULE ? NULL : granted(pool, at);
 }
 
-static void *allocate_cached(hpw_pool *pool, uint64_t size) {
+APART void *allocate_somehow(hpw_pool *pool, uint64_t size) {
     thread_cache *mine = caches_mine(pool);
     void *block;
     for (bool again = mine != NULL; again && caches_begin(pool->caches, mine);) {
@@ -104,38 +99,54 @@ static void *allocate_cached(hpw_pool *pool, uint64_t size) {
     return block;
 }
 
+/* A slot that lies in the magazine, of a word that has live ones: no more is looked at. */
+static void *allocate_cached(hpw_pool *pool, uint64_t size) {
+    thread_cache *mine = caches_latest_of(pool);
+    if (!mine || !caches_begin(pool->caches, mine)) return allocate_somehow(pool, size);
+    slots_heap *h = mine->heap;
+    magazine *m = &h->magazines[kind_for(size)];
+    uint64_t live = m->count ? live_at_top(&pool->index.map, m, true) : 0;
+    if (!live || pool->index.map.freed) {
+        caches_end(mine);
+        return allocate_somehow(pool, size);
+    }
+    void *block = occupy_top(&pool->index, m, size, live, (slot_way){false, true});
+    count_taken(mine, m, size);
+    caches_end(mine);
+    return block;
+}
+
 /* ---- Release ---- */
 
-HOT tried put_cached(hpw_pool *pool, thread_cache *mine, uint64_t address) {
+HOT void count_put(thread_cache *mine, const magazine *m, const freeing *f) {
+    mine->frees++;
+    mine->in_use -= (int64_t)(m->bytes - f->slack);
+    mine->granted -= m->bytes;
+}
+
+/* Is it live by the map, and not returned by another thread? */
+HOT bool may_be_put(hpw_pool *pool, slab *state, uint64_t address, const magazine *m, freeing *f) {
+    return is_live_slot(&pool->index, address, m, f, true) &&
+           !(word_load(&state->pages.freed[f->word]) & f->bit);
+}
+
+static tried put_cached(hpw_pool *pool, thread_cache *mine, uint64_t address) {
     slab *state = pool->index.state;
     const blocks *map = &pool->index.map;
-    uint64_t granule = address >> PLAIN_SHIFT | address << (WORD_BITS - PLAIN_SHIFT); /* as in put_slot */
-    if (granule >= map->count) return TRIED_NOTHING;
-    granule_t at = (granule_t)granule;
-    uint32_t owner = slots_owner_at(&state->pages, at);
+    freeing f;
+    uint32_t owner = locate(map, address, &f) ? slots_owner_at(&state->pages, f.at) : 0;
     if (!owner) return TRIED_NOTHING;
     slots_heap *h = slab_heap(state, owner);
-    unsigned kind = slots_kind_at(&state->pages, at);
+    unsigned kind = slots_kind_at(&state->pages, f.at);
     magazine *m = &h->magazines[kind];
-    size_t word = at / WORD_BITS;
-    uint64_t live = word_load(&map->live[word]), mark = word_load(&map->mark[word]);
-    uint64_t bit = (uint64_t)1 << (at % WORD_BITS);
-    uint32_t has_slack = (mark & bit) != 0;
-    uint32_t slack = pool->index.bytes[address + m->bytes - 1] & (0U - has_slack);
-    bool usual = (live & ~word_load(&state->pages.freed[word]) & bit) && slack - has_slack < m->most_slack;
-    if (!usual) return TRIED_NOTHING;
-    if (owner != mine->number && !slots_return(&state->pages, h, at)) return TRIED_NOTHING;
-    mine->frees++;
-    mine->in_use -= (int64_t)(m->bytes - slack);
-    mine->granted -= m->bytes;
+    if (!kind || !may_be_put(pool, state, address, m, &f)) return TRIED_NOTHING;
+    if (owner != mine->number && !slots_return(&state->pages, h, f.at)) return TRIED_NOTHING;
+    count_put(mine, m, &f);
     if (owner != mine->number) return TRIED_DONE;
     if (m->count == m->room) slots_drop_half(&state->pages, h, kind);
-    m->slots[m->count++] = at;
-    word_store(&map->mark[word], mark | bit);
-    word_store(&map->live[word], live ^= bit);
-    if (map->freed) word_store(&map->freed[word], word_load(&map->freed[word]) | bit);
-    if (live || !slots_page_is_empty(map, at)) return TRIED_DONE;
-    slots_emptied(h, at);
+    bool in_use = vacate_slot(map, m, &f, (slot_way){map->freed != NULL, true});
+    if (in_use || !slots_page_is_empty(map, f.at)) return TRIED_DONE;
+    slots_emptied(h, f.at);
     return h->kept_count > h->most_kept ? TRIED_PAGES : TRIED_DONE;
 }
 
@@ -150,7 +161,7 @@ static bool release_large(hpw_pool *pool, uint64_t address) {
     return released;
 }
 
-static hpw_error release_cached(hpw_pool *pool, uint64_t address, hpw_report *report) {
+APART hpw_error release_somehow(hpw_pool *pool, uint64_t address, hpw_report *report) {
     thread_cache *mine = caches_mine(pool);
     if (mine && caches_begin(pool->caches, mine)) {
         tried result = put_cached(pool, mine, address);
@@ -163,4 +174,25 @@ static hpw_error release_cached(hpw_pool *pool, uint64_t address, hpw_report *re
     hpw_error error = release(pool, address, report);
     pool_leave(pool);
     return error;
+}
+
+/* A slot of the thread's own that goes onto a magazine with room, of a word that keeps live ones. */
+static hpw_error release_cached(hpw_pool *pool, uint64_t address, hpw_report *report) {
+    slab *state = pool->index.state;
+    const blocks *map = &pool->index.map;
+    thread_cache *mine = caches_latest_of(pool);
+    freeing f;
+    if (!mine || !locate(map, address, &f) || !caches_begin(pool->caches, mine))
+        return release_somehow(pool, address, report);
+    slots_heap *h = mine->heap;
+    magazine *m = &h->magazines[slots_kind_at(&state->pages, f.at)];
+    if (slots_owner_at(&state->pages, f.at) != mine->number || m->count == m->room || map->freed ||
+        !may_be_put(pool, state, address, m, &f) || word_load(&map->live[f.word]) == f.bit) {
+        caches_end(mine);
+        return release_somehow(pool, address, report);
+    }
+    count_put(mine, m, &f);
+    vacate_slot(map, m, &f, (slot_way){false, true});
+    caches_end(mine);
+    return HPW_OK;
 }

@@ -207,6 +207,11 @@ bool caches_open(hpw_pool *pool, void *storage, uint32_t count) {
     return opened;
 }
 
+void caches_set_heaps(hpw_pool *pool) {
+    for (uint32_t i = 0; i < pool->caches->count; i++)
+        pool->caches->each[i].heap = pool->policy->caches->heap(&pool->index, i + 1);
+}
+
 void caches_close(hpw_pool *pool) {
     pool_caches *all = pool->caches;
     pthread_mutex_lock(&registry);

@@ -32,6 +32,7 @@ typedef struct thread_cache {
     alignas(64) atomic_uint busy;
     _Atomic uint64_t thread; /* whose it is; 0: nobody's */
     uint32_t number;         /* of its heap: 1 ... */
+    void *heap;              /* the policy's */
     int64_t in_use, granted; /* bytes more than the pool's counts say */
     uint64_t allocations, frees;
     granule_t high_water;
@@ -65,8 +66,16 @@ size_t caches_bytes(uint32_t count);
 bool caches_open(hpw_pool *pool, void *storage, uint32_t count);
 void caches_close(hpw_pool *pool);
 
+/* After the policy was opened. */
+void caches_set_heaps(hpw_pool *pool);
+
 /* The calling thread's where it was not used last; NULL: there is none left. */
 thread_cache *caches_find(hpw_pool *pool);
+
+/* NULL also where it used another pool last. */
+HOT thread_cache *caches_latest_of(hpw_pool *pool) {
+    return caches_of_thread.pool == pool->caches->id ? caches_of_thread.cache : NULL;
+}
 
 HOT thread_cache *caches_mine(hpw_pool *pool) {
     return caches_of_thread.pool == pool->caches->id ? caches_of_thread.cache : caches_find(pool);

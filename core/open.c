@@ -8,6 +8,9 @@
  * mappings of the system's.
  */
 #include "pool.h"
+#ifndef HPW_FREESTANDING
+#include "caches.h"
+#endif
 
 enum { DEFAULT_GRANULE = 16, LEAST_GRANULE = 8, LARGEST_GRANULE = 4096, BYTES_ALIGN = 16 };
 enum { DEFAULT_CAPACITY = 1024 * 1024, GROWTH_STEP = 64 * 1024, LEAST_STEP = 256 };
@@ -104,6 +107,9 @@ void pool_open_policy(hpw_pool *pool) {
     if (!pool->cache_count) return;
     unsigned char *memory = (unsigned char *)pool->index.state + pool->state_bytes - pool->caches_bytes;
     pool->policy->caches->open(&pool->index, memory, pool->cache_count);
+#ifndef HPW_FREESTANDING
+    caches_set_heaps(pool);
+#endif
 }
 
 hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *config) {

@@ -74,6 +74,9 @@ typedef struct policy_caches {
     /* Lays them out in `memory`, zeroed, after the policy's own `open`. */
     void (*open)(free_index *index, void *memory, uint32_t count);
 
+    /* Thread n's heap: it stays where it is. */
+    void *(*heap)(free_index *index, uint32_t n);
+
     /*
      * What others freed of thread n's blocks is free from now on, as the map says
      * it; the thread does not run, or is the one that calls. False: returns_run has

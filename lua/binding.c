@@ -268,13 +268,14 @@ static int module_policies(lua_State *L) {
     const hpw_policy_info *info;
     lua_newtable(L);
     for (size_t i = 0; (info = hpw_policy_at(i)) != NULL; i++) {
-        lua_createtable(L, 0, 8);
+        lua_createtable(L, 0, 9);
         set_string(L, "name", info->name);
         set_string(L, "chooses", info->chooses);
         set_string(L, "index", info->index);
         set_string(L, "bound", info->bound);
         set_string(L, "source", info->source);
         set_flag(L, "takes_order", info->takes_order);
+        set_flag(L, "takes_caches", info->takes_caches);
         set_flag(L, "exact", info->exact);
         set_flag(L, "monotone", info->monotone);
         lua_rawseti(L, -2, (lua_Integer)i + 1);

@@ -162,6 +162,7 @@ HOT granule_t give_up_page(free_index *index, slots_heap *h, bool all) {
     slab *state = index->state;
     granule_t at = slots_give_up(&state->pages, h, all || index->grows ? 0 : h->most_kept);
     count_steps(index, h);
+    if (at != NO_GRANULE && state->thread_count) state->pages.owners[at / PAGE] = 0;
     return at;
 }
 
@@ -194,6 +195,8 @@ static void heaps_open(free_index *index, void *memory, uint32_t count) {
         slots_heap_open(index, &state->threads[i], next, i + 1);
 }
 
+static void *heap_of(free_index *index, uint32_t number) { return slab_heap(index->state, number); }
+
 static bool heap_collect(free_index *index, uint32_t number) {
     slab *state = index->state;
     slots_heap *h = slab_heap(state, number);
@@ -208,8 +211,11 @@ static void heap_abandon(free_index *index, uint32_t number) {
     slots_adopt_all(index, &state->pages, &state->heap, slab_heap(state, number));
 }
 
-static const policy_caches heaps = {
-    .bytes = heaps_bytes, .open = heaps_open, .collect = heap_collect, .abandon = heap_abandon};
+static const policy_caches heaps = {.bytes = heaps_bytes,
+                                    .open = heaps_open,
+                                    .heap = heap_of,
+                                    .collect = heap_collect,
+                                    .abandon = heap_abandon};
 #endif
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
@@ -237,6 +243,9 @@ const policy policy_slab = {
             .index = "a magazine a kind, pages; best fit's for pages and large sizes",
             .bound = "O(1) for slots, amortised; best fit's for the rest",
             .source = "Bonwick, USENIX 1994; Bonwick and Adams, USENIX 2001",
+#ifndef HPW_FREESTANDING
+            .takes_caches = true,
+#endif
         },
     .general = GENERAL_CALLS,
     .calls = {{allocate_slot, release_slot}},

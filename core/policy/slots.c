@@ -236,6 +236,8 @@ const char *slots_check(const free_index *index, const slots *s, const slots_hea
         wrong = check_magazine(index, s, &h->magazines[kind], kind, at);
     uint32_t pages = (uint32_t)pages_of(index->capacity);
     for (uint32_t page = 0; page < pages && !wrong; page++)
+        if (s->owners && !s->kinds[page] && s->owners[page]) wrong = "what is no page has an owner";
+    for (uint32_t page = 0; page < pages && !wrong; page++)
         if (s->kinds[page] && (s->owners ? s->owners[page] : 0) == h->number)
             wrong = check_page(index, s, h, page, count, at);
     return wrong;

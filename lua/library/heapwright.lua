@@ -35,6 +35,7 @@
 ---@field guard? "off"|"check" "check", unless given, remembers frees, so that double_free is exact
 ---@field thread_safe? boolean false drops the lock; true unless given
 ---@field small_pages? boolean true asks for no huge pages; they are for pools of 2 MiB and more
+---@field thread_caches? integer for slab: so many threads, 128 at most, allocate and free without the lock; 0 unless given
 
 ---@class heapwright.PolicyInfo
 ---@field name string
@@ -43,6 +44,7 @@
 ---@field bound string the order of its work
 ---@field source string who described it
 ---@field takes_order boolean fifo and lifo are accepted
+---@field takes_caches boolean thread_caches is accepted
 ---@field exact boolean the address follows from the rule alone
 ---@field monotone boolean what fits in a pool fits in every larger one: proved
 
