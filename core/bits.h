@@ -23,6 +23,18 @@
 #define APART static
 #endif
 
+/*
+ * Two hints for what is too hot to leave to chance: this is mostly true; this
+ * pointer is to be kept in a register, not to be computed anew at each use.
+ */
+#if defined(__GNUC__)
+#define MOSTLY(condition) __builtin_expect(!!(condition), 1)
+#define KEEP(pointer) __asm__("" : "+r"(pointer))
+#else
+#define MOSTLY(condition) (condition)
+#define KEEP(pointer) (void)(pointer)
+#endif
+
 /* Both want a word that is not 0. */
 #if defined(__GNUC__) && !defined(HPW_PORTABLE_BITS)
 HOT unsigned bits_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word); }

@@ -105,6 +105,7 @@ static void *allocate_cached(hpw_pool *pool, uint64_t size) {
     if (!mine || !caches_begin(pool->caches, mine)) return allocate_somehow(pool, size);
     slots_heap *h = mine->heap;
     magazine *m = &h->magazines[kind_for(size)];
+    KEEP(m);
     uint64_t live = m->count ? live_at_top(&pool->index.map, m, true) : 0;
     if (!live || pool->index.map.freed) {
         caches_end(mine);
@@ -186,6 +187,7 @@ static hpw_error release_cached(hpw_pool *pool, uint64_t address, hpw_report *re
         return release_somehow(pool, address, report);
     slots_heap *h = mine->heap;
     magazine *m = &h->magazines[slots_kind_at(&state->pages, f.at)];
+    KEEP(m);
     if (slots_owner_at(&state->pages, f.at) != mine->number || m->count == m->room || map->freed ||
         !may_be_put(pool, state, address, m, &f) || word_load(&map->live[f.word]) == f.bit) {
         caches_end(mine);

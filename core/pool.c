@@ -157,13 +157,6 @@ hpw_error hpw_allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, uint64
     return HPW_OK;
 }
 
-static void *allocate_locked(hpw_pool *pool, uint64_t size) {
-    pool_enter(pool);
-    void *block = pool->inner.allocate(pool, size);
-    pool_leave(pool);
-    return block;
-}
-
 void *hpw_malloc(hpw_pool *pool, size_t size) { return pool->outer.allocate(pool, size); }
 
 void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size) {
@@ -202,13 +195,6 @@ hpw_error pool_diagnose(const hpw_pool *pool, uint64_t address, hpw_report *repo
     return pool_report_at(pool, report, HPW_INVALID_FREE, address, 0, "no live block starts here");
 }
 
-static hpw_error release_locked(hpw_pool *pool, uint64_t address, hpw_report *report) {
-    pool_enter(pool);
-    hpw_error error = pool->inner.release(pool, address, report);
-    pool_leave(pool);
-    return error;
-}
-
 hpw_error hpw_release(hpw_pool *pool, uint64_t address, hpw_report *report) {
     return pool->outer.release(pool, address, report);
 }
@@ -238,6 +224,47 @@ hpw_error hpw_free_sized(hpw_pool *pool, void *block, size_t size) {
 
 /* ---- Which way ---- */
 
+/* The two calls under the host's lock. */
+static void *allocate_hosted(hpw_pool *pool, uint64_t size) {
+    pool->host.lock(pool->host.ud);
+    void *block = pool->inner.allocate(pool, size);
+    pool->host.unlock(pool->host.ud);
+    return block;
+}
+
+static hpw_error release_hosted(hpw_pool *pool, uint64_t address, hpw_report *report) {
+    pool->host.lock(pool->host.ud);
+    hpw_error error = pool->inner.release(pool, address, report);
+    pool->host.unlock(pool->host.ud);
+    return error;
+}
+
+#ifndef HPW_FREESTANDING
+/* Under the pool's own. */
+static void *allocate_locked(hpw_pool *pool, uint64_t size) {
+    lock_enter(pool->lock);
+    void *block = pool->inner.allocate(pool, size);
+    lock_leave(pool->lock);
+    return block;
+}
+
+static hpw_error release_locked(hpw_pool *pool, uint64_t address, hpw_report *report) {
+    lock_enter(pool->lock);
+    hpw_error error = pool->inner.release(pool, address, report);
+    lock_leave(pool->lock);
+    return error;
+}
+#endif
+
+static pool_calls outer_calls(const hpw_pool *pool) {
+    if (pool->locking == LOCKING_NONE) return pool->inner;
+#ifndef HPW_FREESTANDING
+    if (pool->locking == LOCKING_CACHED) return pool->policy->cached;
+    if (pool->locking == LOCKING_OWN) return (pool_calls){allocate_locked, release_locked};
+#endif
+    return (pool_calls){allocate_hosted, release_hosted};
+}
+
 static pool_calls short_way(const hpw_pool *pool) {
     if (pool->index.shift != PLAIN_SHIFT || pool->sink || pool->index.grows) return (pool_calls){NULL, NULL};
     return pool->index.map.freed ? pool->policy->remembering : pool->policy->calls[pool->index.order];
@@ -246,11 +273,8 @@ static pool_calls short_way(const hpw_pool *pool) {
 void pool_choose_way(hpw_pool *pool) {
     pool_calls way = short_way(pool);
     pool->inner = way.allocate && !pool->cache_count ? way : pool->policy->general;
-    if (!pool_is_shared(pool))
-        pool->outer = pool->inner;
-    else if (!pool->outer.allocate) /* other threads may be reading it later on */
-        pool->outer =
-            pool->cache_count ? pool->policy->cached : (pool_calls){allocate_locked, release_locked};
+    if (pool->locking == LOCKING_NONE || !pool->outer.allocate) /* else other threads may be reading it */
+        pool->outer = outer_calls(pool);
 }
 
 /* ---- Resize ---- */

@@ -101,8 +101,6 @@ HOT bool pool_holds(const hpw_pool *pool, uint64_t address) {
 
 /* ---- The lock ---- */
 
-HOT bool pool_is_shared(const hpw_pool *pool) { return pool->locking != LOCKING_NONE; }
-
 #ifndef HPW_FREESTANDING
 void caches_enter(hpw_pool *pool);
 void caches_leave(hpw_pool *pool);

@@ -52,7 +52,7 @@ HOT void *occupy_top(const free_index *index, magazine *m, uint64_t size, uint64
     size_t word = at / WORD_BITS;
     uint64_t bit = (uint64_t)1 << (at % WORD_BITS), slack = m->bytes - size;
     set_word(&map->live[word], live | bit, way.shared);
-    if (!slack) set_word(&map->mark[word], get_word(&map->mark[word], way.shared) ^ bit, way.shared);
+    if (!MOSTLY(slack)) set_word(&map->mark[word], get_word(&map->mark[word], way.shared) ^ bit, way.shared);
     if (way.remembers)
         set_word(&map->freed[word], get_word(&map->freed[word], way.shared) & ~bit, way.shared);
     unsigned char *block = index->bytes + ((uint64_t)at << PLAIN_SHIFT);
@@ -81,9 +81,10 @@ APART void *take_slot_anywhere(hpw_pool *pool, uint64_t size, magazine *m, bool 
 HOT void *take_slot(hpw_pool *pool, uint64_t size, bool remembers) {
     slab *state = pool->index.state;
     magazine *m = &state->heap.magazines[kind_for(size)];
-    if (!m->count) return allocate(pool, size);
+    KEEP(m);
+    if (!MOSTLY(m->count)) return allocate(pool, size);
     uint64_t live = live_at_top(&pool->index.map, m, false);
-    if (!live) return take_slot_anywhere(pool, size, m, remembers);
+    if (!MOSTLY(live)) return take_slot_anywhere(pool, size, m, remembers);
     void *block = occupy_top(&pool->index, m, size, live, (slot_way){remembers, false});
     pool->counts.allocations++;
     count_sizes(pool, m->bytes, size);
@@ -104,7 +105,7 @@ typedef struct freeing {
 HOT bool is_live_slot(const free_index *index, uint64_t address, const magazine *m, freeing *f, bool shared) {
     const blocks *map = &index->map;
     f->slack = 0;
-    if (get_word(&map->mark[f->word], shared) & f->bit) {
+    if (MOSTLY(get_word(&map->mark[f->word], shared) & f->bit)) {
         f->slack = index->bytes[address + m->bytes - 1];
         if (f->slack - 1 >= m->most_slack) return false;
     }
@@ -149,6 +150,7 @@ HOT hpw_error put_slot(hpw_pool *pool, uint64_t address, hpw_report *report, boo
     freeing f;
     if (!locate(map, address, &f)) return release(pool, address, report);
     magazine *m = &state->heap.magazines[slots_kind_at(&state->pages, f.at)];
+    KEEP(m);
     if (m->count == m->room || !is_live_slot(&pool->index, address, m, &f, false))
         return release(pool, address, report);
     pool->counts.frees++;

@@ -35,7 +35,7 @@
 ---@field guard? "off"|"check" "check", unless given, remembers frees, so that double_free is exact
 ---@field thread_safe? boolean false drops the lock; true unless given
 ---@field small_pages? boolean true asks for no huge pages; they are for pools of 2 MiB and more
----@field thread_caches? integer for slab: so many threads, 128 at most, allocate and free without the lock; 0 unless given
+---@field thread_caches? integer for slab: so many threads, 128 at most, need no lock; 0 unless given
 
 ---@class heapwright.PolicyInfo
 ---@field name string
