@@ -6,11 +6,12 @@
 #include <time.h>
 
 /*
- * NAPS of NAP_NS: the least nap of a Linux system is some 55 microseconds, so a
- * slice is some 220. LOOKS at a lock that its holder is about to leave are
- * cheaper than a nap; more than a few only take the holder's lines from it.
+ * LOOKS at a lock that its holder is about to leave are cheaper than a nap; more
+ * than a few only take the holder's lines from it. The first nap is NAP_NS, each
+ * further one twice as long, so that who has just come does not wait for long
+ * behind one that is about to go, and who waits a whole slice wakes seldom.
  */
-enum { LOOKS = 8, PAUSES = 16, NAPS = 4, NAP_NS = 1000, FRONT_LOOKS = 64, IDLE_LOOKS = 8 };
+enum { LOOKS = 8, PAUSES = 16, FRONT_LOOKS = 64, IDLE_LOOKS = 8, NAP_NS = 50000, NAP_MOST = 200000 };
 
 struct lock_waiter {
     lock_waiter *next;
@@ -71,7 +72,13 @@ static void leave_front(pool_lock *lock, lock_waiter *self) {
     pthread_cond_destroy(&self->turn);
 }
 
-static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL); }
+static int64_t nanoseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static void nap(long ns) { nanosleep(&(struct timespec){.tv_nsec = ns}, NULL); }
 
 /* Does nobody come and go? A lock in use all the time looks free often, but not each time. */
 static bool is_idle(pool_lock *lock) {
@@ -82,16 +89,17 @@ static bool is_idle(pool_lock *lock) {
     return true;
 }
 
-/* The front's wait: naps while the others go on, then nobody else gets in. */
+/* The front's wait: a slice for the one before it, which it naps away, then nobody else gets in. */
 static void take_as_front(pool_lock *lock) {
-    for (int i = 0; i < NAPS; i++) {
+    int64_t end = nanoseconds() + LOCK_SLICE_NS, left = LOCK_SLICE_NS;
+    for (long ns = NAP_NS; left > 0; ns = ns < NAP_MOST ? ns * 2 : ns, left = end - nanoseconds()) {
         if (is_idle(lock) && lock_take(lock)) return;
-        nap();
+        nap(ns < left ? ns : (long)left);
     }
     atomic_store_explicit(&lock->reserved, 1, memory_order_relaxed);
     for (int i = 0; !looks_free(lock) || !lock_take(lock); i++) {
         pause_shortly();
-        if (i >= FRONT_LOOKS) nap(); /* its holder does not run, or does something long */
+        if (i >= FRONT_LOOKS) nap(1); /* its holder does not run, or does something long */
     }
     atomic_store_explicit(&lock->reserved, 0, memory_order_relaxed);
 }

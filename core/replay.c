@@ -138,19 +138,31 @@ enum { STOP_EVERY = 65536 };
 static const uint64_t CHECKED_CAPACITY = (uint64_t)1 << 32; /* above, the check costs seconds and a GiB */
 #define NOWHERE UINT64_MAX                                  /* the slot's block was refused */
 
-/* One operation; false where the pool refused it. */
-static inline bool perform(hpw_pool *pool, uint64_t *addresses, const operation *op) {
-    uint64_t *address = &addresses[op->slot];
-    if (op->kind == HPW_TRACE_FREE) {
-        if (*address != NOWHERE) hpw_release(pool, *address, NULL);
-        return true;
-    }
+/* One operation that is neither a free nor a usual allocation. */
+static bool perform_rare(hpw_pool *pool, uint64_t *address, const operation *op) {
     if (op->kind == HPW_TRACE_RESIZE && *address != NOWHERE)
         return !hpw_resize(pool, *address, op->size, address, NULL);
     uint64_t alignment = op->align_bits ? (uint64_t)1 << op->align_bits : 0;
     if (!hpw_allocate(pool, op->size, alignment, address, NULL)) return true;
     *address = NOWHERE;
     return false;
+}
+
+/*
+ * One operation; false where the pool refused it. A replay's pool has no lock,
+ * so the two common ones are the policy's own calls, as in hpw_malloc and
+ * hpw_free.
+ */
+HOT bool perform(hpw_pool *pool, uint64_t *addresses, const operation *op) {
+    uint64_t *address = &addresses[op->slot];
+    if (op->kind == HPW_TRACE_FREE) {
+        if (*address != NOWHERE) pool->calls.release(pool, *address, NULL);
+        return true;
+    }
+    if (op->kind != HPW_TRACE_ALLOC || op->align_bits) return perform_rare(pool, address, op);
+    const unsigned char *block = pool->calls.allocate(pool, op->size);
+    *address = block ? (uint64_t)(block - pool->index.bytes) : NOWHERE;
+    return block;
 }
 
 /* Fragmentation at this moment; an unbounded pool ends at its high water. */
@@ -177,10 +189,12 @@ static void arena_fit(replay_arena *arena, size_t size) {
     size += size / 2;
     arena->memory =
         mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (arena->memory == MAP_FAILED)
+    if (arena->memory == MAP_FAILED) {
         arena->memory = NULL;
-    else
-        arena->size = size;
+        return;
+    }
+    arena->size = size;
+    if (size >= ARENA_ALIGN) madvise(arena->memory, size, MADV_HUGEPAGE); /* as of any pool so large */
 }
 
 void replay_arena_free(replay_arena *arena) {
@@ -330,15 +344,17 @@ static double run_untimed(replay *run) {
     return took ? (double)program->count * 1e9 / (double)took : 0.0;
 }
 
+/* The second run uses the memory that the first one has touched: page faults are the system's. */
 static hpw_error measure_time(const hpw_program *program, const hpw_question *question, uint64_t capacity,
                               hpw_answer *answer) {
     uint32_t *samples = malloc((program->count + 1) * sizeof *samples);
+    replay_arena arena = {NULL, 0};
     replay run;
-    hpw_error error = samples ? replay_open(program, question, capacity, NULL, &run) : HPW_NO_MEMORY;
+    hpw_error error = samples ? replay_open(program, question, capacity, &arena, &run) : HPW_NO_MEMORY;
     if (!error) {
         time_operations(&run, samples);
         replay_close(&run);
-        error = replay_open(program, question, capacity, NULL, &run);
+        error = replay_open(program, question, capacity, &arena, &run);
     }
     if (!error) {
         answer->ops_per_second = run_untimed(&run);
@@ -350,6 +366,7 @@ static hpw_error measure_time(const hpw_program *program, const hpw_question *qu
         answer->ns_p999 = samples[(size_t)((double)last * 0.999)];
         answer->ns_max = samples[last];
     }
+    replay_arena_free(&arena);
     free(samples);
     return error;
 }

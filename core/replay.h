@@ -46,7 +46,7 @@ typedef struct hpw_answer {
 
     bool has_time;
     uint64_t ns_p50, ns_p999, ns_max; /* of single operations, the clock's own cost taken off */
-    double ops_per_second;            /* of a run without the clock */
+    double ops_per_second;            /* of a run without the clock, in memory touched before */
 } hpw_answer;
 
 /* Loads and compiles a trace. NULL and *error as hpw_trace_open and hpw_trace_next, or HPW_NO_MEMORY. */

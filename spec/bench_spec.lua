@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- The bench's interface: what --json holds, what it refuses. It is built on
 -- demand (make bench-build); where it is not, these specs say so. No time is
--- compared with anything here.
+-- compared with anything here. And the converter of Android's dumps, which only
+-- wants a stock Lua.
 
 local json = require "dkjson"
 
@@ -14,6 +15,110 @@ local function run(arguments)
   return output, status
 end
 
+-- Its JSON, decoded, of a run that must succeed.
+local function measure(arguments)
+  local output, status = run(arguments .. " --json")
+  assert.equal(0, status, output)
+  return assert(json.decode(output))
+end
+
+local function row_of(measured, workload, backend)
+  for _, row in ipairs(measured.rows) do
+    if row.workload == workload and row.backend == backend then return row end
+  end
+  error(("no row of %s on %s"):format(backend, workload), 2)
+end
+
+-- A file with this text, gone after `use`.
+local function with_file(text, use)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+  local ok, message = pcall(use, path)
+  os.remove(path)
+  if not ok then error(message, 0) end
+end
+
+describe("spec/bench/android.lua", function()
+  local function convert(dump)
+    local trace, notes
+    with_file(dump, function(path)
+      with_file("", function(errors)
+        local pipe = assert(io.popen(("lua5.4 spec/bench/android.lua <%s 2>%s"):format(path, errors)))
+        trace = pipe:read "a"
+        local _, _, status = pipe:close()
+        notes = assert(io.open(errors)):read "a"
+        if status ~= 0 then error(notes, 0) end
+      end)
+    end)
+    return trace, notes
+  end
+
+  it("turns each kind of event into ours", function()
+    local trace = convert [[
+202: malloc 0xb4827400 1024
+202: calloc 0xb4827800 3 8
+7: memalign 0xb4827900 64 100
+7: realloc 0xb4828000 0xb4827400 2000
+7: realloc 0xb4829000 0x0 5
+202: free 0xb4828000
+]]
+    assert.equal([[
+a 1 1024 %202
+a 2 24 %202
+a 3 100 64 %7
+r 1 2000 %7
+a 4 5 %7
+f 1 %202
+]], trace)
+  end)
+
+  it("mends what the dump does not know, and says what it left out", function()
+    local trace, notes = convert [[
+1: free 0x10
+1: free 0x0
+1: realloc 0x40 0x20 8
+1: malloc 0x40 16
+1: malloc 0x0 99
+1: memalign 0x80 48 10
+1: malloc 0xc0 1
+1: realloc 0x80 0xc0 2
+1: realloc 0x0 0x80 1000
+1: realloc 0x0 0x80 0
+1: thread_done 0x0
+]]
+    assert.equal([[
+a 1 8 %1
+f 1 %1
+a 2 16 %1
+a 3 10 %1
+a 4 1 %1
+f 3 %1
+r 4 2 %1
+f 4 %1
+]], trace)
+    assert.equal([[
+11 lines, 8 events
+1 frees of NULL left out
+1 frees of unknown addresses left out
+1 reallocs of unknown addresses taken as allocations
+2 frees added: their addresses were granted again
+2 requests that the program saw fail left out
+1 alignments that are no power of two left out
+1 ends of threads left out
+]], notes)
+  end)
+
+  it("refuses a line that is no event", function()
+    for _, line in ipairs { "202: mallocate 0x10 8", "202: malloc 0x10", "malloc 0x10 8", "202: free here" } do
+      local ok, message = pcall(convert, "1: malloc 0x10 8\n" .. line .. "\n")
+      assert.is_false(ok)
+      assert.equal("line 2: not an event: " .. line .. "\n", message)
+    end
+  end)
+end)
+
 describe("heapwright-bench", function()
   local built = io.open(bench)
   if built then
@@ -24,9 +129,7 @@ describe("heapwright-bench", function()
   end
 
   it("prints a row for each workload and backend", function()
-    local output, status = run "--workload W1 --backend null,slab/nolock,best-fit/fifo --json"
-    assert.equal(0, status)
-    local rows = assert(json.decode(output)).rows
+    local rows = measure("--workload W1 --backend null,slab/nolock,best-fit/fifo").rows
     assert.equal(3, #rows)
     for i, name in ipairs { "null", "best-fit/fifo", "slab/nolock" } do
       local row = rows[i]
@@ -43,14 +146,137 @@ describe("heapwright-bench", function()
     end
   end)
 
-  it("times two threads on one pool", function()
-    local output, status = run "--workload W1,W1x2 --backend good-fit,good-fit/nolock --json"
+  it("prints a table of the same, and in what tightness was measured", function()
+    local output, status = run "--workload W4 --backend null,good-fit/nolock"
     assert.equal(0, status)
-    local rows = assert(json.decode(output)).rows
-    assert.equal(3, #rows) -- an unlocked pool is not for two threads
-    assert.equal("W1x2", rows[3].workload)
-    assert.is_true(rows[3].speed_up > 0)
-    assert.equal(0, rows[3].failures)
+    assert.matches("W4: 2000000 calls, peak [%d.]+ MiB; tightness: granules of 16, 210000 calls", output)
+    assert.matches("\nnull +[%d.]+ ", output)
+    assert.matches("\ngood%-fit/nolock +[%d.]+ ", output)
+  end)
+
+  it("times two threads on one pool", function()
+    local measured = measure "--workload W1,W1x2,W1x2r --backend null,good-fit,good-fit/nolock"
+    assert.equal(7, #measured.rows) -- an unlocked pool is not for two threads
+    for _, workload in ipairs { "W1x2", "W1x2r" } do
+      local row = row_of(measured, workload, "good-fit")
+      assert.is_true(row.ns_per_op > 0)
+      assert.is_true(row.speed_up > 0)
+      assert.equal(0, row.failures)
+      row_of(measured, workload, "null")
+    end
+  end)
+
+  it("shows huge pages and small ones", function()
+    local measured = measure "--pages --backend null,good-fit,good-fit/nolock"
+    assert.equal(6, #measured.rows)
+    for _, workload in ipairs { "W2", "W6", "W6/fresh" } do
+      local huge = row_of(measured, workload .. "/huge-pages", "good-fit/nolock")
+      local small = row_of(measured, workload .. "/small-pages", "good-fit/nolock")
+      assert.is_true(huge.ns_per_op > 0 and small.ns_per_op > 0)
+      if workload == "W6/fresh" then
+        assert.is_true(small.page_faults > 1000 and huge.page_faults <= small.page_faults)
+      else
+        assert.is_nil(huge.page_faults)
+      end
+    end
+  end)
+
+  it("counts steps as the free blocks grow", function()
+    local measured = measure "--growth --backend null,good-fit,good-fit/nolock"
+    assert.equal(0, #measured.rows)
+    assert.equal(5, #measured.growth)
+    for decade, counted in ipairs(measured.growth) do
+      assert.equal("good-fit", counted.backend)
+      assert.equal(10.0 ^ (decade + 1), counted.free_blocks)
+      assert.is_true(counted.steps_mean > 0 and counted.steps_max <= 32)
+    end
+  end)
+
+  -- Each allocated, one in three resized, all freed.
+  local function some_trace()
+    local lines = {}
+    for id = 1, 3000 do lines[#lines + 1] = ("a %d %d"):format(id, 16 + id % 500) end
+    for id = 1, 3000, 3 do lines[#lines + 1] = ("r %d %d"):format(id, 8 + id % 700) end
+    for id = 1, 3000 do lines[#lines + 1] = ("f %d"):format(id) end
+    return table.concat(lines, "\n") .. "\n"
+  end
+
+  it("takes a trace's calls as a workload, and says how fast it is replayed", function()
+    with_file(some_trace(), function(path)
+      local measured = measure(("--trace %s --replay %s --backend glibc,slab,slab/nolock"):format(path, path))
+      assert.equal(4, #measured.rows) -- a replay takes no lock
+      for _, backend in ipairs { "glibc", "slab", "slab/nolock" } do
+        assert.equal(0, row_of(measured, "trace", backend).failures)
+      end
+      local row = row_of(measured, "replay", "slab/nolock")
+      assert.is_true(math.abs(row.events_per_second * row.ns_per_op / 1e9 - 1) < 0.01)
+      assert.equal(0, row.failures)
+    end)
+  end)
+
+  for _, option in ipairs { "trace", "replay" } do
+    it("refuses a file that is no trace: --" .. option, function()
+      local output, status = run("--" .. option .. " /nonexistent --backend null")
+      assert.equal(2, status)
+      assert.matches("/nonexistent", output, 1, true)
+      with_file("a 1 16\nnonsense\n", function(path)
+        output, status = run("--" .. option .. " " .. path .. " --backend null")
+        assert.equal(2, status)
+        assert.matches(path .. ":2:", output, 1, true)
+      end)
+    end)
+  end
+
+  describe("--ratios", function()
+    local chosen = "--ratios --workload W1 --backend null,glibc,best-fit/fifo/nolock,best-fit/nolock,good-fit/nolock"
+
+    it("are made of the rows of the same run", function()
+      local measured = measure(chosen)
+      local seen = 0
+      for _, ratio in ipairs(measured.ratios) do
+        assert.equal("W1", ratio.workload)
+        local row = row_of(measured, "W1", ratio.backend)
+        if ratio.figure == "time over" then
+          local expected = row.ns_per_op / row_of(measured, "W1", ratio.against).ns_per_op
+          assert.is_true(math.abs(ratio.value / expected - 1) < 0.01)
+          assert.equal(ratio.value <= ratio.goal, ratio.met)
+          seen = seen + 1
+        elseif ratio.figure == "worst operation, ns" then
+          assert.equal(row.max_ns, ratio.value)
+          assert.equal(row.max_ns <= 400, ratio.met)
+          seen = seen + 1
+        end
+      end
+      assert.equal(5, seen)
+    end)
+
+    it("take the empty loop's time off where the goal says so", function()
+      local known, peers = run "--backend nonsense", {}
+      for _, name in ipairs { "mimalloc", "tcmalloc", "jemalloc" } do
+        if known:find(" " .. name .. " ", 1, true) then peers[#peers + 1] = name end
+      end
+      if not peers[1] then
+        pending "none of the peers' packages is installed here"
+        return
+      end
+      local measured = measure("--ratios --workload W3 --backend null,slab/nolock," .. table.concat(peers, ","))
+      local function net(backend)
+        return row_of(measured, "W3", backend).ns_per_op - row_of(measured, "W3", "null").ns_per_op
+      end
+      local fastest = net(peers[1])
+      for _, name in ipairs(peers) do fastest = math.min(fastest, net(name)) end
+      assert.equal(1, #measured.ratios)
+      assert.is_true(math.abs(measured.ratios[1].value / (net "slab/nolock" / fastest) - 1) < 0.05)
+    end)
+
+    it("say of each goal whether it is met, or not measured", function()
+      local output, status = run(chosen)
+      assert.equal(0, status)
+      assert.matches("| `best%-fit/fifo/nolock` | time over glibc | ≤ 0.85 | W1 %**[%d.]+%** | n?o?t? ?met |", output)
+      assert.matches("| `best-fit/fifo/nolock` | time over glibc | ≤ 0.25 | W2 | not measured |", output, 1, true)
+      assert.matches("%d+ of the %d+ goals measured are met\n$", output)
+      assert.not_matches("ns/call", output, 1, true)
+    end)
   end)
 
   for option, known in pairs { workload = "W1 W2", backend = "null glibc" } do
@@ -63,7 +289,26 @@ describe("heapwright-bench", function()
   end
 
   it("refuses fewer rounds than a median wants", function()
-    local _, status = run "--rounds 3"
-    assert.equal(2, status)
+    for _, arguments in ipairs { "--rounds 3", "--rounds 100", "--rounds many" } do
+      local output, status = run(arguments)
+      assert.equal(2, status)
+      assert.matches("Rounds: 7 to 99", output, 1, true)
+    end
+  end)
+
+  it("refuses what is no option", function()
+    for _, arguments in ipairs { "--fast", "W1", "--workload" } do
+      local output, status = run(arguments)
+      assert.equal(2, status)
+      assert.matches("usage: heapwright-bench", output, 1, true)
+    end
+  end)
+
+  it("explains itself", function()
+    local output, status = run "--help"
+    assert.equal(0, status)
+    for option in ("workload backend rounds trace replay pages growth ratios json help"):gmatch "%l+" do
+      assert.matches("--" .. option, output, 1, true)
+    end
   end)
 end)

@@ -58,26 +58,36 @@ static size_t add_foreign(backend *list, size_t count) {
     return count;
 }
 
+/* A pool of this configuration, where there is such a one. */
+static size_t add_pool(backend *list, size_t count, hpw_config config, const char *kind) {
+    static const char *const orders[HPW_ORDER_COUNT] = {"", "/fifo", "/lifo"};
+    config.capacity = 1 << 20;
+    if (count == MAX_BACKENDS || !hpw_metadata_size(&config)) return count;
+    list[count] =
+        (backend){.is_pool = true, .config = config, .allocate = pool_allocate, .release = pool_release};
+    snprintf(list[count].name, sizeof list->name, "%s%s%s", config.policy, orders[config.order], kind);
+    return count + 1;
+}
+
 size_t backend_list(backend *list) {
-    static const char *const orders[] = {"", "/fifo", "/lifo"};
     const hpw_policy_info *info;
     size_t count = 0;
     list[count++] = (backend){.name = "null", .allocate = null_allocate, .release = null_release};
     list[count++] = (backend){.name = "glibc", .allocate = glibc_allocate, .release = glibc_release};
     count = add_foreign(list, count);
     for (size_t i = 0; (info = hpw_policy_at(i)); i++)
-        for (int order = 0; order < (info->takes_order ? HPW_ORDER_COUNT : 1); order++)
-            for (int nolock = 0; nolock < 2 && count < MAX_BACKENDS; nolock++) {
-                list[count] = (backend){
-                    .is_pool = true,
-                    .config = {.policy = info->name, .order = (hpw_order)order, .single_threaded = nolock},
-                    .allocate = pool_allocate,
-                    .release = pool_release,
-                };
-                snprintf(list[count++].name, sizeof list->name, "%s%s%s", info->name, orders[order],
-                         nolock ? "/nolock" : "");
-            }
+        for (hpw_order order = 0; order < HPW_ORDER_COUNT; order++) {
+            hpw_config config = {.policy = info->name, .order = order};
+            count = add_pool(list, count, config, "");
+            config.single_threaded = true;
+            count = add_pool(list, count, config, "/nolock");
+        }
     return count;
+}
+
+bool backend_places_alike(const backend *a, const backend *b) {
+    return a->is_pool && b->is_pool && !strcmp(a->config.policy, b->config.policy) &&
+           a->config.order == b->config.order;
 }
 
 bool backend_open(backend *b, uint64_t capacity) {

@@ -29,6 +29,9 @@ enum { MAX_BACKENDS = 64 };
 /* All that there are on this machine; how many. */
 size_t backend_list(backend *list);
 
+/* Two pools that place the same calls at the same addresses: locked or not makes no difference. */
+bool backend_places_alike(const backend *a, const backend *b);
+
 /* Makes it ready for a workload; false where it can't be. */
 bool backend_open(backend *b, uint64_t capacity);
 void backend_close(backend *b);

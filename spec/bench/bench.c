@@ -4,7 +4,8 @@
  * people would take instead.
  *
  *      heapwright-bench [--workload W1,W1x2] [--backend slab,mimalloc] [--rounds 7]
- *                       [--trace FILE] [--growth] [--json] [--help]
+ *                       [--trace FILE] [--replay FILE] [--pages] [--growth] [--ratios]
+ *                       [--json] [--help]
  *
  * Backends take turns, round by round, in one process; a figure is the median
  * of the rounds, its spread (most - least) / median. An operation is one call.
@@ -12,8 +13,14 @@
  * worst operation is the worst of the calls, each the least of five passes, the
  * clock's own cost taken off. Tightness: the peak of live bytes over the smallest pool in which
  * the workload runs, all metadata counted. W5 bounds the pools only: the other
- * projects' allocators are not told of a limit. The last table counts steps an
- * operation at 10^2 ... 10^6 free blocks: growth.h; with --growth it is all.
+ * projects' allocators are not told of a limit.
+ *
+ * --trace takes a recorded trace's calls as one more workload; --replay asks how
+ * fast it is replayed (replays.h); --pages shows what huge pages do (pages.h);
+ * --growth counts steps an operation at 10^2 ... 10^6 free blocks (growth.h).
+ * Each of these alone is all that is done; none of them, and no workload named:
+ * all but the traces. --ratios measures what the goals are about, where nothing
+ * else says what, and prints how far they are met instead of the tables.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -24,16 +31,20 @@
 
 #include "backend.h"
 #include "growth.h"
+#include "pages.h"
 #include "pairs.h"
+#include "ratios.h"
+#include "replays.h"
+#include "results.h"
 #include "rounds.h"
 #include "workload.h"
 
 enum { LARGEST_DECADE = 6 };
 
 typedef struct options {
-    const char *workloads, *backends, *trace;
+    const char *workloads, *backends, *trace, *replay;
     int rounds;
-    bool growth, json, help;
+    bool pages, growth, ratios, json, help;
 } options;
 
 /* Two threads on a workload of one. */
@@ -86,105 +97,79 @@ static bool all_known(const char *what, const char *list, const char *(*known)(s
     return true;
 }
 
-/* ---- What is printed ---- */
-
-static void print_json(const char *name, const backend *b, const row *r, bool first) {
-    printf("%s\n  {\"workload\": \"%s\", \"backend\": \"%s\", \"ns_per_op\": %.2f", first ? "" : ",", name,
-           b->name, r->ns_per_op);
-    if (r->one_by_one)
-        printf(", \"p999_ns\": %llu, \"max_ns\": %llu", (unsigned long long)r->p999_ns,
-               (unsigned long long)r->max_ns);
-    printf(", \"failures\": %llu", (unsigned long long)r->failures);
-    if (r->tightness > 0) printf(", \"tightness\": %.4f", r->tightness);
-    if (r->speed_up > 0) printf(", \"speed_up\": %.3f", r->speed_up);
-    printf(", \"spread\": %.3f}", r->spread);
-}
-
-static void print_cell(int width, int digits, double figure, bool measured) {
-    if (measured)
-        printf(" %*.*f", width, digits, figure);
-    else
-        printf(" %*s", width, "-");
-}
-
-static void print_table(const char *name, const workload *w, const backend *list, const row *rows,
-                        size_t count) {
-    printf("\n%s: %zu calls, peak %.2f MiB\n", name, w->count - w->from, (double)w->peak / 1048576);
-    printf("%-24s %8s %7s %8s %9s %8s %9s %8s\n", "backend", "ns/call", "spread", "p99.9", "worst", "failed",
-           "tightness", "speed-up");
-    for (size_t i = 0; i < count; i++) {
-        const row *r = &rows[i];
-        if (!r->timed) continue;
-        printf("%-24s %8.1f %6.0f%%", list[i].name, r->ns_per_op, r->spread * 100);
-        print_cell(8, 0, (double)r->p999_ns, r->one_by_one);
-        print_cell(9, 0, (double)r->max_ns, r->one_by_one);
-        printf(" %8llu", (unsigned long long)r->failures);
-        print_cell(9, 3, r->tightness, r->tightness > 0);
-        print_cell(8, 2, r->speed_up, r->speed_up > 0);
-        putchar('\n');
-    }
-    fflush(stdout);
-}
-
-static void print_rows(const options *o, const char *name, const workload *w, const backend *list,
-                       const row *rows, size_t count, bool *first) {
-    if (!o->json) print_table(name, w, list, rows, count);
-    for (size_t i = 0; i < count && o->json; i++) {
-        if (!rows[i].timed) continue;
-        print_json(name, &list[i], &rows[i], *first);
-        *first = false;
-    }
-}
-
 /* ---- Workloads ---- */
 
-/* One thread; the figures stay in `ns`, by backend, where it is not NULL. */
-static void run_single(const options *o, backend *list, size_t count, const workload *w,
-                       const workload *tight, double *ns, bool *first) {
-    row *rows = calloc(MAX_BACKENDS, sizeof *rows);
-    if (!rows) exit(2);
-    measure_rounds(list, count, w, o->rounds, rows);
-    if (tight) measure_tightness(list, count, tight, rows);
-    for (size_t i = 0; i < count && ns; i++) ns[i] = rows[i].ns_per_op;
-    print_rows(o, w->name, w, list, rows, count, first);
-    free(rows);
+/* Is it to be measured: named, or none is named and nothing else asked for? */
+static bool wanted(const options *o, const char *name) {
+    if (o->workloads) return named(o->workloads, name);
+    if (o->ratios) return ratios_want_workload(name);
+    return !(o->trace || o->replay || o->pages || o->growth);
 }
 
-/* Two threads; `ns`: what one thread took, 0 where that was not measured. */
-static void run_pair(const options *o, backend *list, size_t count, size_t number, const double *ns,
-                     bool *first) {
+/* A result is whole: its table, where tables are printed. */
+static void conclude(const options *o, const results *r, const result *one) {
+    if (!o->json && !o->ratios) results_print_table(r, one);
+}
+
+static void describe(result *to, const workload *w) {
+    to->calls = w->count - w->from;
+    to->peak = w->peak;
+}
+
+static void run_single(const options *o, results *r, backend *list, const workload *w,
+                       const workload *tight) {
+    result *one = results_add(r, w->name);
+    describe(one, w);
+    measure_rounds(list, r->count, w, o->rounds, one->rows);
+    if (tight) measure_tightness(list, r->count, tight, one->rows);
+    if (tight) one->tight_calls = tight->count;
+    conclude(o, r, one);
+}
+
+/* The speed-up is over the same run's figures of one thread, where it has any. */
+static void run_pair(const options *o, results *r, backend *list, size_t number) {
     workload w;
-    row *rows = calloc(MAX_BACKENDS, sizeof *rows);
-    if (!rows || !workload_make(pairs[number].of, false, &w)) exit(2);
-    measure_pairs(list, count, &w, pairs[number].hand_over, o->rounds, rows);
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].timed && ns[i] > 0) rows[i].speed_up = ns[i] / rows[i].ns_per_op;
-    print_rows(o, pairs[number].name, &w, list, rows, count, first);
+    if (!workload_make(pairs[number].of, WORKLOAD_HALF, &w)) exit(2);
+    result *one = results_add(r, pairs[number].name);
+    describe(one, &w);
+    measure_pairs(list, r->count, &w, pairs[number].hand_over, o->rounds, one->rows);
+    for (size_t i = 0; i < r->count; i++) {
+        const row *single = results_find(r, pairs[number].of, list[i].name);
+        if (one->rows[i].timed && single) one->rows[i].speed_up = single->ns_per_op / one->rows[i].ns_per_op;
+    }
+    conclude(o, r, one);
     workload_free(&w);
-    free(rows);
 }
 
-/* False: the trace can't be read. */
-static bool run_workloads(const options *o, backend *list, size_t count) {
-    double single[MAX_BACKENDS] = {0}; /* W1's figures, for the speed-up */
-    bool first = true;
+/* What was recorded; false: it can't be read. */
+static bool run_traces(const options *o, results *r, backend *list) {
+    workload w;
+    if (o->trace) {
+        if (!workload_load(o->trace, &w)) return false;
+        run_single(o, r, list, &w, NULL);
+        workload_free(&w);
+    }
+    if (!o->replay) return true;
+    result *one = results_add(r, "replay");
+    if (!measure_replays(list, r->count, o->replay, o->rounds, one->rows, &w)) return false;
+    describe(one, &w);
+    conclude(o, r, one);
+    return true;
+}
+
+static bool run_workloads(const options *o, results *r, backend *list) {
     const char *name;
     workload w, tight;
     for (size_t i = 0; (name = workload_name(i)); i++) {
-        if ((o->trace && !o->workloads) || !named(o->workloads, name)) continue;
-        if (!workload_make(name, false, &w) || !workload_make(name, true, &tight)) exit(2);
-        run_single(o, list, count, &w, &tight, strcmp(name, pairs[0].of) ? NULL : single, &first);
+        if (!wanted(o, name)) continue;
+        if (!workload_make(name, WORKLOAD_WHOLE, &w) || !workload_make(name, WORKLOAD_TIGHT, &tight)) exit(2);
+        run_single(o, r, list, &w, &tight);
         workload_free(&w);
         workload_free(&tight);
     }
     for (size_t i = 0; i < PAIRS; i++)
-        if (!(o->trace && !o->workloads) && named(o->workloads, pairs[i].name))
-            run_pair(o, list, count, i, single, &first);
-    if (!o->trace) return true;
-    if (!workload_load(o->trace, &w)) return false;
-    run_single(o, list, count, &w, NULL, NULL, &first);
-    workload_free(&w);
-    return true;
+        if (wanted(o, pairs[i].name)) run_pair(o, r, list, i);
+    return run_traces(o, r, list);
 }
 
 /* ---- Growth ---- */
@@ -231,8 +216,9 @@ static void ask_for_static_tls(char **argv) {
 }
 
 static int usage(FILE *to, int status) {
-    fputs("usage: heapwright-bench [--workload W1,W1x2,...] [--backend NAME,...] [--trace FILE]\n"
-          "                        [--rounds N] [--growth] [--json] [--help]\n"
+    fputs("usage: heapwright-bench [--workload W1,W1x2,...] [--backend NAME,...] [--rounds N]\n"
+          "                        [--trace FILE] [--replay FILE] [--pages] [--growth] [--ratios]\n"
+          "                        [--json] [--help]\n"
           "Times heapwright's policies beside other allocators: see spec/bench/bench.c.\n"
           "A pair's speed-up (W1x2, W1x2r) needs W1 in the same run. Rounds: 7 to 99.\n",
           to);
@@ -241,15 +227,19 @@ static int usage(FILE *to, int status) {
 
 static bool read_options(int argc, char **argv, options *o) {
     static const struct option known[] = {
-        {"workload", 1, 0, 'w'}, {"backend", 1, 0, 'b'}, {"trace", 1, 0, 't'}, {"rounds", 1, 0, 'r'},
-        {"growth", 0, 0, 'g'},   {"json", 0, 0, 'j'},    {"help", 0, 0, 'h'},  {NULL, 0, 0, 0}};
+        {"workload", 1, 0, 'w'}, {"backend", 1, 0, 'b'}, {"rounds", 1, 0, 'r'}, {"trace", 1, 0, 't'},
+        {"replay", 1, 0, 'R'},   {"pages", 0, 0, 'p'},   {"growth", 0, 0, 'g'}, {"ratios", 0, 0, 'q'},
+        {"json", 0, 0, 'j'},     {"help", 0, 0, 'h'},    {NULL, 0, 0, 0}};
     *o = (options){.rounds = 7};
     for (int found; (found = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         if (found == 'w') o->workloads = optarg;
         if (found == 'b') o->backends = optarg;
         if (found == 't') o->trace = optarg;
         if (found == 'r') o->rounds = atoi(optarg);
+        if (found == 'R') o->replay = optarg;
+        if (found == 'p') o->pages = true;
         if (found == 'g') o->growth = true;
+        if (found == 'q') o->ratios = true;
         if (found == 'j') o->json = true;
         if (found == 'h') o->help = true;
         if (found == '?') return false;
@@ -257,27 +247,41 @@ static bool read_options(int argc, char **argv, options *o) {
     return optind == argc && o->rounds >= 7 && o->rounds <= MAX_ROUNDS;
 }
 
+/* Everything but the growth; false: a trace can't be read. */
+static bool run_timed(const options *o, results *r, backend *list, bool nothing_named) {
+    if (!run_workloads(o, r, list)) return false;
+    if (o->pages || nothing_named) {
+        measure_pages(r, o->rounds);
+        if (!o->json && !o->ratios) print_pages(r);
+    }
+    if (o->ratios && !o->json) ratios_print_table(r);
+    if (!o->json) return true;
+    printf("{\"rows\": ");
+    results_print_json(r);
+    if (o->ratios) printf(", \"ratios\": ");
+    if (o->ratios) ratios_print_json(r);
+    return true;
+}
+
 int main(int argc, char **argv) {
     options o;
-    static backend all[MAX_BACKENDS];
-    backend list[MAX_BACKENDS];
+    static backend all[MAX_BACKENDS], list[MAX_BACKENDS];
     ask_for_static_tls(argv);
     if (!read_options(argc, argv, &o)) return usage(stderr, 2);
     if (o.help) return usage(stdout, 0);
-    size_t count = 0;
+    results r = {.list = list};
     known_count = backend_list(all);
     known_backends = all;
     if (!all_known("backend", o.backends, any_backend) || !all_known("workload", o.workloads, any_workload))
         return 2;
     for (size_t i = 0; i < known_count; i++)
-        if (named(o.backends, all[i].name)) list[count++] = all[i];
-    bool timing = !o.growth, growing = o.growth || !(o.workloads || o.trace);
-    if (o.json) printf("{");
-    if (timing && o.json) printf("\"rows\": [");
-    if (timing && !run_workloads(&o, list, count)) return 2;
-    if (timing && o.json) printf("\n]");
-    if (growing && o.json) printf("%s\"growth\": [", timing ? ", " : "");
-    if (growing) run_growth(&o, list, count);
-    if (o.json) printf("%s}\n", growing ? "\n]" : "");
+        if (o.backends || !o.ratios ? named(o.backends, all[i].name) : ratios_want_backend(all[i].name))
+            list[r.count++] = all[i];
+    bool nothing_named = !(o.workloads || o.trace || o.replay || o.pages || o.growth || o.ratios);
+    if (!run_timed(&o, &r, list, nothing_named)) return 2;
+    if (o.json && (o.growth || nothing_named)) printf(", \"growth\": [");
+    if (o.growth || nothing_named) run_growth(&o, list, r.count);
+    if (o.json) printf("%s}\n", o.growth || nothing_named ? "\n]" : "");
+    results_free(&r);
     return 0;
 }

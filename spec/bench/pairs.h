@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two threads on one shared pool: each replays a workload on slots of its own.
+ * Two threads on one shared pool: each replays a workload on slots of its own,
+ * with half of the live blocks that one thread has in it, so that the pool holds
+ * as many as there.
  *
  * A backend keeps its two threads through all rounds; between rounds they
- * sleep. In a round both start at a barrier and stop when SLICE_NS have passed;
- * its figure is the wall time over the calls of both. Handed over, a block that
- * one thread frees goes to the other through a bounded ring, and for each one
- * that it hands over it frees one that it was handed; where the ring is full it
- * frees the block itself.
+ * sleep. In a round both start at a barrier and stop when some 30 ms have passed;
+ * its figure is the wall time over the calls of both, so that it wants a machine
+ * with two idle cores. Handed over, a block that one thread frees goes to the
+ * other, in batches through a bounded ring, and for each one that it hands over
+ * it frees one that it was handed; where the ring is full it frees the block
+ * itself.
  */
 #ifndef HPW_BENCH_PAIRS_H
 #define HPW_BENCH_PAIRS_H

@@ -15,17 +15,14 @@ typedef struct player {
     size_t place;
 } player;
 
-uint64_t nanoseconds(void) {
+static uint64_t read_clock(clockid_t clock) {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-static uint64_t perform_all(const backend *b, unsigned char **blocks, const call *from, const call *to) {
-    uint64_t failures = 0;
-    for (; from < to; from++) failures += perform(b, blocks, from);
-    return failures;
-}
+uint64_t nanoseconds(void) { return read_clock(CLOCK_MONOTONIC); }
+uint64_t cpu_nanoseconds(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
 
 static void free_all(const backend *b, unsigned char **blocks, const workload *w) {
     for (size_t i = 0; i < w->slots; i++)
@@ -41,8 +38,7 @@ static void begin_anew(player *p, const workload *w) {
     p->place = w->from;
 }
 
-/* One round: ns a call. Its first slice brings back the backend's lines after the others' turns: not timed.
- */
+/* One round: ns a call. Its first slices bring the backend's lines back after the others' turns. */
 static double play(player *p, const workload *w) {
     uint64_t spent = 0;
     size_t calls = 0;
@@ -50,11 +46,11 @@ static double play(player *p, const workload *w) {
         if (p->place == w->count) begin_anew(p, w);
         size_t left = w->count - p->place, next = w->one_shot || left < SLICE_CALLS ? left : SLICE_CALLS;
         const call *from = w->calls + p->place;
-        uint64_t begin = nanoseconds();
+        uint64_t begin = cpu_nanoseconds();
         perform_all(p->b, p->blocks, from, from + next);
         p->place += next;
         if (lead-- > 0) continue;
-        spent += nanoseconds() - begin;
+        spent += cpu_nanoseconds() - begin;
         calls += next;
     }
     return (double)spent / (double)calls;
@@ -186,15 +182,13 @@ static double find_tightness(backend *b, unsigned char **blocks, const workload 
     return (double)w->peak / (double)best;
 }
 
-/* Locked and unlocked pools place alike: each is searched once. Bump frees nothing, so it has no figure. */
+/* Those that place alike are searched once. Bump frees nothing, so it has no figure. */
 void measure_tightness(backend *list, size_t count, const workload *w, row *rows) {
     unsigned char **blocks = calloc(w->slots, sizeof *blocks);
     if (!blocks) exit(2);
     for (size_t i = 0; i < count; i++) {
         if (!list[i].is_pool || !strcmp(list[i].config.policy, "bump")) continue;
-        const backend *before = i ? &list[i - 1] : NULL;
-        bool same = before && before->is_pool && !strcmp(before->config.policy, list[i].config.policy) &&
-                    before->config.order == list[i].config.order;
+        bool same = i && backend_places_alike(&list[i - 1], &list[i]);
         rows[i].tightness = same ? rows[i - 1].tightness : find_tightness(&list[i], blocks, w);
     }
     free(blocks);

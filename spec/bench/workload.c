@@ -15,6 +15,7 @@ typedef struct maker {
     uint64_t state;
     uint64_t live;
     uint32_t *sizes; /* by slot, 0 empty */
+    bool half;       /* the live blocks */
     bool failed;
 } maker;
 
@@ -68,7 +69,9 @@ static void churn(maker *m, size_t live, size_t steps, uint32_t least, uint32_t 
     for (size_t i = 0; i < steps; i++) replace(m, below(m, live), log_uniform(m, least, most));
 }
 
-static void make_w1(maker *m, bool tight) { churn(m, 10000, tight ? 200000 : 1000000, 16, 256); }
+static void make_w1(maker *m, bool tight) {
+    churn(m, m->half ? 5000 : 10000, tight ? 200000 : 1000000, 16, 256);
+}
 static void make_w2(maker *m, bool tight) {
     churn(m, tight ? 2000 : 10000, tight ? 100000 : 500000, 16, 65536);
 }
@@ -122,14 +125,15 @@ const char *workload_name(size_t number) {
     return number < sizeof makers / sizeof *makers ? makers[number].name : NULL;
 }
 
-bool workload_make(const char *name, bool tight, workload *made) {
+bool workload_make(const char *name, workload_part part, workload *made) {
     const char *known;
     *made = (workload){NULL};
     for (size_t i = 0; (known = workload_name(i)); i++) {
         if (strcmp(known, name)) continue;
         *made = (workload){.name = known, .slots = makers[i].slots, .capacity = (uint64_t)256 << 20};
         maker m = {.made = made, .state = 20261122, .sizes = calloc(makers[i].slots, sizeof(uint32_t))};
-        if (m.sizes) makers[i].make(&m, tight);
+        m.half = part == WORKLOAD_HALF;
+        if (m.sizes) makers[i].make(&m, part == WORKLOAD_TIGHT);
         bool ok = m.sizes && !m.failed;
         free(m.sizes);
         return ok;

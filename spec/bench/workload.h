@@ -39,9 +39,15 @@ typedef struct workload {
 /* The names, NULL past the last. */
 const char *workload_name(size_t number);
 
-/* A workload by name; `tight`: the smaller one in which tightness is measured. False: no such name, or no
- * memory. */
-bool workload_make(const char *name, bool tight, workload *made);
+/* Smaller ones for where the whole is not wanted. */
+typedef enum workload_part {
+    WORKLOAD_WHOLE,
+    WORKLOAD_TIGHT, /* in which tightness is measured */
+    WORKLOAD_HALF   /* W1 with half of its live blocks: a thread's, where two share a pool */
+} workload_part;
+
+/* A workload by name. False: no such name, or no memory. */
+bool workload_make(const char *name, workload_part part, workload *made);
 
 /* One from a recorded trace; resizes are a free and an allocation. False: it can't be read. */
 bool workload_load(const char *path, workload *made);
