@@ -156,11 +156,11 @@ static bool perform_rare(hpw_pool *pool, uint64_t *address, const operation *op)
 HOT bool perform(hpw_pool *pool, uint64_t *addresses, const operation *op) {
     uint64_t *address = &addresses[op->slot];
     if (op->kind == HPW_TRACE_FREE) {
-        if (*address != NOWHERE) pool->calls.release(pool, *address, NULL);
+        if (*address != NOWHERE) pool->inner.release(pool, *address, NULL);
         return true;
     }
     if (op->kind != HPW_TRACE_ALLOC || op->align_bits) return perform_rare(pool, address, op);
-    const unsigned char *block = pool->calls.allocate(pool, op->size);
+    const unsigned char *block = pool->inner.allocate(pool, op->size);
     *address = block ? (uint64_t)(block - pool->index.bytes) : NOWHERE;
     return block;
 }
