@@ -18,7 +18,9 @@ void *hpw_pointer(const hpw_pool *pool, uint64_t address) {
     return holds ? pool->index.bytes + address : NULL;
 }
 
-/* The live block around `address`; the lock is held. */
+/* ---- Finding ---- */
+
+/* The live block around `address`, or what there is else; the lock is held. */
 static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, uint64_t *start,
                             uint64_t *requested, hpw_report *report) {
     if (!pool_holds(pool, address))
@@ -34,9 +36,9 @@ static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, 
     return HPW_OK;
 }
 
-/* The bytes of [address, address + n), where they lie in one live block. */
-static hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned char **bytes,
-                       hpw_report *report) {
+/* The bytes of [address, address + n), where they lie in one live block: by find_owner. */
+APART hpw_error reach_far(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned char **bytes,
+                          hpw_report *report) {
     uint64_t start, requested;
     hpw_error error = find_owner(pool, address, n, &start, &requested, report);
     if (error) return error;
@@ -48,11 +50,51 @@ static hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, unsig
     return HPW_OK;
 }
 
+/*
+ * The same. Mostly the block starts in the address's own word of the map, which
+ * then tells all of it; whatever else there is, reach_far finds and reports.
+ */
+HOT hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned char **bytes,
+                    hpw_report *report) {
+    if (!pool_holds(pool, address)) return reach_far(pool, address, n, bytes, report);
+    const blocks *map = &pool->index.map;
+    granule_t granule = pool_granule(pool, address);
+    uint64_t upto = blocks_starts(map, granule / WORD_BITS) << (WORD_BITS - 1 - granule % WORD_BITS);
+    if (!upto) return reach_far(pool, address, n, bytes, report);
+    granule_t at = granule - (WORD_BITS - 1 - bits_highest(upto));
+    uint64_t offset = address - pool_bytes(pool, at), requested;
+    if (!blocks_is_live(map, at) || !pool_requested(pool, at, blocks_size(map, at), &requested) ||
+        offset > requested || n > requested - offset)
+        return reach_far(pool, address, n, bytes, report);
+    *bytes = pool->index.bytes + address;
+    return HPW_OK;
+}
+
+/* ---- Bytes ---- */
+
+/* memcpy; a few bytes as two halves that may overlap, which is cheaper than the call. */
+HOT void copy_bytes(unsigned char *to, const unsigned char *from, size_t n) {
+    unsigned char first[16], last[16];
+    if (n >= 8 && n <= 16) {
+        memcpy(first, from, 8);
+        memcpy(last, from + n - 8, 8);
+        memcpy(to, first, 8);
+        memcpy(to + n - 8, last, 8);
+    } else if (n > 16 && n <= 32) {
+        memcpy(first, from, 16);
+        memcpy(last, from + n - 16, 16);
+        memcpy(to, first, 16);
+        memcpy(to + n - 16, last, 16);
+    } else if (n) {
+        memcpy(to, from, n);
+    }
+}
+
 hpw_error hpw_read(hpw_pool *pool, uint64_t address, void *to, size_t n, hpw_report *report) {
     unsigned char *bytes;
     pool_enter(pool);
     hpw_error error = reach(pool, address, n, &bytes, report);
-    if (!error && n) memcpy(to, bytes, n);
+    if (!error) copy_bytes(to, bytes, n);
     pool_leave(pool);
     return error;
 }
@@ -61,8 +103,25 @@ hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n
     unsigned char *bytes;
     pool_enter(pool);
     hpw_error error = reach(pool, address, n, &bytes, report);
-    if (!error && n) memcpy(bytes, from, n);
+    if (!error) copy_bytes(bytes, from, n);
     pool_leave(pool);
+    return error;
+}
+
+/* May another thread be in the pool while this one is? */
+static bool may_be_met(const hpw_pool *pool) {
+#ifndef HPW_FREESTANDING
+    if (pool->locking == LOCKING_OWN) return !LOCK_ALONE;
+#endif
+    return pool->locking != LOCKING_NONE;
+}
+
+hpw_error hpw_view(hpw_pool *pool, uint64_t address, uint64_t n, const void **bytes, hpw_report *report) {
+    unsigned char *found = NULL;
+    pool_enter(pool);
+    hpw_error error = reach(pool, address, n, &found, report);
+    pool_leave(pool);
+    *bytes = may_be_met(pool) ? NULL : found;
     return error;
 }
 
@@ -97,6 +156,8 @@ hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *o
     pool_leave(pool);
     return error;
 }
+
+/* ---- Look-ups ---- */
 
 hpw_error hpw_owner(hpw_pool *pool, uint64_t address, uint64_t *start, uint64_t *requested,
                     hpw_report *report) {
