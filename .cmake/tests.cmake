@@ -77,7 +77,7 @@ target_include_directories(second_thread SYSTEM PRIVATE ${LUA_INCLUDE_DIR})
 target_link_options(second_thread PRIVATE -Wl,-z,nodelete) # the thread outlives the Lua state
 target_link_libraries(second_thread PRIVATE warnings instrumented Threads::Threads)
 foreach(name access close)
-  hpw_test(spec/${name}/threads "spec;thread" 900 ${CMAKE_COMMAND} -DLUA=${interpreter} -DBUSTED=${BUSTED}
+  hpw_test(spec/${name}/threads spec 900 ${CMAKE_COMMAND} -DLUA=${interpreter} -DBUSTED=${BUSTED}
     -DSPEC=spec/${name}_spec.lua -P ${CMAKE_SOURCE_DIR}/.cmake/spec.cmake)
   set_property(TEST spec/${name}/threads APPEND PROPERTY ENVIRONMENT HEAPWRIGHT_SECOND_THREAD=1)
 endforeach()
