@@ -100,6 +100,30 @@ granule_t blocks_largest_free(const blocks *map) {
     return most;
 }
 
+granule_t blocks_set_slots(blocks *map, granule_t at, granule_t size, granule_t slot) {
+    granule_t end = at + size, next = at;
+    for (size_t word = at / WORD_BITS; word < end / WORD_BITS; word++) {
+        uint64_t starts = 0;
+        for (; next / WORD_BITS == word; next += slot) starts |= (uint64_t)1 << (next % WORD_BITS);
+        granule_t last = next - slot;
+        blocks_begin(map, word);
+        map->live[word] = 0;
+        map->mark[word] = starts;
+        blocks_span(map, last, next <= end ? slot : end - last);
+    }
+    return (size + slot - 1) / slot;
+}
+
+granule_t blocks_clear_range(blocks *map, granule_t at, granule_t size) {
+    granule_t count = 0;
+    for (size_t word = at / WORD_BITS; word < ((size_t)at + size) / WORD_BITS; word++) {
+        for (uint64_t starts = blocks_starts(map, word); starts; starts &= starts - 1) count++;
+        map->live[word] = map->mark[word] = 0;
+        blocks_summary_clear(map, word);
+    }
+    return count;
+}
+
 void blocks_set_end(blocks *map, granule_t count) {
     if (map->count) blocks_erase(map, map->count);
     map->count = count;

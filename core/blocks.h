@@ -213,6 +213,16 @@ HOT void blocks_erase(blocks *map, granule_t at) {
     if (!blocks_starts(map, word)) blocks_summary_clear(map, word);
 }
 
+/*
+ * [at, at + size), whole words that lie in one block, becomes free blocks of
+ * `slot` granules each, at most a word, and one of what is left over. Returns how
+ * many. Blocks around it are the caller's to set.
+ */
+granule_t blocks_set_slots(blocks *map, granule_t at, granule_t size, granule_t slot);
+
+/* No block starts in [at, at + size), whole words, any more. Returns how many did. */
+granule_t blocks_clear_range(blocks *map, granule_t at, granule_t size);
+
 /* The pool ends at `count` now. The blocks up to there are the caller's to set. */
 void blocks_set_end(blocks *map, granule_t count);
 

@@ -7,13 +7,18 @@
 #include "pool.h"
 
 typedef struct sums {
-    uint64_t in_use, granted, live, free; /* granted: granules */
+    uint64_t in_use, granted, live, free; /* bytes, bytes, blocks, blocks */
     granule_t largest;
 } sums;
 
+static bool may_be_joined(hpw_pool *pool, granule_t left, granule_t right, granule_t right_size) {
+    const policy *p = pool->policy;
+    if (p->in_run && (p->in_run(&pool->index, left) || p->in_run(&pool->index, right))) return false;
+    return !p->may_join || p->may_join(&pool->index, left, right, right_size);
+}
+
 static const char *check_blocks(hpw_pool *pool, sums *sum, granule_t *bad) {
     const blocks *map = &pool->index.map;
-    const policy *p = pool->policy;
     granule_t previous = NO_GRANULE; /* where it is free */
     for (granule_t at = 0, size; at < map->count; at += size) {
         size = blocks_size(map, at);
@@ -21,9 +26,8 @@ static const char *check_blocks(hpw_pool *pool, sums *sum, granule_t *bad) {
         if (!blocks_is_live(map, at)) {
             sum->free++;
             if (size > sum->largest) sum->largest = size;
-            bool joins =
-                previous != NO_GRANULE && (!p->may_join || p->may_join(&pool->index, previous, at, size));
-            if (joins) return "two free neighbours that may be joined are not";
+            if (previous != NO_GRANULE && may_be_joined(pool, previous, at, size))
+                return "two free neighbours that may be joined are not";
             previous = at;
             continue;
         }
@@ -31,7 +35,7 @@ static const char *check_blocks(hpw_pool *pool, sums *sum, granule_t *bad) {
         if (!pool_requested(pool, at, size, &requested)) return "a block's size record was overwritten";
         sum->live++;
         sum->in_use += requested;
-        sum->granted += size;
+        sum->granted += pool_bytes(pool, size);
         previous = NO_GRANULE;
     }
     *bad = 0;
@@ -40,10 +44,9 @@ static const char *check_blocks(hpw_pool *pool, sums *sum, granule_t *bad) {
 
 static const char *check_counts(const hpw_pool *pool, const sums *sum) {
     const tally *counts = &pool->counts;
-    if (counts->in_use != sum->in_use) return "the count of bytes in use is wrong";
-    if (counts->granted != sum->granted) return "the count of granted bytes is wrong";
-    if (counts->peak_in_use < counts->in_use || counts->peak_granted < counts->granted)
-        return "a peak is below what it is the peak of";
+    if (tally_in_use(counts) != sum->in_use) return "the count of bytes in use is wrong";
+    if (tally_granted(counts) != sum->granted) return "the count of granted bytes is wrong";
+    if (counts->in_use_room < 0 || counts->granted_room < 0) return "a peak is below what it is the peak of";
     if (counts->allocations - counts->frees != sum->live)
         return "allocations less frees are not the live blocks";
     if (counts->blocks - sum->live != sum->free) return "the count of free blocks is wrong";

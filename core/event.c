@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Events: the one place that emits them, and the bounded ring that keeps the newest. */
 #include "pool.h"
+#ifndef HPW_FREESTANDING
+#include "caches.h"
+#endif
 
 void pool_emit(hpw_pool *pool, hpw_event event) {
     if (!pool->sink) return;
@@ -15,7 +18,10 @@ void hpw_set_sink(hpw_pool *pool, hpw_sink *sink, void *ud) {
     pool_enter(pool);
     pool->sink = sink;
     pool->sink_ud = ud;
-    pool->plain = pool_is_plain(pool);
+    pool_choose_way(pool);
+#ifndef HPW_FREESTANDING
+    if (pool->caches) caches_note_sink(pool);
+#endif
     pool_leave(pool);
 }
 

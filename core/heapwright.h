@@ -106,18 +106,22 @@ typedef struct hpw_host {
     uint32_t (*thread)(void *ud); /* a small number; called for events only */
 } hpw_host;
 
+enum { HPW_MOST_THREAD_CACHES = 128 };
+
 /* A zeroed config is the default pool: 1 MiB, best fit, address order, locked, guard off. */
 typedef struct hpw_config {
-    const char *policy;    /* NULL: "best-fit"; else a name of hpw_policy_at */
-    uint64_t capacity;     /* 0: 1 MiB (hpw_open), all that the buffer holds (hpw_open_in);
-                              else rounded down to granules */
-    uint64_t max_capacity; /* 0: `capacity`, the pool never grows; hpw_open only */
-    uint32_t granule;      /* 0: 16; else 8, 16, 32 ... 4096: the unit of placement */
-    hpw_order order;       /* 0: by address; others for first-, best- and worst-fit only */
-    hpw_guard guard;       /* 0: off */
-    bool single_threaded;  /* false: every call takes the lock */
-    bool small_pages;      /* false: pools of 2 MiB and more ask for huge pages; hpw_open only */
-    hpw_host host;         /* zeroed: see hpw_host */
+    const char *policy;     /* NULL: "best-fit"; else a name of hpw_policy_at */
+    uint64_t capacity;      /* 0: 1 MiB (hpw_open), all that the buffer holds (hpw_open_in);
+                               else rounded down to granules */
+    uint64_t max_capacity;  /* 0: `capacity`, the pool never grows; hpw_open only */
+    uint32_t granule;       /* 0: 16; else 8, 16, 32 ... 4096: the unit of placement */
+    hpw_order order;        /* 0: by address; others for first-, best- and worst-fit only */
+    hpw_guard guard;        /* 0: off */
+    bool single_threaded;   /* false: every call takes the lock */
+    bool small_pages;       /* false: pools of 2 MiB and more ask for huge pages; hpw_open only */
+    uint32_t thread_caches; /* 0: none; else up to so many threads, HPW_MOST_THREAD_CACHES at most, have a
+                               cache of their own: see hpw_open */
+    hpw_host host;          /* zeroed: see hpw_host */
 } hpw_config;
 
 /* ---- Life cycle ------------------------------------------------------------- */
@@ -134,13 +138,25 @@ typedef struct hpw_config {
  * request needs), and shrinks in the same steps, never below `capacity`, when
  * what is free at its end spans two of them. Addresses never move.
  *
+ * With `thread_caches`, a thread's first call on the pool takes one of so many
+ * caches, in which hpw_malloc and hpw_free find and leave small blocks without
+ * the lock; its end gives it back with all that is in it. Threads that get none
+ * take the lock. Blocks may be freed by any thread. What a cache holds is never
+ * missing: a request that finds nothing else gets it. Every other call on such a
+ * pool stops all caches for as long as it takes, some microseconds more where
+ * several threads have one. Counts are exact; peaks and high_water are those of
+ * the moments when a cache met the pool, so a peak may have been passed in
+ * between by what the caches hold, and high_water counts what a cache held.
+ *
  * Returns NULL and sets *error (which may be NULL) if and only if
  *  - HPW_INVALID_ARGUMENT: the policy is unknown; the granule is not a power of
  *    two of 8 ... 4096; capacity is below one granule or above the maximum
  *    (hpw_max_capacity); max_capacity is not 0 and below capacity; the order or
  *    guard is not one of its enumeration, or the policy does not take this
  *    order (first-fit takes fifo and lifo with granules of 16 and more only);
- *    half a lock was given;
+ *    half a lock was given; thread_caches is above HPW_MOST_THREAD_CACHES, or set
+ *    with a policy that takes none (hpw_policy_info), a lock of the host's or
+ *    none, granules other than 16, or a pool that grows;
  *  - HPW_NO_MEMORY: the system has no such range of addresses.
  * Hosted profile only. Cost: two mappings.
  */
@@ -184,6 +200,13 @@ HPW_API uint64_t hpw_max_capacity(uint32_t granule);
  * as one free. A grown pool shrinks as when its last block is freed. Cost: O(metadata).
  */
 HPW_API void hpw_reset(hpw_pool *pool);
+
+/*
+ * Gives back what the pool keeps to be faster: the empty pages of slab become
+ * free blocks again; a pool that grew shrinks as after a free. What a request
+ * needs is given back without it. Cost: O(what is kept).
+ */
+HPW_API void hpw_trim(hpw_pool *pool);
 
 /* ---- Operations ------------------------------------------------------------- */
 
@@ -380,6 +403,7 @@ typedef struct hpw_policy_info {
     const char *bound;   /* the order of its work */
     const char *source;  /* who described it */
     bool takes_order;    /* fifo and lifo are accepted */
+    bool takes_caches;   /* thread_caches is accepted */
     bool exact;          /* the address is defined by the rule alone, see `chooses` */
     bool monotone;       /* a trace without resizes that fits in P fits in every larger pool: proved */
 } hpw_policy_info;

@@ -8,6 +8,9 @@
  * mappings of the system's.
  */
 #include "pool.h"
+#ifndef HPW_FREESTANDING
+#include "caches.h"
+#endif
 
 enum { DEFAULT_GRANULE = 16, LEAST_GRANULE = 8, LARGEST_GRANULE = 4096, BYTES_ALIGN = 16 };
 enum { DEFAULT_CAPACITY = 1024 * 1024, GROWTH_STEP = 64 * 1024, LEAST_STEP = 256 };
@@ -17,6 +20,12 @@ uint64_t hpw_max_capacity(uint32_t granule) {
 }
 
 static size_t round16(size_t size) { return (size + 15) / 16 * 16; }
+
+static bool takes_caches(const hpw_config *config, const policy *chosen) {
+    return chosen->caches && config->thread_caches <= HPW_MOST_THREAD_CACHES && !config->single_threaded &&
+           !config->host.lock && config->granule == 1 << PLAIN_SHIFT &&
+           config->max_capacity == config->capacity;
+}
 
 hpw_error pool_config(hpw_config *config) {
     if (!config->policy) config->policy = policy_at(0)->info.name;
@@ -38,6 +47,7 @@ hpw_error pool_config(hpw_config *config) {
         (!chosen->info.takes_order || granule < chosen->least_timed_granule))
         return HPW_INVALID_ARGUMENT;
     if (!config->host.lock != !config->host.unlock) return HPW_INVALID_ARGUMENT;
+    if (config->thread_caches && !takes_caches(config, chosen)) return HPW_INVALID_ARGUMENT;
     return HPW_OK;
 }
 
@@ -45,11 +55,12 @@ static granule_t granules_of(const hpw_config *config, uint64_t bytes) {
     return (granule_t)(bytes / config->granule);
 }
 
-static size_t host_size(void) {
+static size_t host_size(const hpw_config *config) {
 #ifdef HPW_FREESTANDING
+    (void)config;
     return 0;
 #else
-    return round16(system_host_size());
+    return round16(system_host_size(config->thread_caches));
 #endif
 }
 
@@ -72,8 +83,16 @@ static size_t state_size(const hpw_config *config) {
     return policy_named(config->policy)->state_size(granules_of(config, config->max_capacity), config->order);
 }
 
+static size_t caches_size(const hpw_config *config) {
+    const policy_caches *caches = policy_named(config->policy)->caches;
+    return config->thread_caches
+               ? caches->bytes(granules_of(config, config->max_capacity), config->thread_caches)
+               : 0;
+}
+
 size_t pool_metadata_size(const hpw_config *config) {
-    return round16(sizeof(hpw_pool)) + host_size() + round16(map_size(config)) + round16(state_size(config));
+    return round16(sizeof(hpw_pool)) + host_size(config) + round16(map_size(config)) +
+           round16(state_size(config)) + round16(caches_size(config));
 }
 
 size_t hpw_metadata_size(const hpw_config *config) {
@@ -81,6 +100,16 @@ size_t hpw_metadata_size(const hpw_config *config) {
     if (!config->capacity || (config->max_capacity && config->max_capacity != config->capacity)) return 0;
     if (pool_config(&full)) return 0;
     return pool_metadata_size(&full) + bytes_align(&full) - 1;
+}
+
+void pool_open_policy(hpw_pool *pool) {
+    pool->policy->open(&pool->index);
+    if (!pool->cache_count) return;
+    unsigned char *memory = (unsigned char *)pool->index.state + pool->state_bytes - pool->caches_bytes;
+    pool->policy->caches->open(&pool->index, memory, pool->cache_count);
+#ifndef HPW_FREESTANDING
+    caches_set_heaps(pool);
+#endif
 }
 
 hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *config) {
@@ -93,26 +122,28 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
         .max_capacity = granules_of(config, config->max_capacity),
         .growth_step = growth_step(config->granule),
         .guard = config->guard,
-        .state_bytes = state_size(config),
+        .state_bytes = round16(state_size(config)) + round16(caches_size(config)),
+        .caches_bytes = round16(caches_size(config)),
+        .cache_count = config->thread_caches,
         .metadata_size = pool_metadata_size(config),
     };
     unsigned char *next = (unsigned char *)memory + round16(sizeof *pool);
 #ifndef HPW_FREESTANDING
-    system_host_open(pool, next, !config->single_threaded && !config->host.lock);
+    system_host_open(pool, next, config);
 #endif
-    next += host_size();
+    next += host_size(config);
     pool->index = (free_index){
         .bytes = bytes,
         .shift = bits_lowest(config->granule),
         .order = config->order,
         .capacity = pool->max_capacity,
+        .grows = pool->max_capacity > pool->capacity,
         .state = next + round16(map_size(config)),
     };
     blocks_init(&pool->index.map, next, pool->max_capacity, config->guard != HPW_GUARD_OFF);
     pool->skew = (uint32_t)((uintptr_t)bytes >> pool->index.shift);
-    pool->calls = pool->policy->calls[config->order];
-    pool->plain = pool_is_plain(pool);
-    pool->policy->open(&pool->index);
+    pool_choose_way(pool);
+    pool_open_policy(pool);
     pool_fill(pool);
     return pool;
 }

@@ -68,22 +68,34 @@ HOT void hold(hpw_pool *pool, granule_t at, granule_t size) {
     blocks_set_live(&pool->index.map, at, size, false);
 }
 
+/* Is the block that starts at `at` live, or a slot? A word in which slots lie is not even read. */
+HOT bool stays_apart(const hpw_pool *pool, granule_t at) {
+    return (POLICY.in_run && POLICY.in_run(&pool->index, at)) || blocks_is_live(&pool->index.map, at);
+}
+
+/* The free block that ends where the live one at `at` begins, and may join it; `at` where none does. */
+HOT granule_t joining_before(const hpw_pool *pool, granule_t at) {
+    if (at == 0 || (POLICY.in_run && POLICY.in_run(&pool->index, at - 1))) return at;
+    granule_t previous = blocks_previous(&pool->index.map, at);
+    return blocks_is_live(&pool->index.map, previous) ? at : previous;
+}
+
 /*
  * The live block [at, at + size) becomes one free block with each free
- * neighbour; `previous` is the block before it. Returns how many joined.
+ * neighbour; `previous` is the one before it, or `at`. Returns how many joined.
  */
 APART unsigned join_neighbours(hpw_pool *pool, granule_t at, granule_t size, granule_t previous) {
     blocks *map = &pool->index.map;
     granule_t next = at + size;
     unsigned joined = 0;
-    if (!blocks_is_live(map, next)) {
+    if (!stays_apart(pool, next)) {
         granule_t next_size = blocks_size(map, next);
         POLICY.removed(&pool->index, next, next_size);
         blocks_erase(map, next);
         size += next_size;
         joined++;
     }
-    if (blocks_is_live(map, previous)) {
+    if (previous == at) {
         blocks_vacate(map, at);
     } else {
         POLICY.removed(&pool->index, previous, at - previous);
@@ -100,8 +112,13 @@ APART unsigned join_neighbours(hpw_pool *pool, granule_t at, granule_t size, gra
 /* Every free neighbour of the live block [at, at + size) joins it: there is at most one on each side. */
 HOT void join_both(hpw_pool *pool, work *w, granule_t at, granule_t size) {
     blocks *map = &pool->index.map;
-    granule_t previous = at ? blocks_previous(map, at) : at; /* itself is live */
-    if (blocks_is_live(map, previous) && blocks_is_live(map, at + size)) {
+    if (POLICY.in_run && POLICY.in_run(&pool->index, at)) { /* a slot */
+        blocks_vacate(map, at);
+        index_add(pool, w, at, size);
+        return;
+    }
+    granule_t previous = joining_before(pool, at);
+    if (previous == at && stays_apart(pool, at + size)) {
         blocks_vacate(map, at);
         index_add(pool, w, at, size);
         return;
@@ -189,18 +206,26 @@ HOT void set_live(hpw_pool *pool, granule_t at, granule_t size, uint64_t request
     note_requested(pool, at, size, slack);
 }
 
-HOT void count_live(hpw_pool *pool, granule_t at, granule_t size, uint64_t requested) {
+HOT void count_sizes(hpw_pool *pool, uint64_t granted, uint64_t requested) {
     tally *counts = &pool->counts;
-    uint64_t in_use = counts->in_use += requested;
-    granule_t granted = counts->granted += size, end = at + size;
-    if (in_use > counts->peak_in_use) counts->peak_in_use = in_use;
-    if (granted > counts->peak_granted) counts->peak_granted = granted;
-    if (end > counts->high_water) counts->high_water = end;
+    if ((counts->in_use_room -= (int64_t)requested) < 0) {
+        counts->peak_in_use -= (uint64_t)counts->in_use_room;
+        counts->in_use_room = 0;
+    }
+    if ((counts->granted_room -= (int64_t)granted) < 0) {
+        counts->peak_granted -= (uint64_t)counts->granted_room;
+        counts->granted_room = 0;
+    }
+}
+
+HOT void count_live(hpw_pool *pool, granule_t at, granule_t size, uint64_t requested) {
+    count_sizes(pool, pool_bytes(pool, size), requested);
+    if (at + size > pool->counts.high_water) pool->counts.high_water = at + size;
 }
 
 HOT void count_gone(hpw_pool *pool, granule_t size, uint64_t requested) {
-    pool->counts.in_use -= requested;
-    pool->counts.granted -= size;
+    pool->counts.in_use_room += (int64_t)requested;
+    pool->counts.granted_room += (int64_t)pool_bytes(pool, size);
 }
 
 /* Granules for `size` bytes, as the policy grants them; NO_GRANULE where no pool holds them. */
@@ -210,11 +235,67 @@ HOT granule_t granules_for(const hpw_pool *pool, uint64_t size) {
     return POLICY.round ? POLICY.round(&pool->index, (granule_t)granules) : (granule_t)granules;
 }
 
+/* ---- Runs of slots ---- */
+
+/* A run for `want` is cut out of the free block that the policy names. False: it names none. */
+static inline bool make_run(hpw_pool *pool, work *w, const request *want) {
+    slot_run made;
+    blocks *map = &pool->index.map;
+    w->calls++;
+    if (!POLICY.wants_run(&pool->index, want, &made)) return false;
+    placement place = made.place;
+    granule_t before = place.at - place.block, end = place.at + made.size;
+    granule_t after = place.block + place.size - end;
+    index_remove(pool, w, place.block, place.size);
+    if (after) blocks_set_free(map, end, after);
+    w->blocks += (int)blocks_set_slots(map, place.at, made.size, made.slot);
+    if (before) blocks_set_free(map, place.block, before);
+    POLICY.run_added(&pool->index, &made);
+    if (before) index_add(pool, w, place.block, before);
+    if (after) index_add(pool, w, end, after);
+    return true;
+}
+
+/* The runs that the policy no longer needs are free blocks again. False: there was none. */
+static inline bool give_runs_back(hpw_pool *pool, work *w, bool all) {
+    slot_run back;
+    bool any = false;
+    for (; POLICY.returns_run(&pool->index, all, &back); any = true) {
+        w->blocks -= (int)blocks_clear_range(&pool->index.map, back.place.at, back.size);
+        hold(pool, back.place.at, back.size);
+        join_and_add(pool, w, back.place.at, back.size);
+    }
+    return any;
+}
+
+/* A place for `want` in a run that is made for it, or is no more, or where else it may lie. */
+APART placement find_by_runs(hpw_pool *pool, work *w, const request *want) {
+    while (!make_run(pool, w, want)) {
+        if (!give_runs_back(pool, w, true)) {
+            w->calls++;
+            return POLICY.choose_last ? POLICY.choose_last(&pool->index, want) : placement_none();
+        }
+        w->calls++;
+        placement found = POLICY.choose(&pool->index, want);
+        if (found.block != NO_GRANULE) return found;
+    }
+    w->calls++;
+    return POLICY.choose(&pool->index, want);
+}
+
+/* ---- Placing ---- */
+
+/* A place for `want` in the pool as it is. */
+HOT placement find_here(hpw_pool *pool, work *w, const request *want) {
+    w->calls++;
+    placement found = POLICY.choose(&pool->index, want);
+    return found.block == NO_GRANULE && POLICY.wants_run ? find_by_runs(pool, w, want) : found;
+}
+
 /* A place for `want`, and the pool grown for it where it can. */
 HOT placement find(hpw_pool *pool, work *w, const request *want) {
     if (POLICY.round && want->size > pool->max_capacity) return placement_none();
-    w->calls++;
-    placement found = POLICY.choose(&pool->index, want);
+    placement found = find_here(pool, w, want);
     if (found.block != NO_GRANULE || pool->index.map.count == pool->max_capacity) return found;
     return pool_grow_for(pool, want);
 }
@@ -257,26 +338,31 @@ HOT void take(hpw_pool *pool, work *w, placement place, granule_t size, uint64_t
 HOT void give(hpw_pool *pool, work *w, granule_t at, granule_t size) {
     if (POLICY.freed) POLICY.freed(&pool->index, at, size);
     join_and_add(pool, w, at, size);
+    if (POLICY.returns_run) give_runs_back(pool, w, false);
     if (!POLICY.keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
+}
+
+/* The request becomes live at the place, which is counted and told: where it lies. */
+HOT granule_t place_found(hpw_pool *pool, work *w, uint64_t size, uint64_t alignment, const request *want,
+                          placement place) {
+    if (want->align == 1 && !POLICY_CUTS) place.at = place.block; /* which the compiler wants to know */
+    take(pool, w, place, want->size, size);
+    w->blocks++; /* the live one */
+    end_work(pool, w, ALLOCATION_STEPS);
+    count_live(pool, place.at, want->size, size);
+    pool->counts.allocations++;
+    blocks_note_freed(&pool->index.map, place.at, want->align > 1); /* of a live block: over-aligned */
+    if (pool->sink) pool_emit_alloc(pool, place.at, size, alignment);
+    return place.at;
 }
 
 /* The granule where it lies now; NO_GRANULE: no free block holds it. */
 HOT granule_t place_request(hpw_pool *pool, uint64_t size, uint64_t alignment, const request *want) {
     work w = begin_work(pool);
     placement place = find(pool, &w, want);
-    if (place.block == NO_GRANULE) {
-        end_work(pool, &w, 0);
-        return NO_GRANULE;
-    }
-    if (want->align == 1 && !POLICY_CUTS) place.at = place.block; /* which the compiler wants to know */
-    take(pool, &w, place, want->size, size);
-    w.blocks++; /* the live one */
-    end_work(pool, &w, ALLOCATION_STEPS);
-    count_live(pool, place.at, want->size, size);
-    pool->counts.allocations++;
-    blocks_note_freed(&pool->index.map, place.at, want->align > 1); /* of a live block: over-aligned */
-    if (pool->sink) pool_emit_alloc(pool, place.at, size, alignment);
-    return place.at;
+    if (place.block != NO_GRANULE) return place_found(pool, &w, size, alignment, want, place);
+    end_work(pool, &w, 0);
+    return NO_GRANULE;
 }
 
 /* What an allocation answers. */

@@ -30,6 +30,4 @@ static hpw_error release(hpw_pool *pool, uint64_t address, hpw_report *report) {
 }
 
 #define GENERAL_CALLS                                                                                        \
-    {                                                                                                        \
-        {allocate, release}, {allocate, release}, { allocate, release }                                      \
-    }
+    { allocate, release }

@@ -8,6 +8,8 @@
  *      round, choose, removed(block), placed(at), added(each free piece left);
  * a release is
  *      freed, removed(each neighbour that joins), added(the joined block).
+ * A policy with runs is asked for one where it chooses nothing (see wants_run),
+ * and for those that it no longer needs after each release.
  * At `removed` the map still shows the block, free; before the next call it no
  * longer does. At `added` the map shows the block already. The free blocks
  * between the calls are exactly those added and not removed since `open`.
@@ -30,6 +32,7 @@ typedef struct free_index {
     unsigned shift;       /* granule = 1 << shift bytes */
     hpw_order order;
     granule_t capacity; /* the most granules that the pool can have */
+    bool grows;         /* it has fewer now and then */
     void *state;        /* the policy's own */
     uint64_t steps;     /* nodes and words visited: a policy adds what a call visits beyond the first */
 } free_index;
@@ -48,20 +51,63 @@ typedef struct placement {
     granule_t at;
 } placement;
 
+/* A part of a free block that becomes free blocks of `slot` granules which do not join: see wants_run. */
+typedef struct slot_run {
+    placement place; /* at a word's start */
+    granule_t size;  /* whole words */
+    granule_t slot;  /* a word at most */
+} slot_run;
+
 typedef struct pool_calls {
     void *(*allocate)(hpw_pool *pool, uint64_t size);
     hpw_error (*release)(hpw_pool *pool, uint64_t address, hpw_report *report);
 } pool_calls;
 
+/*
+ * A policy for pools with caches of threads: thread number n = 1 ... has a heap
+ * of its own in the policy, which it uses without the pool's lock (see caches.h).
+ */
+typedef struct policy_caches {
+    /* Bytes for `count` of them; a multiple of 8. */
+    size_t (*bytes)(granule_t granules, uint32_t count);
+
+    /* Lays them out in `memory`, zeroed, after the policy's own `open`. */
+    void (*open)(free_index *index, void *memory, uint32_t count);
+
+    /* Thread n's heap: it stays where it is. */
+    void *(*heap)(free_index *index, uint32_t n);
+
+    /*
+     * What others freed of thread n's blocks is free from now on, as the map says
+     * it; the thread does not run, or is the one that calls. False: returns_run has
+     * to be asked first, then this again.
+     */
+    bool (*collect)(free_index *index, uint32_t n);
+
+    /* Thread n is gone, and all that it had is the pool's; no thread runs, collect is done, no run is kept.
+     */
+    void (*abandon)(free_index *index, uint32_t n);
+} policy_caches;
+
 typedef struct policy {
     hpw_policy_info info;
 
     /*
-     * The pool's own two calls in each order, compiled for this policy by
-     * operations_of_policy.h, with the lock held. allocate: the pointer, NULL for
-     * a request refused (and counted and told); release: as hpw_release.
+     * The pool's own two calls, compiled for this policy, with the lock held.
+     * allocate: the pointer, NULL for a request refused (and counted and told);
+     * release: as hpw_release. `general`, by operations_of_policy.h, does for any
+     * pool; the short ways for pools of granules of 16 without sink and growth:
+     * `calls` in each order where frees are not remembered, `remembering` where
+     * they are. NULL: it has none.
      */
+    pool_calls general;
     pool_calls calls[HPW_ORDER_COUNT];
+    pool_calls remembering;
+
+    /* For pools with caches of threads, whose calls `cached` are, made without the lock. NULL: it takes none.
+     */
+    const policy_caches *caches;
+    pool_calls cached;
 
     /* What is freed stays unused until reset, so a free end is not given back before. */
     bool keeps_freed;
@@ -81,6 +127,23 @@ typedef struct policy {
     /* Chooses. Must not change which blocks are known; may note what `removed` will want. */
     placement (*choose)(free_index *index, const request *want);
 
+    /* Chooses where neither choose nor wants_run had anything. NULL: nothing. */
+    placement (*choose_last)(free_index *index, const request *want);
+
+    /*
+     * Runs: a policy may have a part of a free block cut into slots, free blocks of
+     * one size that never join, and have them given back. NULL, all and in_run: it has none.
+     * wants_run: which run would hold `want`, after `choose` did not; false: none.
+     * run_added: the block is removed, the map shows the slots, and behind them what
+     * is left of the run, a free block that is never told of. The slots are known
+     * from now on; `added` is told of what the block has around the run.
+     * returns_run: a run none of whose slots is live, `all`: whatever it could still
+     * be kept for; false: none. It is forgotten, and added as one free block.
+     */
+    bool (*wants_run)(free_index *index, const request *want, slot_run *wanted);
+    void (*run_added)(free_index *index, const slot_run *made);
+    bool (*returns_run)(free_index *index, bool all, slot_run *returned);
+
     /*
      * Of the free range [at, at + size): how many granules, from `at` on, make one
      * free block. Called again for what is left. NULL: all of it.
@@ -89,6 +152,9 @@ typedef struct policy {
 
     /* May the free neighbours [left, right) and [right, right + right_size) be one block? NULL: yes. */
     bool (*may_join)(free_index *index, granule_t left, granule_t right, granule_t right_size);
+
+    /* Does granule `at` lie in a run? Then nothing joins its block. NULL: there are no runs. */
+    bool (*in_run)(const free_index *index, granule_t at);
 
     /* May the live block at `at` become `size` granules where it lies? NULL: yes. */
     bool (*may_resize)(free_index *index, granule_t at, granule_t old_size, granule_t size);

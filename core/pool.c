@@ -85,8 +85,9 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
         end = (end + step - 1) / step * step;
         if (end > pool->max_capacity) end = pool->max_capacity;
         extend(pool, (granule_t)end);
-        pool->index.steps++;
-        found = pool->policy->choose(&pool->index, want);
+        work w = begin_work(pool);
+        found = find_here(pool, &w, want);
+        add_work(pool, &w);
     }
     if (found.block == NO_GRANULE) shrink(pool, old);
     return found;
@@ -95,7 +96,7 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
 /* ---- Allocate ---- */
 
 /* At a multiple of `alignment`, which is more than a granule. */
-static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
+static void *allocate_aligned_inside(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     uint64_t align = alignment >> pool->index.shift;
     granule_t granules = granules_for(pool, size), at = NO_GRANULE;
     bool never = align > (uint64_t)1 << 31 || (pool->most_align && alignment > pool->most_align);
@@ -110,6 +111,13 @@ static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment)
     }
     if (alignment > pool->largest_align) pool->largest_align = alignment;
     return granted(pool, at);
+}
+
+static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
+    pool_enter(pool);
+    void *block = allocate_aligned_inside(pool, size, alignment);
+    pool_leave(pool);
+    return block;
 }
 
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment) {
@@ -137,23 +145,26 @@ hpw_error hpw_allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, uint64
     if (alignment & (alignment - 1))
         return pool_report(report, HPW_INVALID_ARGUMENT, alignment, size,
                            "the alignment is not a power of two");
-    hpw_error error = HPW_OK;
-    pool_enter(pool);
     unsigned char *block = alignment > pool_bytes(pool, 1) ? allocate_aligned(pool, size, alignment)
-                                                           : pool->calls.allocate(pool, size);
-    if (!block) error = pool_report_refused(pool, report, 0, size);
-    pool_leave(pool);
-    if (block) *address = (uint64_t)(block - pool->index.bytes);
-    return error;
+                                                           : pool->outer.allocate(pool, size);
+    if (!block) {
+        pool_enter(pool);
+        hpw_error error = pool_report_refused(pool, report, 0, size);
+        pool_leave(pool);
+        return error;
+    }
+    *address = (uint64_t)(block - pool->index.bytes);
+    return HPW_OK;
 }
 
-void *hpw_malloc(hpw_pool *pool, size_t size) {
-    if (!pool_is_shared(pool)) return pool->calls.allocate(pool, size);
+static void *allocate_locked(hpw_pool *pool, uint64_t size) {
     pool_enter(pool);
-    void *block = pool->calls.allocate(pool, size);
+    void *block = pool->inner.allocate(pool, size);
     pool_leave(pool);
     return block;
 }
+
+void *hpw_malloc(hpw_pool *pool, size_t size) { return pool->outer.allocate(pool, size); }
 
 void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size) {
     uint64_t address;
@@ -191,12 +202,15 @@ hpw_error pool_diagnose(const hpw_pool *pool, uint64_t address, hpw_report *repo
     return pool_report_at(pool, report, HPW_INVALID_FREE, address, 0, "no live block starts here");
 }
 
-hpw_error hpw_release(hpw_pool *pool, uint64_t address, hpw_report *report) {
-    if (!pool_is_shared(pool)) return pool->calls.release(pool, address, report);
+static hpw_error release_locked(hpw_pool *pool, uint64_t address, hpw_report *report) {
     pool_enter(pool);
-    hpw_error error = pool->calls.release(pool, address, report);
+    hpw_error error = pool->inner.release(pool, address, report);
     pool_leave(pool);
     return error;
+}
+
+hpw_error hpw_release(hpw_pool *pool, uint64_t address, hpw_report *report) {
+    return pool->outer.release(pool, address, report);
 }
 
 /* Where a pointer lies from the pool's first byte on; one into other memory lies past every block. */
@@ -205,9 +219,7 @@ static uint64_t offset_of(const hpw_pool *pool, const void *block) {
 }
 
 hpw_error hpw_free(hpw_pool *pool, void *block) {
-    if (!block) return HPW_OK;
-    if (!pool_is_shared(pool)) return pool->calls.release(pool, offset_of(pool, block), NULL);
-    return hpw_release(pool, offset_of(pool, block), NULL);
+    return block ? pool->outer.release(pool, offset_of(pool, block), NULL) : HPW_OK;
 }
 
 hpw_error hpw_free_sized(hpw_pool *pool, void *block, size_t size) {
@@ -219,9 +231,26 @@ hpw_error hpw_free_sized(hpw_pool *pool, void *block, size_t size) {
     if (pool_find_live(pool, address, &at, &granules, &requested) && requested != size)
         error = HPW_INVALID_ARGUMENT;
     else
-        error = pool->calls.release(pool, address, NULL);
+        error = pool->inner.release(pool, address, NULL);
     pool_leave(pool);
     return error;
+}
+
+/* ---- Which way ---- */
+
+static pool_calls short_way(const hpw_pool *pool) {
+    if (pool->index.shift != PLAIN_SHIFT || pool->sink || pool->index.grows) return (pool_calls){NULL, NULL};
+    return pool->index.map.freed ? pool->policy->remembering : pool->policy->calls[pool->index.order];
+}
+
+void pool_choose_way(hpw_pool *pool) {
+    pool_calls way = short_way(pool);
+    pool->inner = way.allocate && !pool->cache_count ? way : pool->policy->general;
+    if (!pool_is_shared(pool))
+        pool->outer = pool->inner;
+    else if (!pool->outer.allocate) /* other threads may be reading it later on */
+        pool->outer =
+            pool->cache_count ? pool->policy->cached : (pool_calls){allocate_locked, release_locked};
 }
 
 /* ---- Resize ---- */
@@ -294,7 +323,8 @@ static void keep_bytes(hpw_pool *pool, granule_t to, const resizing *r) {
 /* Into the free block before it, and the one after it; for policies that join all neighbours. */
 static bool resize_backwards(hpw_pool *pool, work *w, resizing *r) {
     blocks *map = &pool->index.map;
-    if (pool->policy->piece || pool->policy->may_join || r->at == 0) return false;
+    const policy *p = pool->policy;
+    if (p->piece || p->may_join || p->in_run || r->at == 0) return false;
     granule_t previous = blocks_previous(map, r->at), end = r->at + r->size;
     if (blocks_is_live(map, previous)) return false;
     granule_t next_size = blocks_is_live(map, end) ? 0 : blocks_size(map, end);
@@ -385,7 +415,16 @@ void *hpw_realloc(hpw_pool *pool, void *block, size_t size) {
     return hpw_resize(pool, hpw_address(pool, block), size, &moved, NULL) ? NULL : pool->index.bytes + moved;
 }
 
-/* ---- Reset ---- */
+/* ---- Trim and reset ---- */
+
+void hpw_trim(hpw_pool *pool) {
+    pool_enter(pool);
+    work w = begin_work(pool);
+    if (pool->policy->returns_run) give_runs_back(pool, &w, true);
+    add_work(pool, &w);
+    if (pool->index.map.count > pool->capacity) pool_trim(pool);
+    pool_leave(pool);
+}
 
 void hpw_reset(hpw_pool *pool) {
     pool_enter(pool);
@@ -403,10 +442,12 @@ void hpw_reset(hpw_pool *pool) {
     }
     granule_t count = map->count;
     pool->largest_align = 0;
-    pool->counts.in_use = pool->counts.granted = pool->counts.blocks = 0;
+    pool->counts.in_use_room = (int64_t)pool->counts.peak_in_use;
+    pool->counts.granted_room = (int64_t)pool->counts.peak_granted;
+    pool->counts.blocks = 0;
     blocks_clear(map);
     memset(pool->index.state, 0, pool->state_bytes);
-    pool->policy->open(&pool->index);
+    pool_open_policy(pool);
     uint64_t steps = pool->index.steps;
     work w = begin_work(pool);
     hold(pool, 0, count);

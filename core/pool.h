@@ -14,37 +14,45 @@
 
 /* What every call enters and leaves. */
 typedef enum pool_locking {
-    LOCKING_NONE, /* single-threaded */
-    LOCKING_OWN,  /* pool->lock */
-    LOCKING_HOST  /* the host's functions */
+    LOCKING_NONE,   /* single-threaded */
+    LOCKING_OWN,    /* pool->lock */
+    LOCKING_CACHED, /* and threads with caches stopped: caches.h */
+    LOCKING_HOST    /* the host's functions */
 } pool_locking;
 
 /*
- * What a pool counts, one addition a call at most for each: hpw_get_stats makes
- * statistics of it. What need not be counted is not: an allocation is 2 steps
- * (choose, removed) and a free 1 (added) before anything is visited beyond, and
- * the free blocks are all blocks less the live ones.
+ * What a pool counts: hpw_get_stats makes statistics of it. What need not be
+ * counted is not: an allocation is 2 steps (choose, removed) and a free 1 (added)
+ * before anything is visited beyond, and the free blocks are all blocks less the
+ * live ones. What has a peak is kept as the peak and the room below it, so that
+ * counting one more is a subtraction whose sign says whether there is a new peak.
  */
 typedef struct tally {
-    uint64_t in_use, peak_in_use; /* bytes */
-    uint64_t allocations, frees, reallocations, failures;
+    int64_t in_use_room, granted_room; /* bytes below the peaks */
+    uint64_t allocations, frees;
+    uint64_t peak_in_use, peak_granted; /* bytes */
+    uint64_t reallocations, failures;
     uint64_t steps_max; /* of operations that took more than these */
-    granule_t granted, peak_granted, high_water;
+    granule_t high_water;
     granule_t blocks; /* live and free */
 } tally;
+
+HOT uint64_t tally_in_use(const tally *t) { return t->peak_in_use - (uint64_t)t->in_use_room; }
+HOT uint64_t tally_granted(const tally *t) { return t->peak_granted - (uint64_t)t->granted_room; }
 
 enum { ALLOCATION_STEPS = 2, FREE_STEPS = 1 };
 
 struct hpw_pool {
-    const policy *policy;
-    pool_calls calls; /* the policy's, for its order */
-    bool plain;       /* granules of 16, no sink, no growth, no memory of frees: see short_calls.h */
+    pool_calls outer; /* what the public calls do: enter, inner, leave */
+    pool_calls inner; /* the policy's, the lock held: see pool_choose_way */
     free_index index; /* the block map, and what the policy sees of it */
     tally counts;
+    const policy *policy;
     hpw_host host;
     pool_locking locking;
 #ifndef HPW_FREESTANDING
-    pool_lock *lock; /* in the metadata */
+    pool_lock *lock;            /* in the metadata */
+    struct pool_caches *caches; /* NULL: none */
 #endif
     hpw_sink *sink;
     void *sink_ud;
@@ -57,7 +65,9 @@ struct hpw_pool {
     granule_t growth_step;
     uint32_t skew; /* granules that the pool's start lies past a multiple of any alignment asked */
     hpw_guard guard;
-    size_t state_bytes; /* the policy's */
+    size_t state_bytes; /* the policy's, and of those the caches': at their end */
+    size_t caches_bytes;
+    uint32_t cache_count;
 
     /* What the backing wants: bytes given back; the end of the pool. NULL: nothing to do. */
     void (*discard)(hpw_pool *pool, uint64_t from, uint64_t to);
@@ -66,10 +76,14 @@ struct hpw_pool {
     size_t mapping_size, metadata_size;
 };
 
-enum { PLAIN_SHIFT = 4 };
+enum { PLAIN_SHIFT = 4, PLAIN_MASK = (1 << PLAIN_SHIFT) - 1 };
 
-/* Is it plain? To be asked again where the sink changes. */
-bool pool_is_plain(const hpw_pool *pool);
+/*
+ * Sets `outer` and `inner`: the policy's short way where it has one for a pool
+ * like this (granules of 16, no sink, no growth), else its general one. To be
+ * called again where the sink changes.
+ */
+void pool_choose_way(hpw_pool *pool);
 
 /* ---- Units ---- */
 
@@ -89,11 +103,20 @@ HOT bool pool_holds(const hpw_pool *pool, uint64_t address) {
 
 HOT bool pool_is_shared(const hpw_pool *pool) { return pool->locking != LOCKING_NONE; }
 
+#ifndef HPW_FREESTANDING
+void caches_enter(hpw_pool *pool);
+void caches_leave(hpw_pool *pool);
+#endif
+
 HOT void pool_enter(const hpw_pool *pool) {
     if (pool->locking == LOCKING_NONE) return;
 #ifndef HPW_FREESTANDING
     if (pool->locking == LOCKING_OWN) {
         lock_enter(pool->lock);
+        return;
+    }
+    if (pool->locking == LOCKING_CACHED) {
+        caches_enter((hpw_pool *)pool); /* whose counts come together there */
         return;
     }
 #endif
@@ -105,6 +128,10 @@ HOT void pool_leave(const hpw_pool *pool) {
 #ifndef HPW_FREESTANDING
     if (pool->locking == LOCKING_OWN) {
         lock_leave(pool->lock);
+        return;
+    }
+    if (pool->locking == LOCKING_CACHED) {
+        caches_leave((hpw_pool *)pool);
         return;
     }
 #endif
@@ -172,6 +199,9 @@ hpw_error pool_report_refused(const hpw_pool *pool, hpw_report *report, uint64_t
 
 void pool_emit_alloc(hpw_pool *pool, granule_t at, uint64_t size, uint64_t alignment);
 
+/* Opens the policy in its zeroed state. */
+void pool_open_policy(hpw_pool *pool);
+
 /* A pool just laid out: all of its capacity is free. */
 void pool_fill(hpw_pool *pool);
 
@@ -183,8 +213,8 @@ enum { MAPPED_ALIGN = 64 * 1024 };
 
 #ifndef HPW_FREESTANDING
 /* Fills in what the pool's host did not bring; the lock goes to `storage`, of system_host_size bytes. */
-size_t system_host_size(void);
-void system_host_open(hpw_pool *pool, void *storage, bool own_lock);
+size_t system_host_size(uint32_t caches);
+void system_host_open(hpw_pool *pool, void *storage, const hpw_config *config);
 void system_host_close(hpw_pool *pool);
 #endif
 

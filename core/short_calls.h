@@ -17,8 +17,6 @@
  * values at work stay in registers; the order is known at compile time.
  */
 
-enum { PLAIN_MASK = (1 << PLAIN_SHIFT) - 1 };
-
 /* The index's steps were `before`: more than `derived` are counted, see tally. */
 HOT void end_short_work(hpw_pool *pool, uint64_t before, unsigned derived) {
     uint64_t beyond = pool->index.steps - before;
@@ -38,7 +36,7 @@ APART void *cut_rest(hpw_pool *pool, granule_t at, granule_t size, granule_t res
 
 HOT void *short_allocate(hpw_pool *pool, uint64_t size, hpw_order order) {
     uint64_t granules = (size + PLAIN_MASK) >> PLAIN_SHIFT, before = pool->index.steps;
-    if (!pool->plain || size - 1 >= (uint64_t)pool->max_capacity << PLAIN_SHIFT) return allocate(pool, size);
+    if (size - 1 >= (uint64_t)pool->max_capacity << PLAIN_SHIFT) return allocate(pool, size);
     granule_t found, at = pick(&pool->index, order, (granule_t)granules, &found);
     if (at == NO_GRANULE) return allocate(pool, size);
     unsigned slack = (0U - (unsigned)size) & PLAIN_MASK;
@@ -57,8 +55,7 @@ HOT void *short_allocate(hpw_pool *pool, uint64_t size, hpw_order order) {
 
 APART hpw_error join_freed(hpw_pool *pool, granule_t at, granule_t size) {
     uint64_t before = pool->index.steps;
-    granule_t previous = at ? blocks_previous(&pool->index.map, at) : at;
-    unsigned joined = join_neighbours(pool, at, size, previous);
+    unsigned joined = join_neighbours(pool, at, size, joining_before(pool, at));
     pool->counts.blocks -= joined;
     pool->index.steps += joined;
     end_short_work(pool, before, FREE_STEPS);
@@ -69,7 +66,7 @@ HOT hpw_error short_release(hpw_pool *pool, uint64_t address, hpw_report *report
     const blocks *map = &pool->index.map;
     uint64_t granule = address >> PLAIN_SHIFT;
     granule_t at = (granule_t)granule;
-    if (!pool->plain || (address & PLAIN_MASK) || granule >= map->count || !blocks_is_live(map, at))
+    if ((address & PLAIN_MASK) || granule >= map->count || !blocks_is_live(map, at))
         return release(pool, address, report);
     granule_t size = blocks_size(map, at);
     unsigned has_slack = blocks_has_slack(map, at);

@@ -9,14 +9,14 @@ void hpw_get_stats(const hpw_pool *pool, hpw_stats *out) {
     uint64_t live = counts->allocations - counts->frees, least = counts->allocations ? ALLOCATION_STEPS : 0;
     *out = (hpw_stats){
         .capacity = pool_bytes(pool, pool->index.map.count),
-        .in_use = counts->in_use,
-        .granted = pool_bytes(pool, counts->granted),
+        .in_use = tally_in_use(counts),
+        .granted = tally_granted(counts),
         .live_blocks = live,
         .free_blocks = counts->blocks - live,
-        .free = pool_bytes(pool, pool->index.map.count - counts->granted),
+        .free = pool_bytes(pool, pool->index.map.count) - tally_granted(counts),
         .largest_free = pool_bytes(pool, pool->policy->largest(&scratch)),
         .peak_in_use = counts->peak_in_use,
-        .peak_granted = pool_bytes(pool, counts->peak_granted),
+        .peak_granted = counts->peak_granted,
         .high_water = pool_bytes(pool, counts->high_water),
         .allocations = counts->allocations,
         .frees = counts->frees,
@@ -27,11 +27,6 @@ void hpw_get_stats(const hpw_pool *pool, hpw_stats *out) {
         .metadata = pool->metadata_size,
     };
     pool_leave(pool);
-}
-
-bool pool_is_plain(const hpw_pool *pool) {
-    return pool->index.shift == PLAIN_SHIFT && !pool->sink && !pool->index.map.freed &&
-           pool->capacity == pool->max_capacity;
 }
 
 bool hpw_next_block(hpw_pool *pool, uint64_t *cursor, hpw_block *out) {

@@ -4,9 +4,9 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "pool.h"
+#include "caches.h"
 
-size_t system_host_size(void) { return sizeof(pool_lock); }
+size_t system_host_size(uint32_t caches) { return sizeof(pool_lock) + caches_bytes(caches); }
 
 static uint64_t now(void *ud) {
     struct timespec time;
@@ -24,16 +24,18 @@ static uint32_t thread(void *ud) {
     return own;
 }
 
-void system_host_open(hpw_pool *pool, void *storage, bool own_lock) {
+void system_host_open(hpw_pool *pool, void *storage, const hpw_config *config) {
     hpw_host *host = &pool->host;
     if (!host->now) host->now = now;
     if (!host->thread) host->thread = thread;
-    if (!own_lock) return;
+    if (config->single_threaded || config->host.lock) return;
     pool->lock = storage;
     lock_open(pool->lock);
     pool->locking = LOCKING_OWN;
+    if (config->thread_caches) caches_open(pool, pool->lock + 1, config->thread_caches);
 }
 
 void system_host_close(hpw_pool *pool) {
-    if (pool->locking == LOCKING_OWN) lock_close(pool->lock);
+    if (pool->caches) caches_close(pool);
+    if (pool->lock) lock_close(pool->lock);
 }

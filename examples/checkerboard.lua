@@ -33,5 +33,5 @@ return heapwright.scenario {
 -- worst-fit  263 KiB  270 KiB         0   15.3%   2.7%   4.0    5  yes
 -- good-fit   263 KiB  270 KiB         0   15.3%   2.7%   3.0    4  yes
 -- buddy      263 KiB  354 KiB         0   39.6%  26.1%   4.0   15  yes
--- slab       263 KiB  324 KiB         0   21.1%   7.9%   2.5    6  yes
+-- slab       263 KiB  324 KiB         0   21.1%   7.9%   2.7    9  yes
 -- bump       263 KiB  270 KiB         0   15.3%   2.7%   2.3    3  yes

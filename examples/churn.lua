@@ -46,5 +46,5 @@ return heapwright.scenario {
 -- worst-fit  383 KiB  576 KiB     1,872   99.7%   5.1%   5.5   12  yes
 -- good-fit   397 KiB  457 KiB         0   31.3%   3.9%   1.8    4  yes
 -- buddy      392 KiB  576 KiB        16   75.9%  30.1%   3.7   13  yes
--- slab       397 KiB  547 KiB         0   70.3%   8.0%   1.6   26  yes
+-- slab       397 KiB  576 KiB         4   92.9%   8.0%   1.7   33  yes
 -- bump       383 KiB  576 KiB    49,053    0.0%   0.0%   1.2    3  yes

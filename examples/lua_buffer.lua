@@ -73,4 +73,4 @@ return heapwright.scenario {
 -- worst-fit  2.50 MiB  4.00 MiB         1   98.6%   3.9%   4.9    7  yes
 -- good-fit   2.44 MiB  3.99 MiB         1   98.7%   4.0%   3.7    9  yes
 -- buddy      2.60 MiB  4.00 MiB         1   29.9%  34.9%   3.9   18  yes
--- slab       2.88 MiB  3.04 MiB         0    1.6%   9.5%   2.1    6  yes
+-- slab       2.88 MiB  3.04 MiB         0    1.6%   9.5%   2.0  114  yes

@@ -133,6 +133,13 @@ static int method_reset(lua_State *L) {
     return 1;
 }
 
+/* trim(): gives back what is kept to be faster */
+static int method_trim(lua_State *L) {
+    hpw_trim(pool_self(L)->pool);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 /* ---- Recording ---- */
 
 /* Called with the pool's lock held: counts what is written, and writes it. */
@@ -292,13 +299,14 @@ static int module_policies(lua_State *L) {
     const hpw_policy_info *info;
     lua_newtable(L);
     for (size_t i = 0; (info = hpw_policy_at(i)) != NULL; i++) {
-        lua_createtable(L, 0, 8);
+        lua_createtable(L, 0, 9);
         set_string(L, "name", info->name);
         set_string(L, "chooses", info->chooses);
         set_string(L, "index", info->index);
         set_string(L, "bound", info->bound);
         set_string(L, "source", info->source);
         set_flag(L, "takes_order", info->takes_order);
+        set_flag(L, "takes_caches", info->takes_caches);
         set_flag(L, "exact", info->exact);
         set_flag(L, "monotone", info->monotone);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -307,11 +315,17 @@ static int module_policies(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"alloc", method_alloc},     {"malloc", method_malloc},
-    {"calloc", method_calloc},   {"aligned_alloc", method_aligned_alloc},
-    {"realloc", method_realloc}, {"free", method_free},
-    {"reset", method_reset},     {"record", method_record},
-    {"close", method_close},     {NULL, NULL},
+    {"alloc", method_alloc},
+    {"malloc", method_malloc},
+    {"calloc", method_calloc},
+    {"aligned_alloc", method_aligned_alloc},
+    {"realloc", method_realloc},
+    {"free", method_free},
+    {"reset", method_reset},
+    {"record", method_record},
+    {"trim", method_trim},
+    {"close", method_close},
+    {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

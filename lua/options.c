@@ -218,6 +218,15 @@ static void read_thread_safe(lua_State *L, options *o, const char *name) {
 static void read_small_pages(lua_State *L, options *o, const char *name) {
     o->config->small_pages = read_boolean(L, o, name);
 }
+static void read_thread_caches(lua_State *L, options *o, const char *name) {
+    int is_integer;
+    lua_Integer count = lua_tointegerx(L, -1, &is_integer);
+    if (lua_type(L, -1) != LUA_TNUMBER || !is_integer || count < 0 || count > HPW_MOST_THREAD_CACHES)
+        luaL_argerror(L, o->arg,
+                      lua_pushfstring(L, "%s: an integer from 0 to %d expected, got %s", name,
+                                      HPW_MOST_THREAD_CACHES, luaL_tolstring(L, -1, NULL)));
+    o->config->thread_caches = (uint32_t)count;
+}
 
 typedef struct option {
     const char *name;
@@ -233,6 +242,7 @@ static const option known[] = {
     {"guard", read_guard},
     {"thread_safe", read_thread_safe},
     {"small_pages", read_small_pages},
+    {"thread_caches", read_thread_caches},
 };
 
 static const char *option_name(size_t number) {
@@ -253,6 +263,18 @@ static void read_option(lua_State *L, options *o) {
     const char *name = luaL_tolstring(L, -2, NULL);
     luaL_argerror(L, o->arg,
                   lua_pushfstring(L, "unknown option '%s' (known: %s)", name, push_names(L, option_name)));
+}
+
+static void check_caches(lua_State *L, const options *o, const hpw_policy_info *policy) {
+    const hpw_config *config = o->config;
+    const char *wrong = NULL;
+    if (!config->thread_caches) return;
+    if (!policy->takes_caches) wrong = lua_pushfstring(L, "%s takes none", policy->name);
+    if (config->single_threaded) wrong = "a pool that is not thread_safe has one thread";
+    if (o->granule != 16) wrong = lua_pushfstring(L, "granules of 16 wanted, not %d", (int)o->granule);
+    if (config->max_capacity && config->max_capacity != (o->has_capacity ? config->capacity : 1 << 20))
+        wrong = "the pool may not grow";
+    if (wrong) luaL_argerror(L, o->arg, lua_pushfstring(L, "thread_caches: %s", wrong));
 }
 
 /* What the options say of each other. */
@@ -285,6 +307,7 @@ const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config) {
     config->policy = policy->name;
     config->granule = (uint32_t)o.granule;
     check_together(L, &o, policy);
+    check_caches(L, &o, policy);
     return policy;
 }
 

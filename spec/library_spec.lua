@@ -79,7 +79,7 @@ describe("heapwright.policies", function()
       for _, field in ipairs { "name", "chooses", "index", "bound", "source" } do
         assert.is_truthy(#info[field] > 0)
       end
-      for _, field in ipairs { "takes_order", "exact", "monotone" } do assert.is_boolean(info[field]) end
+      for _, field in ipairs { "takes_order", "takes_caches", "exact", "monotone" } do assert.is_boolean(info[field]) end
     end
   end)
 

@@ -149,8 +149,50 @@ describe("heapwright.new", function()
     refuses({ small_pages = 1 }, "small_pages: boolean expected, got number")
   end)
 
+  it("takes thread_caches for slab, and is the same pool with them", function()
+    local plain <close> = assert(heapwright.new { policy = "slab" })
+    local cached <close> = assert(heapwright.new { policy = "slab", thread_caches = 2 })
+    for size = 1, 3000, 97 do
+      local a = assert(cached:malloc(size))
+      assert(plain:malloc(size))
+      assert.equal(string.rep("\0", size), cached:read(a))
+      assert(cached:write(a, string.rep("x", size)))
+      assert.equal(size, cached:size(a))
+    end
+    for name, value in pairs(plain:stats()) do
+      local same = name ~= "metadata" and name ~= "high_water" and not name:find "^steps" and not name:find "^free_"
+      if same and name ~= "largest_free" and name ~= "external_fragmentation" then
+        assert.equal(value, cached:stats()[name], name)
+      end
+    end
+    for address, _, requested in cached:blocks() do
+      if requested then
+        assert.is_true(cached:free(address))
+        assert.equal("double_free", select(3, cached:free(address)))
+      end
+    end
+    assert.is_true(cached:trim())
+    assert.equal(1, cached:stats().free_blocks)
+    assert.is_true(cached:check())
+  end)
+
+  it("refuses thread_caches where there can be none", function()
+    local range = "thread_caches: an integer from 0 to 128 expected, got "
+    refuses({ policy = "slab", thread_caches = 129 }, range .. "129")
+    refuses({ policy = "slab", thread_caches = -1 }, range .. "-1")
+    refuses({ policy = "slab", thread_caches = 1.5 }, range .. "1.5")
+    refuses({ policy = "slab", thread_caches = "2" }, range .. "2")
+    refuses({ policy = "slab", thread_caches = true }, range .. "true")
+    refuses({ thread_caches = 1 }, "thread_caches: best-fit takes none")
+    refuses({ policy = "slab", thread_caches = 1, granule = 32 }, "thread_caches: granules of 16 wanted, not 32")
+    refuses({ policy = "slab", thread_caches = 1, max_capacity = "2M" }, "thread_caches: the pool may not grow")
+    refuses({ policy = "slab", thread_caches = 1, thread_safe = false },
+      "thread_caches: a pool that is not thread_safe has one thread")
+  end)
+
   it("refuses options that it does not know, by name", function()
-    local known = " (known: capacity, max_capacity, granule, policy, order, guard, thread_safe, small_pages)"
+    local known = " (known: capacity, max_capacity, granule, policy, order, guard, thread_safe, small_pages, "
+      .. "thread_caches)"
     refuses({ polcy = "best-fit" }, "unknown option 'polcy'" .. known)
     refuses({ "64K" }, "unknown option '1'" .. known)
     refuses({ [1.5] = 1 }, "unknown option '1.5'" .. known)

@@ -13,7 +13,7 @@ local SIGNATURES = {
   compare = { "address", "address", "size" },
   pack = { "address", "string" }, unpack = { "address", "string" },
   map = { "width?" }, record = { "path?" },
-  blocks = {}, stats = {}, check = {}, leaks = {}, reset = {}, close = {}, policy = {},
+  blocks = {}, stats = {}, check = {}, leaks = {}, reset = {}, trim = {}, close = {}, policy = {},
 }
 
 local NIL = {} -- stands for nil in a list

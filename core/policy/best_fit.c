@@ -58,6 +58,7 @@ const policy policy_best_fit = {
             .takes_order = true,
             .exact = true,
         },
+    .general = GENERAL_CALLS,
     .calls = {{allocate_by_address, release_by_address},
               {allocate_fifo, release_fifo},
               {allocate_lifo, release_lifo}},

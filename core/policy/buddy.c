@@ -125,7 +125,7 @@ const policy policy_buddy = {
             .source = "Knowlton, CACM 8 (1965); Knuth, TAOCP 2.5",
             .exact = true,
         },
-    .calls = GENERAL_CALLS,
+    .general = GENERAL_CALLS,
     .state_size = state_size,
     .open = open,
     .round = round_up,

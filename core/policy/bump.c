@@ -71,7 +71,7 @@ const policy policy_bump = {
             .monotone = true,
         },
     .keeps_freed = true,
-    .calls = GENERAL_CALLS,
+    .general = GENERAL_CALLS,
     .state_size = state_size,
     .open = open,
     .choose = choose,

@@ -102,7 +102,7 @@ const policy policy_first_fit = {
             .monotone = true,
         },
     .least_timed_granule = 16,
-    .calls = GENERAL_CALLS,
+    .general = GENERAL_CALLS,
     .state_size = state_size,
     .open = open,
     .choose = choose,

@@ -172,6 +172,7 @@ const policy policy_good_fit = {
             .bound = "O(1), at most 32 steps",
             .source = "Masmano et al., TLSF, ECRTS 2004",
         },
+    .general = GENERAL_CALLS,
     .calls = {{allocate_short, release_short}},
     .state_size = state_size,
     .open = open,

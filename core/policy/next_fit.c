@@ -62,7 +62,7 @@ const policy policy_next_fit = {
             .source = "Knuth, TAOCP 2.5",
             .exact = true,
         },
-    .calls = GENERAL_CALLS,
+    .general = GENERAL_CALLS,
     .state_size = state_size,
     .open = open,
     .choose = choose,

@@ -45,7 +45,7 @@ const policy policy_worst_fit = {
             .takes_order = true,
             .exact = true,
         },
-    .calls = GENERAL_CALLS,
+    .general = GENERAL_CALLS,
     .state_size = state_size,
     .open = open,
     .choose = choose,

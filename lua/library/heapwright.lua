@@ -35,6 +35,7 @@
 ---@field guard? "off"|"check" "check", unless given, remembers frees, so that double_free is exact
 ---@field thread_safe? boolean false drops the lock; true unless given
 ---@field small_pages? boolean true asks for no huge pages; they are for pools of 2 MiB and more
+---@field thread_caches? integer for slab: so many threads, 128 at most, allocate and free without the lock; 0 unless given
 
 ---@class heapwright.PolicyInfo
 ---@field name string
@@ -43,6 +44,7 @@
 ---@field bound string the order of its work
 ---@field source string who described it
 ---@field takes_order boolean fifo and lifo are accepted
+---@field takes_caches boolean thread_caches is accepted
 ---@field exact boolean the address follows from the rule alone
 ---@field monotone boolean what fits in a pool fits in every larger one: proved
 
@@ -249,6 +251,11 @@ function Pool:policy() end
 ---Frees every block at once; what follows is placed as in a new pool.
 ---@return true
 function Pool:reset() end
+
+---Gives back what the pool keeps to be faster: slab's empty pages are free blocks
+---again, and a pool that grew shrinks. What a request needs is given back without it.
+---@return true
+function Pool:trim() end
 
 ---Begins to write the pool's events to a trace, the blocks that are live first:
 ---binary where the path ends in .hwt, else text. Without a path, or with false,

@@ -6,12 +6,13 @@
 #ifndef HPW_CHECK_H
 #define HPW_CHECK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
-static unsigned long check_count;
-static unsigned long check_failures;
+static atomic_ulong check_count; /* tests have threads */
+static atomic_ulong check_failures;
 
 static inline bool check_note(bool ok, const char *file, int line, const char *what) {
     check_count++;

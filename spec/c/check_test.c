@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "policy/bins.h"
+#include "policy/slab.h"
 #include "policy/tallest.h"
 #include "pool.h"
 
@@ -80,11 +81,17 @@ static void check_map(void) {
 /* ---- Neighbours and counts ---- */
 
 static void free_beside_free(hpw_pool *pool) { blocks_set_free(map_of(pool), 3, 1); }
-static void in_use_count(hpw_pool *pool) { pool->counts.in_use++; }
-static void granted_count(hpw_pool *pool) { pool->counts.granted++; }
+static void in_use_count(hpw_pool *pool) { pool->counts.in_use_room++; }
+static void granted_count(hpw_pool *pool) { pool->counts.granted_room++; }
 static void free_blocks_count(hpw_pool *pool) { pool->counts.blocks--; }
-static void peak_in_use(hpw_pool *pool) { pool->counts.peak_in_use = 0; }
-static void peak_granted(hpw_pool *pool) { pool->counts.peak_granted = 0; }
+static void peak_in_use(hpw_pool *pool) { /* 1 below what is in use */
+    pool->counts.peak_in_use -= (uint64_t)pool->counts.in_use_room + 1;
+    pool->counts.in_use_room = -1;
+}
+static void peak_granted(hpw_pool *pool) {
+    pool->counts.peak_granted -= (uint64_t)pool->counts.granted_room + 1;
+    pool->counts.granted_room = -1;
+}
 static void frees_count(hpw_pool *pool) { pool->counts.frees++; }
 
 static void slack_record(hpw_pool *pool) {
@@ -229,17 +236,29 @@ static void no_root(hpw_pool *pool) {
 static void pointer_past(hpw_pool *pool) { *(granule_t *)pool->index.state = 5000; }
 static void pointer_back(hpw_pool *pool) { *(granule_t *)pool->index.state = 2; }
 
-static void slot_taken(hpw_pool *pool) { /* behind its page's back */
-    blocks_set_live(map_of(pool), 4, 1, false);
+static slab *slab_of(hpw_pool *pool) { return pool->index.state; }
+
+/* The first page is one of single granules: its slots 0 ... 24 were taken, four of them freed. */
+static magazine *singles(hpw_pool *pool) { return &slab_of(pool)->heap.magazines[1]; }
+
+static void slot_taken(hpw_pool *pool) { /* behind its magazine's back */
+    blocks_set_live(map_of(pool), singles(pool)->slots[0], 1, false);
     pool->counts.allocations++;
-    pool->counts.in_use += 16;
-    pool->counts.granted++;
+    pool->counts.in_use_room -= 16;
+    pool->counts.granted_room -= 16;
 }
-static void slots_forgotten(hpw_pool *pool) { /* the newest is the head */
-    link_set(&pool->index, 8, LIST_NEXT, 8);
-    link_set(&pool->index, 8, LIST_PREVIOUS, 8);
+static void slot_twice(hpw_pool *pool) { singles(pool)->slots[0] = singles(pool)->slots[1]; }
+static void slot_forgotten(hpw_pool *pool) {
+    singles(pool)->count = 0;
+    singles(pool)->line = slab_of(pool)->pages.links[0].next = NO_PAGE;
 }
-static void slot_link(hpw_pool *pool) { link_set(&pool->index, 2, LIST_NEXT, 3); }
+static void line_broken(hpw_pool *pool) { slab_of(pool)->pages.links[0].previous = 5; }
+static void page_of_another_kind(hpw_pool *pool) {
+    slab_of(pool)->pages.kinds[0] = 2;
+    singles(pool)->count = 0;
+    singles(pool)->line = slab_of(pool)->pages.links[0].next = NO_PAGE;
+}
+static void page_kept_in_use(hpw_pool *pool) { slots_emptied(&slab_of(pool)->heap, 0); }
 
 static void check_others(void) {
     names("first-fit", 0, tallest_leaf, "a word's note of its largest free block is wrong");
@@ -252,9 +271,12 @@ static void check_others(void) {
     names("buddy", 0, no_root, "the orders do not hold every free block");
     names("bump", 0, pointer_past, "the pointer is past the pool's end");
     names("bump", 0, pointer_back, "what lies past the pointer is not one free block");
-    names("slab", 0, slot_taken, "a page's count of used slots is wrong");
-    names("slab", 0, slots_forgotten, "a page's list does not hold all of its free slots");
-    names("slab", 0, slot_link, "a list's links back and forth disagree");
+    names("slab", 0, slot_taken, "a magazine holds what is not a free slot of its kind");
+    names("slab", 0, slot_twice, "a magazine holds a slot twice");
+    names("slab", 0, slot_forgotten, "a free slot is neither in its magazine nor its page in its line");
+    names("slab", 0, line_broken, "a line of pages is broken");
+    names("slab", 0, page_of_another_kind, "a page is not cut into slots of its kind");
+    names("slab", 0, page_kept_in_use, "the kept pages are not the empty ones");
 }
 
 /* ---- Time stamps that run out ---- */

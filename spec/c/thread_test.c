@@ -94,9 +94,9 @@ static void *walk(void *ud) {
     return NULL;
 }
 
-static void one_policy(const char *policy) {
-    shared all = {.pool = hpw_open(
-                      &(hpw_config){.policy = policy, .capacity = 1 << 18, .max_capacity = 1 << 20}, NULL)};
+static void one_policy(const hpw_config *config) {
+    shared all = {.pool = hpw_open(config, NULL)};
+    CHECK(all.pool);
     worker workers[THREADS];
     pthread_t threads[THREADS + 1];
     for (int i = 0; i < THREADS; i++) {
@@ -192,20 +192,27 @@ static uint64_t run_crowd(hpw_pool *pool) {
 }
 
 /* With room for all, and with room for half of what one thread alone wants. */
-static void crowd_on(const char *policy) {
-    hpw_pool *roomy =
-        hpw_open(&(hpw_config){.policy = policy, .capacity = (uint64_t)CROWD * TURNS * BLOCK}, NULL);
+static void crowd_on(const char *policy, uint32_t caches) {
+    hpw_config config = {
+        .policy = policy, .capacity = (uint64_t)CROWD * TURNS * BLOCK, .thread_caches = caches};
+    hpw_pool *roomy = hpw_open(&config, NULL);
     CHECK_EQ(run_crowd(roomy), 0);
     hpw_close(roomy);
-    hpw_pool *full =
-        hpw_open(&(hpw_config){.policy = policy, .capacity = (uint64_t)CROWD_HELD / 2 * BLOCK}, NULL);
+    config.capacity = (uint64_t)CROWD_HELD / 2 * BLOCK;
+    hpw_pool *full = hpw_open(&config, NULL);
     CHECK(run_crowd(full) > 0);
     hpw_close(full);
 }
 
 int main(void) {
     const hpw_policy_info *info;
-    for (size_t i = 0; (info = hpw_policy_at(i)); i++) one_policy(info->name);
-    for (size_t i = 0; (info = hpw_policy_at(i)); i++) crowd_on(info->name);
+    for (size_t i = 0; (info = hpw_policy_at(i)); i++)
+        one_policy(&(hpw_config){.policy = info->name, .capacity = 1 << 18, .max_capacity = 1 << 20});
+    for (size_t i = 0; (info = hpw_policy_at(i)); i++) crowd_on(info->name, 0);
+    for (uint32_t caches = 1; caches <= 8; caches += 7) { /* for fewer threads than there are, and for more */
+        one_policy(&(hpw_config){.policy = "slab", .thread_caches = caches});
+        one_policy(&(hpw_config){.policy = "slab", .thread_caches = caches, .guard = HPW_GUARD_CHECK});
+        crowd_on("slab", caches);
+    }
     return CHECK_DONE();
 }

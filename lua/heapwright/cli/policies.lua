@@ -6,12 +6,13 @@ local pool = require "heapwright.pool"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 
-local KEYS = { "name", "chooses", "index", "bound", "source", "takes_order", "exact", "monotone" }
+local KEYS = { "name", "chooses", "index", "bound", "source", "takes_order", "takes_caches", "exact", "monotone" }
 
 -- What the flags of a policy mean, in the order in which they are told.
 local REMARKS = {
   { "exact", "exact: the rule alone defines each address" },
   { "takes_order", "takes /fifo and /lifo" },
+  { "takes_caches", "takes caches of threads" },
   { "monotone", "a trace that fits also fits in every larger pool" },
 }
 
