@@ -2,9 +2,36 @@
 /*
  * Checked access by address, interior addresses included: find the block around
  * the address, hold the range against its requested size, then move the bytes,
- * all under the lock. Also the look-ups of the same kind: owner, size, address.
+ * all under the lock where another thread may come. Also the look-ups of the same
+ * kind: owner, size, address.
  */
 #include "pool.h"
+
+/* ---- Who else ---- */
+
+/* May another thread be in the pool while this one is? */
+HOT bool may_be_met(const hpw_pool *pool) {
+#ifndef HPW_FREESTANDING
+    if (pool->locking == LOCKING_OWN || pool->locking == LOCKING_CACHED) return !LOCK_ALONE;
+#endif
+    return pool->locking != LOCKING_NONE;
+}
+
+/*
+ * For calls that only look at the block map and move bytes: where there is nobody
+ * to be met, no lock is taken, and no cache of a thread is brought to rest.
+ */
+HOT bool enter(const hpw_pool *pool) {
+    bool met = may_be_met(pool);
+    if (met) pool_enter(pool);
+    return met;
+}
+
+HOT void leave(const hpw_pool *pool, bool met) {
+    if (met) pool_leave(pool);
+}
+
+/* ---- Pointers ---- */
 
 uint64_t hpw_address(const hpw_pool *pool, const void *pointer) {
     uintptr_t offset = (uintptr_t)pointer - (uintptr_t)pool->index.bytes;
@@ -12,9 +39,9 @@ uint64_t hpw_address(const hpw_pool *pool, const void *pointer) {
 }
 
 void *hpw_pointer(const hpw_pool *pool, uint64_t address) {
-    pool_enter(pool);
+    bool met = enter(pool);
     bool holds = pool_holds(pool, address);
-    pool_leave(pool);
+    leave(pool, met);
     return holds ? pool->index.bytes + address : NULL;
 }
 
@@ -92,68 +119,60 @@ HOT void copy_bytes(unsigned char *to, const unsigned char *from, size_t n) {
 
 hpw_error hpw_read(hpw_pool *pool, uint64_t address, void *to, size_t n, hpw_report *report) {
     unsigned char *bytes;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = reach(pool, address, n, &bytes, report);
     if (!error) copy_bytes(to, bytes, n);
-    pool_leave(pool);
+    leave(pool, met);
     return error;
 }
 
 hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n, hpw_report *report) {
     unsigned char *bytes;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = reach(pool, address, n, &bytes, report);
     if (!error) copy_bytes(bytes, from, n);
-    pool_leave(pool);
+    leave(pool, met);
     return error;
-}
-
-/* May another thread be in the pool while this one is? */
-static bool may_be_met(const hpw_pool *pool) {
-#ifndef HPW_FREESTANDING
-    if (pool->locking == LOCKING_OWN) return !LOCK_ALONE;
-#endif
-    return pool->locking != LOCKING_NONE;
 }
 
 hpw_error hpw_view(hpw_pool *pool, uint64_t address, uint64_t n, const void **bytes, hpw_report *report) {
     unsigned char *found = NULL;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = reach(pool, address, n, &found, report);
-    pool_leave(pool);
-    *bytes = may_be_met(pool) ? NULL : found;
+    leave(pool, met);
+    *bytes = met ? NULL : found;
     return error;
 }
 
 hpw_error hpw_fill(hpw_pool *pool, uint64_t address, int byte, uint64_t n, hpw_report *report) {
     unsigned char *bytes;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = reach(pool, address, n, &bytes, report);
     if (!error && n) memset(bytes, byte, (size_t)n);
-    pool_leave(pool);
+    leave(pool, met);
     return error;
 }
 
 hpw_error hpw_copy(hpw_pool *pool, uint64_t to, uint64_t from, uint64_t n, hpw_report *report) {
     unsigned char *target, *source;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = reach(pool, from, n, &source, report);
     if (!error) error = reach(pool, to, n, &target, report);
     if (!error && n) memmove(target, source, (size_t)n);
-    pool_leave(pool);
+    leave(pool, met);
     return error;
 }
 
 hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *order, hpw_report *report) {
     unsigned char *left, *right;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = reach(pool, a, n, &left, report);
     if (!error) error = reach(pool, b, n, &right, report);
     if (!error) {
         int sign = n ? memcmp(left, right, (size_t)n) : 0;
         *order = (sign > 0) - (sign < 0);
     }
-    pool_leave(pool);
+    leave(pool, met);
     return error;
 }
 
@@ -162,9 +181,9 @@ hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *o
 hpw_error hpw_owner(hpw_pool *pool, uint64_t address, uint64_t *start, uint64_t *requested,
                     hpw_report *report) {
     uint64_t found_start, found_requested;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = find_owner(pool, address, 0, &found_start, &found_requested, report);
-    pool_leave(pool);
+    leave(pool, met);
     if (error) return error;
     if (start) *start = found_start;
     if (requested) *requested = found_requested;
@@ -175,10 +194,10 @@ hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64
                    hpw_report *report) {
     granule_t at, size = 0;
     uint64_t found = 0;
-    pool_enter(pool);
+    bool met = enter(pool);
     bool live = pool_find_live(pool, address, &at, &size, &found);
     hpw_error error = live ? HPW_OK : pool_diagnose(pool, address, report);
-    pool_leave(pool);
+    leave(pool, met);
     if (error) return error;
     if (requested) *requested = found;
     if (granted) *granted = pool_bytes(pool, size);
@@ -188,8 +207,8 @@ hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64
 size_t hpw_usable_size(const hpw_pool *pool, const void *block) {
     granule_t at, size;
     uint64_t requested;
-    pool_enter(pool);
+    bool met = enter(pool);
     bool live = pool_find_live(pool, hpw_address(pool, block), &at, &size, &requested);
-    pool_leave(pool);
+    leave(pool, met);
     return live ? (size_t)pool_bytes(pool, size) : 0;
 }
