@@ -70,6 +70,18 @@ foreach(file ${specs})
     -P ${CMAKE_SOURCE_DIR}/.cmake/spec.cmake)
 endforeach()
 
+# Again beside a second thread, where reads copy under the lock.
+add_library(second_thread MODULE spec/c/second_thread.c)
+set_target_properties(second_thread PROPERTIES PREFIX "" OUTPUT_NAME heapwright_second_thread)
+target_include_directories(second_thread SYSTEM PRIVATE ${LUA_INCLUDE_DIR})
+target_link_options(second_thread PRIVATE -Wl,-z,nodelete) # the thread outlives the Lua state
+target_link_libraries(second_thread PRIVATE warnings instrumented Threads::Threads)
+foreach(name access close)
+  hpw_test(spec/${name}/threads spec 900 ${CMAKE_COMMAND} -DLUA=${interpreter} -DBUSTED=${BUSTED}
+    -DSPEC=spec/${name}_spec.lua -P ${CMAKE_SOURCE_DIR}/.cmake/spec.cmake)
+  set_property(TEST spec/${name}/threads APPEND PROPERTY ENVIRONMENT HEAPWRIGHT_SECOND_THREAD=1)
+endforeach()
+
 # ---- Examples: each ends in a comment with its output, which is compared --------------
 
 # example(<file> <command> ...)

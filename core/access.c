@@ -2,9 +2,36 @@
 /*
  * Checked access by address, interior addresses included: find the block around
  * the address, hold the range against its requested size, then move the bytes,
- * all under the lock. Also the look-ups of the same kind: owner, size, address.
+ * all under the lock where another thread may come. Also the look-ups of the same
+ * kind: owner, size, address.
  */
 #include "pool.h"
+
+/* ---- Who else ---- */
+
+/* May another thread be in the pool while this one is? */
+HOT bool may_be_met(const hpw_pool *pool) {
+#ifndef HPW_FREESTANDING
+    if (pool->locking == LOCKING_OWN || pool->locking == LOCKING_CACHED) return !LOCK_ALONE;
+#endif
+    return pool->locking != LOCKING_NONE;
+}
+
+/*
+ * For calls that only look at the block map and move bytes: where there is nobody
+ * to be met, no lock is taken, and no cache of a thread is brought to rest.
+ */
+HOT bool enter(const hpw_pool *pool) {
+    bool met = may_be_met(pool);
+    if (met) pool_enter(pool);
+    return met;
+}
+
+HOT void leave(const hpw_pool *pool, bool met) {
+    if (met) pool_leave(pool);
+}
+
+/* ---- Pointers ---- */
 
 uint64_t hpw_address(const hpw_pool *pool, const void *pointer) {
     uintptr_t offset = (uintptr_t)pointer - (uintptr_t)pool->index.bytes;
@@ -12,13 +39,15 @@ uint64_t hpw_address(const hpw_pool *pool, const void *pointer) {
 }
 
 void *hpw_pointer(const hpw_pool *pool, uint64_t address) {
-    pool_enter(pool);
+    bool met = enter(pool);
     bool holds = pool_holds(pool, address);
-    pool_leave(pool);
+    leave(pool, met);
     return holds ? pool->index.bytes + address : NULL;
 }
 
-/* The live block around `address`; the lock is held. */
+/* ---- Finding ---- */
+
+/* The live block around `address`, or what there is else; the lock is held. */
 static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, uint64_t *start,
                             uint64_t *requested, hpw_report *report) {
     if (!pool_holds(pool, address))
@@ -34,9 +63,9 @@ static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, 
     return HPW_OK;
 }
 
-/* The bytes of [address, address + n), where they lie in one live block. */
-static hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned char **bytes,
-                       hpw_report *report) {
+/* The bytes of [address, address + n), where they lie in one live block: by find_owner. */
+APART hpw_error reach_far(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned char **bytes,
+                          hpw_report *report) {
     uint64_t start, requested;
     hpw_error error = find_owner(pool, address, n, &start, &requested, report);
     if (error) return error;
@@ -48,62 +77,113 @@ static hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, unsig
     return HPW_OK;
 }
 
+/*
+ * The same. Mostly the block starts in the address's own word of the map, which
+ * then tells all of it; whatever else there is, reach_far finds and reports.
+ */
+HOT hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned char **bytes,
+                    hpw_report *report) {
+    if (!pool_holds(pool, address)) return reach_far(pool, address, n, bytes, report);
+    const blocks *map = &pool->index.map;
+    granule_t granule = pool_granule(pool, address);
+    uint64_t upto = blocks_starts(map, granule / WORD_BITS) << (WORD_BITS - 1 - granule % WORD_BITS);
+    if (!upto) return reach_far(pool, address, n, bytes, report);
+    granule_t at = granule - (WORD_BITS - 1 - bits_highest(upto));
+    uint64_t offset = address - pool_bytes(pool, at), requested;
+    if (!blocks_is_live(map, at) || !pool_requested(pool, at, blocks_size(map, at), &requested) ||
+        offset > requested || n > requested - offset)
+        return reach_far(pool, address, n, bytes, report);
+    *bytes = pool->index.bytes + address;
+    return HPW_OK;
+}
+
+/* ---- Bytes ---- */
+
+/* memcpy; a few bytes as two halves that may overlap, which is cheaper than the call. */
+HOT void copy_bytes(unsigned char *to, const unsigned char *from, size_t n) {
+    unsigned char first[16], last[16];
+    if (n >= 8 && n <= 16) {
+        memcpy(first, from, 8);
+        memcpy(last, from + n - 8, 8);
+        memcpy(to, first, 8);
+        memcpy(to + n - 8, last, 8);
+    } else if (n > 16 && n <= 32) {
+        memcpy(first, from, 16);
+        memcpy(last, from + n - 16, 16);
+        memcpy(to, first, 16);
+        memcpy(to + n - 16, last, 16);
+    } else if (n) {
+        memcpy(to, from, n);
+    }
+}
+
 hpw_error hpw_read(hpw_pool *pool, uint64_t address, void *to, size_t n, hpw_report *report) {
     unsigned char *bytes;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = reach(pool, address, n, &bytes, report);
-    if (!error && n) memcpy(to, bytes, n);
-    pool_leave(pool);
+    if (!error) copy_bytes(to, bytes, n);
+    leave(pool, met);
     return error;
 }
 
 hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n, hpw_report *report) {
     unsigned char *bytes;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = reach(pool, address, n, &bytes, report);
-    if (!error && n) memcpy(bytes, from, n);
-    pool_leave(pool);
+    if (!error) copy_bytes(bytes, from, n);
+    leave(pool, met);
+    return error;
+}
+
+hpw_error hpw_view(hpw_pool *pool, uint64_t address, uint64_t n, const void **bytes, hpw_report *report) {
+    unsigned char *found = NULL;
+    bool met = enter(pool);
+    hpw_error error = reach(pool, address, n, &found, report);
+    leave(pool, met);
+    *bytes = met ? NULL : found;
     return error;
 }
 
 hpw_error hpw_fill(hpw_pool *pool, uint64_t address, int byte, uint64_t n, hpw_report *report) {
     unsigned char *bytes;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = reach(pool, address, n, &bytes, report);
     if (!error && n) memset(bytes, byte, (size_t)n);
-    pool_leave(pool);
+    leave(pool, met);
     return error;
 }
 
 hpw_error hpw_copy(hpw_pool *pool, uint64_t to, uint64_t from, uint64_t n, hpw_report *report) {
     unsigned char *target, *source;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = reach(pool, from, n, &source, report);
     if (!error) error = reach(pool, to, n, &target, report);
     if (!error && n) memmove(target, source, (size_t)n);
-    pool_leave(pool);
+    leave(pool, met);
     return error;
 }
 
 hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *order, hpw_report *report) {
     unsigned char *left, *right;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = reach(pool, a, n, &left, report);
     if (!error) error = reach(pool, b, n, &right, report);
     if (!error) {
         int sign = n ? memcmp(left, right, (size_t)n) : 0;
         *order = (sign > 0) - (sign < 0);
     }
-    pool_leave(pool);
+    leave(pool, met);
     return error;
 }
+
+/* ---- Look-ups ---- */
 
 hpw_error hpw_owner(hpw_pool *pool, uint64_t address, uint64_t *start, uint64_t *requested,
                     hpw_report *report) {
     uint64_t found_start, found_requested;
-    pool_enter(pool);
+    bool met = enter(pool);
     hpw_error error = find_owner(pool, address, 0, &found_start, &found_requested, report);
-    pool_leave(pool);
+    leave(pool, met);
     if (error) return error;
     if (start) *start = found_start;
     if (requested) *requested = found_requested;
@@ -114,10 +194,10 @@ hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64
                    hpw_report *report) {
     granule_t at, size = 0;
     uint64_t found = 0;
-    pool_enter(pool);
+    bool met = enter(pool);
     bool live = pool_find_live(pool, address, &at, &size, &found);
     hpw_error error = live ? HPW_OK : pool_diagnose(pool, address, report);
-    pool_leave(pool);
+    leave(pool, met);
     if (error) return error;
     if (requested) *requested = found;
     if (granted) *granted = pool_bytes(pool, size);
@@ -127,8 +207,8 @@ hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64
 size_t hpw_usable_size(const hpw_pool *pool, const void *block) {
     granule_t at, size;
     uint64_t requested;
-    pool_enter(pool);
+    bool met = enter(pool);
     bool live = pool_find_live(pool, hpw_address(pool, block), &at, &size, &requested);
-    pool_leave(pool);
+    leave(pool, met);
     return live ? (size_t)pool_bytes(pool, size) : 0;
 }

@@ -294,11 +294,18 @@ HPW_API hpw_error hpw_release(hpw_pool *pool, uint64_t address, hpw_report *repo
  * The bytes move under the pool's lock. Cost: O(n), and O(log capacity) to find
  * the block (a few words in practice).
  *
+ * hpw_view is hpw_read for who copies the bytes itself: *bytes is where they lie,
+ * and they stay as they are until the next call on the pool; or NULL where another
+ * thread may make that call (the pool is locked and the process has more than one
+ * thread, as far as is known): then it takes hpw_read.
+ *
  * hpw_copy moves between two ranges that may overlap, as memmove does.
  * hpw_compare sets *order to -1, 0 or 1, as memcmp orders them.
  */
 HPW_API hpw_error hpw_read(hpw_pool *pool, uint64_t address, void *to, size_t n, hpw_report *report);
 HPW_API hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n, hpw_report *report);
+HPW_API hpw_error hpw_view(hpw_pool *pool, uint64_t address, uint64_t n, const void **bytes,
+                           hpw_report *report);
 HPW_API hpw_error hpw_fill(hpw_pool *pool, uint64_t address, int byte, uint64_t n, hpw_report *report);
 HPW_API hpw_error hpw_copy(hpw_pool *pool, uint64_t to, uint64_t from, uint64_t n, hpw_report *report);
 HPW_API hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *order,

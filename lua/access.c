@@ -9,34 +9,39 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Reads up to so many bytes go through the C stack, which is cheaper than a buffer of Lua's. */
+/* Copies of up to so many bytes go through the C stack, which is cheaper than a buffer of Lua's. */
 enum { SMALL = 1024 };
 
-/* May [address, address + n) be read? Reads nothing where it may not. */
-static hpw_error check_range(const lua_pool *self, uint64_t address, uint64_t n, hpw_report *report) {
-    uint64_t start, requested;
-    if (hpw_owner(self->pool, address, &start, &requested, NULL) == HPW_OK && address - start <= requested &&
-        n <= requested - (address - start))
-        return HPW_OK;
-    int order;
-    return hpw_compare(self->pool, address, address, n, &order, report); /* for the report */
-}
-
-/* Pushes the n bytes at `address`; false with *report where they can't be read. */
-static bool push_range(lua_State *L, const lua_pool *self, uint64_t address, uint64_t n, hpw_report *report) {
+/* Pushes the n bytes at `address`, a range that was found sound, by way of a copy. */
+static bool push_copy(lua_State *L, const lua_pool *self, uint64_t address, size_t n, hpw_report *report) {
     if (n <= SMALL) {
         char bytes[SMALL];
-        if (hpw_read(self->pool, address, bytes, (size_t)n, report)) return false;
-        lua_pushlstring(L, bytes, (size_t)n);
+        if (hpw_read(self->pool, address, bytes, n, report)) return false;
+        lua_pushlstring(L, bytes, n);
         return true;
     }
-    /* Only then may Lua's memory be asked for n bytes. */
-    if (check_range(self, address, n, report)) return false;
     luaL_Buffer buffer;
-    char *bytes = luaL_buffinitsize(L, &buffer, (size_t)n);
+    char *bytes = luaL_buffinitsize(L, &buffer, n);
     pool_self(L); /* a finalizer may have closed it: so after whatever asks Lua for memory */
-    if (hpw_read(self->pool, address, bytes, (size_t)n, report)) return false; /* another thread freed it */
-    luaL_pushresultsize(&buffer, (size_t)n);
+    if (hpw_read(self->pool, address, bytes, n, report)) return false; /* another thread freed it */
+    luaL_pushresultsize(&buffer, n);
+    return true;
+}
+
+/*
+ * Pushes the n bytes at `address`; false with *report where they can't be read:
+ * only when they can may Lua's memory be asked for n bytes.
+ *
+ * Where nobody else may be in the pool they go right from its memory into the
+ * string, with no lock held. lua_pushlstring copies before it lets the collector
+ * do its step, and a collection because memory is short runs no finalizers: so
+ * nothing closes the pool, or frees the block, before the bytes are out of it.
+ */
+static bool push_range(lua_State *L, const lua_pool *self, uint64_t address, uint64_t n, hpw_report *report) {
+    const void *bytes;
+    if (hpw_view(self->pool, address, n, &bytes, report)) return false;
+    if (!bytes) return push_copy(L, self, address, (size_t)n, report);
+    lua_pushlstring(L, bytes, (size_t)n);
     return true;
 }
 
@@ -52,9 +57,13 @@ static bool rest_of_block(const lua_pool *self, uint64_t address, uint64_t *rest
 static int method_read(lua_State *L) {
     lua_pool *self = pool_self(L);
     uint64_t address = arg_address(L, 2), n = 0;
+    int is_integer;
+    lua_Integer count = lua_tointegerx(L, 3, &is_integer);
     hpw_report report;
-    if (!lua_isnoneornil(L, 3))
-        n = arg_size(L, 3);
+    if (is_integer && count >= 0)
+        n = (uint64_t)count;
+    else if (!lua_isnoneornil(L, 3))
+        n = arg_size(L, 3); /* which raises */
     else if (!rest_of_block(self, address, &n, &report))
         return fail_access(L, "read", &report, self);
     return push_range(L, self, address, n, &report) ? 1 : fail_access(L, "read", &report, self);
@@ -67,12 +76,12 @@ static int succeed(lua_State *L) {
 
 /* write(address, string) */
 static int method_write(lua_State *L) {
-    pool_self(L);
+    lua_pool *self = pool_self(L);
     uint64_t address = arg_address(L, 2);
     size_t n;
-    const char *bytes = luaL_checklstring(L, 3, &n);
-    lua_pool *self =
-        pool_self(L); /* making a string of a number may have collected garbage, see push_range */
+    const char *bytes = lua_tolstring(L, 3, &n);
+    if (!bytes) bytes = luaL_checklstring(L, 3, &n); /* which raises */
+    if (!self->pool) pool_check(L); /* a finalizer may have closed it while a number became a string */
     hpw_report report;
     if (hpw_write(self->pool, address, bytes, n, &report)) return fail_access(L, "write", &report, self);
     return succeed(L);

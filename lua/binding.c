@@ -14,9 +14,12 @@
 
 /* ---- Self ---- */
 
+_Atomic(lua_pool *) pools_seen[SEEN];
+
 lua_pool *pool_check(lua_State *L) {
     lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
     if (!self->pool) luaL_argerror(L, 1, "pool is closed");
+    atomic_store_explicit(seen_slot(self), self, memory_order_relaxed);
     return self;
 }
 
@@ -26,62 +29,85 @@ lua_Integer arg_negative(lua_State *L, int arg, lua_Integer value) {
 
 /* ---- Allocation ---- */
 
-/* Grants `size` bytes, not zeroed. */
-static int allocate(lua_State *L, const lua_pool *self, uint64_t size, uint64_t alignment) {
-    uint64_t address;
-    if (hpw_allocate(self->pool, size, alignment, &address, NULL))
-        return fail_memory(L, size, alignment, NULL, self);
-    push_bytes(L, address);
+/* Pushes the address of a block just granted. */
+static int push_granted(lua_State *L, const lua_pool *self, const void *block) {
+    push_bytes(L, (uint64_t)((const unsigned char *)block - self->bytes));
     return 1;
+}
+
+/* Grants `size` bytes, not zeroed. */
+static int allocate(lua_State *L, const lua_pool *self, uint64_t size) {
+    void *block = hpw_malloc(self->pool, as_size(size));
+    return block ? push_granted(L, self, block) : fail_memory(L, size, 0, NULL, self);
+}
+
+/*
+ * Small blocks are zeroed in line, by stores of a fixed size from both ends that
+ * may overlap: to call memset costs as much as they all do.
+ */
+enum { ZEROED_IN_LINE = 128 };
+
+static inline void zero(unsigned char *block, size_t n) {
+    if (n < 16 || n > ZEROED_IN_LINE) {
+        memset(block, 0, n);
+        return;
+    }
+    memset(block, 0, 16);
+    memset(block + n - 16, 0, 16);
+    if (n <= 32) return;
+    memset(block + 16, 0, 16);
+    memset(block + n - 32, 0, 16);
+    if (n <= 64) return;
+    memset(block + 32, 0, 32);
+    memset(block + n - 64, 0, 32);
 }
 
 /* alloc(size): not zeroed */
 static int method_alloc(lua_State *L) {
     lua_pool *self = pool_self(L);
-    return allocate(L, self, arg_size(L, 2), 0);
-}
-
-/* Grants count * size zeroed bytes. */
-static int allocate_zeroed(lua_State *L, const lua_pool *self, uint64_t count, uint64_t size) {
-    void *block = hpw_calloc(self->pool, as_size(count), as_size(size));
-    if (block) {
-        push_bytes(L, hpw_address(self->pool, block));
-        return 1;
-    }
-    if (size && count > UINT64_MAX / size)
-        return fail_with(L, HPW_NO_MEMORY, "calloc of %llu times %llu bytes: no pool holds so many",
-                         (unsigned long long)count, (unsigned long long)size);
-    return fail_memory(L, count * size, 0, NULL, self);
+    return allocate(L, self, arg_size(L, 2));
 }
 
 /* malloc(size): zeroed */
 static int method_malloc(lua_State *L) {
     lua_pool *self = pool_self(L);
-    return allocate_zeroed(L, self, 1, arg_size(L, 2));
+    uint64_t size = arg_size(L, 2);
+    void *block = hpw_malloc(self->pool, as_size(size));
+    if (!block) return fail_memory(L, size, 0, NULL, self);
+    zero(block, (size_t)size);
+    return push_granted(L, self, block);
 }
 
 /* calloc(count, size): zeroed */
 static int method_calloc(lua_State *L) {
     lua_pool *self = pool_self(L);
     uint64_t count = arg_size(L, 2), size = arg_size(L, 3);
-    return allocate_zeroed(L, self, count, size);
+    void *block = hpw_calloc(self->pool, as_size(count), as_size(size));
+    if (block) return push_granted(L, self, block);
+    if (size && count > UINT64_MAX / size)
+        return fail_with(L, HPW_NO_MEMORY, "calloc of %llu times %llu bytes: no pool holds so many",
+                         (unsigned long long)count, (unsigned long long)size);
+    return fail_memory(L, count * size, 0, NULL, self);
 }
 
 /* aligned_alloc(alignment, size): not zeroed */
 static int method_aligned_alloc(lua_State *L) {
     lua_pool *self = pool_self(L);
     lua_Integer alignment = luaL_checkinteger(L, 2);
-    uint64_t size = arg_size(L, 3);
+    uint64_t size = arg_size(L, 3), address;
     if (alignment <= 0 || (alignment & (alignment - 1)))
         return fail_with(L, HPW_INVALID_ARGUMENT, "aligned_alloc: the alignment %lld is not a power of two",
                          (long long)alignment);
-    return allocate(L, self, size, (uint64_t)alignment);
+    if (hpw_allocate(self->pool, size, (uint64_t)alignment, &address, NULL))
+        return fail_memory(L, size, (uint64_t)alignment, NULL, self);
+    push_bytes(L, address);
+    return 1;
 }
 
 /* realloc(address or nil, size) */
 static int method_realloc(lua_State *L) {
     lua_pool *self = pool_self(L);
-    if (lua_isnil(L, 2)) return allocate(L, self, arg_size(L, 3), 0);
+    if (lua_isnil(L, 2)) return allocate(L, self, arg_size(L, 3));
     uint64_t address = arg_address(L, 2), size = arg_size(L, 3), moved;
     hpw_report report;
     hpw_error error = hpw_resize(self->pool, address, size, &moved, &report);
@@ -194,6 +220,7 @@ static int module_new(lua_State *L) {
     self->pool = hpw_open(&config, &error);
     if (self->pool) {
         self->magic = POOL_MAGIC ^ (uintptr_t)self;
+        self->bytes = hpw_pointer(self->pool, 0);
         return 1;
     }
     uint64_t capacity = config.max_capacity > config.capacity ? config.max_capacity : config.capacity;
@@ -226,15 +253,19 @@ static int method_close(lua_State *L) {
     return 1;
 }
 
-/* __gc, which makes the userdata forget its own name, and __close */
+/* __close */
 static int meta_close(lua_State *L) {
     close_pool(luaL_checkudata(L, 1, POOL_TYPE), NULL);
     return 0;
 }
 
+/* __gc: nothing may take for a pool what will lie here next */
 static int meta_gc(lua_State *L) {
     meta_close(L);
-    ((lua_pool *)lua_touserdata(L, 1))->magic = 0;
+    lua_pool *self = lua_touserdata(L, 1), *seen = self;
+    self->magic = 0;
+    atomic_compare_exchange_strong_explicit(seen_slot(self), &seen, NULL, memory_order_relaxed,
+                                            memory_order_relaxed);
     return 0;
 }
 

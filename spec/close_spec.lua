@@ -55,17 +55,42 @@ describe("a closed pool", function()
     assert.is_table(seen) -- it was alive or collected: either way answered
   end)
 
-  it("may be closed by a finalizer in the middle of a call", function()
-    for _ = 1, 10 do
-      local mem = heapwright.new { capacity = "1M" }
-      local a = mem:malloc(500000)
-      for _ = 1, 20 do setmetatable({}, { __gc = function() mem:close() end }) end
-      for _ = 1, 5 do pcall(mem.read, mem, a) end
-      for _ = 1, 5 do pcall(mem.map, mem, 60000) end
-      for _ = 1, 5 do pcall(mem.unpack, mem, a, "s4") end
-      for _ = 1, 5 do pcall(mem.leaks, mem) end
-      for _ = 1, 5 do pcall(mem.write, mem, a, 1.5) end
+  describe("that a finalizer closes in the middle of a call", function()
+    local calls = {
+      read = function(mem, a) mem:read(a, 1100) end,
+      ["a large read"] = function(mem, a) mem:read(a) end,
+      map = function(mem) mem:map(1100) end,
+      unpack = function(mem, a) mem:unpack(a, "s4") end,
+      leaks = function(mem) mem:leaks() end,
+      write = function(mem, a) mem:write(a, math.random()) end, -- which becomes a new string
+    }
+    local pause, multiplier
+
+    before_each(function() -- so that the collector is always at work
       collectgarbage()
+      pause, multiplier = collectgarbage("setpause", 0), collectgarbage("setstepmul", 1000)
+    end)
+    after_each(function()
+      collectgarbage("setpause", pause)
+      collectgarbage("setstepmul", multiplier)
+    end)
+
+    for name, call in pairs(calls) do
+      it("answers " .. name, function()
+        for i = 1, 200 do -- which of Lua's allocations in a call it is, is chance
+          local mem = heapwright.new { capacity = "1M", thread_safe = i % 2 == 0 }
+          local a = mem:malloc(50000)
+          for _ = 1, 100 do mem:malloc(1) end
+          setmetatable({}, { __gc = function() mem:close() end })
+          local open, message = true, nil
+          for _ = 1, 1000000 do
+            open, message = pcall(call, mem, a)
+            if not open then break end
+          end
+          assert.is_false(open)
+          assert.matches("pool is closed", message, 1, true)
+        end
+      end)
     end
   end)
 

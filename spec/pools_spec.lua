@@ -41,6 +41,27 @@ describe("two pools at once", function()
     end
   end)
 
+  it("are told apart, however many there are and whoever came before them", function()
+    for _ = 1, 3 do
+      local pools = {}
+      for i = 1, 300 do
+        pools[i] = heapwright.new { capacity = "64K" }
+        pools[i]:alloc(i)
+      end
+      for i = 1, 300, 3 do pools[i]:close() end
+      for i = 2, 300, 3 do pools[i]:write(0, tostring(i)) end
+      for i, mem in ipairs(pools) do
+        local open, size = pcall(mem.size, mem, 0)
+        assert.equal(i % 3 ~= 1, open)
+        if open then assert.equal(i, size) end
+        if i % 3 == 2 then assert.equal(tostring(i):sub(1, 1), mem:read(0, 1)) end
+      end
+      pools = nil -- luacheck: ignore 311
+      collectgarbage()
+      collectgarbage()
+    end
+  end)
+
   it("of a module that was opened a second time are alike", function()
     local file = assert(package.searchpath("heapwright", package.cpath))
     local open = assert(package.loadlib(file, "luaopen_heapwright_pool"))

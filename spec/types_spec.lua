@@ -77,7 +77,8 @@ describe("a wrong argument", function()
 
     it("raises as the pool of " .. name, function()
       local method = mem[name]
-      for _, wrong in ipairs { 1, "x", {}, true, print, io.stdout, NIL } do
+      local light = debug.upvalueid(arguments, 1)
+      for _, wrong in ipairs { 1, "x", {}, true, print, io.stdout, light, NIL } do
         if wrong == NIL then wrong = nil end
         local ok, message = pcall(method, wrong, 0, 0, 0)
         assert.is_false(ok)

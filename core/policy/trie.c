@@ -49,9 +49,21 @@ static void put(const free_index *index, place p, granule_t at) {
         link_set(index, p.parent, p.side, at);
 }
 
+/* A node with nothing below it. */
+HOT void become_leaf(const free_index *index, const trie_order *order, granule_t at) {
+    link_set(index, at, LEFT, NO_GRANULE);
+    link_set(index, at, RIGHT, NO_GRANULE);
+    if (order->keeps_largest) link_set(index, at, LARGEST, blocks_size(&index->map, at));
+}
+
 void trie_insert(free_index *index, const trie_order *order, trie *set, granule_t at, uint32_t stamp) {
-    granule_t size = order->keeps_largest ? blocks_size(&index->map, at) : 0;
     if (order->tie != HPW_ORDER_ADDRESS) link_set(index, at, STAMP, stamp);
+    if (set->root == NO_GRANULE) { /* alone, as the pool's free end often is: that needs no key */
+        set->root = at;
+        become_leaf(index, order, at);
+        return;
+    }
+    granule_t size = order->keeps_largest ? blocks_size(&index->map, at) : 0;
     uint64_t key = trie_key(index, order, at);
     place here = {set, NO_GRANULE, 0};
     unsigned bit = order->bits;
@@ -79,9 +91,7 @@ void trie_insert(free_index *index, const trie_order *order, trie *set, granule_
         here.side = key >> --bit & 1 ? RIGHT : LEFT;
     }
     put(index, here, at);
-    link_set(index, at, LEFT, NO_GRANULE);
-    link_set(index, at, RIGHT, NO_GRANULE);
-    if (order->keeps_largest) link_set(index, at, LARGEST, blocks_size(&index->map, at));
+    become_leaf(index, order, at);
 }
 
 static granule_t largest_below(const free_index *index, granule_t at) {
@@ -97,6 +107,12 @@ static granule_t largest_of(const free_index *index, granule_t at) {
 }
 
 void trie_remove(free_index *index, const trie_order *order, trie *set, granule_t at) {
+    granule_t left = link_get(index, at, LEFT), right = link_get(index, at, RIGHT);
+    if (set->root == at && left == NO_GRANULE && right == NO_GRANULE) { /* alone */
+        index->steps++;
+        set->root = NO_GRANULE;
+        return;
+    }
     granule_t path[2 * MAX_DEPTH];
     unsigned depth = 0, bit = order->bits;
     uint64_t key = trie_key(index, order, at);
@@ -106,7 +122,6 @@ void trie_remove(free_index *index, const trie_order *order, trie *set, granule_
         here.parent = there;
         here.side = key >> --bit & 1 ? RIGHT : LEFT;
     }
-    granule_t left = link_get(index, at, LEFT), right = link_get(index, at, RIGHT);
     for (;;) { /* the child with the lesser key moves up into the hole */
         index->steps++;
         granule_t child = left != NO_GRANULE ? left : right;
