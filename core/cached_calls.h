@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Slab's two calls in a pool with caches of threads (caches.h): in the thread's
- * own heap without the lock; under the lock, which nobody else needs stopped for,
- * where a page has to come or go or the request is a large one; and with all
- * threads stopped, the general way, for whatever is left: full pools, misuse,
- * blocks of the pool's own pages, threads without a cache.
+ * own heap without the lock; under the lock alone, where a page has to come or go
+ * and for what lies in no thread's page: large blocks, and those of threads
+ * without a cache; and with all threads stopped, the general way, for whatever is
+ * left: full pools and misuse.
  *
  * Included after slot_calls.h.
  */
@@ -69,15 +69,18 @@ static bool add_page(hpw_pool *pool, thread_cache *mine, uint64_t size) {
     return found;
 }
 
-/* A large request, where a block holds it as the pool is. */
-static void *allocate_large(hpw_pool *pool, uint64_t size) {
+/* From the pool's own pages and blocks, as they are or with one page more. NULL: they have nothing. */
+static void *allocate_locked_only(hpw_pool *pool, uint64_t size) {
+    slab *state = pool->index.state;
     granule_t granules = granules_for(pool, size), at = NO_GRANULE;
     request want = {.size = granules, .align = 1};
-    if (granules <= LARGEST_SLOT || granules == NO_GRANULE) return NULL;
+    if (granules == NO_GRANULE) return NULL;
     lock_enter(pool->lock);
+    state->current = state->surplus = &state->heap; /* no other heap is to be looked at */
     work w = begin_work(pool);
     placement place = choose(&pool->index, &want);
     w.calls++;
+    if (place.block == NO_GRANULE && make_run(pool, &w, &want)) place = choose(&pool->index, &want);
     if (place.block != NO_GRANULE) at = place_found(pool, &w, size, 0, &want, place);
     lock_leave(pool->lock);
     return at == NO_GRANULE ? NULL : granted(pool, at);
@@ -92,7 +95,7 @@ APART void *allocate_somehow(hpw_pool *pool, uint64_t size) {
         if (result == TRIED_DONE) return block;
         again = result == TRIED_PAGES && add_page(pool, mine, size);
     }
-    if (!caches_have_sink(pool->caches) && (block = allocate_large(pool, size))) return block;
+    if (!caches_have_sink(pool->caches) && (block = allocate_locked_only(pool, size))) return block;
     pool_enter(pool);
     block = allocate(pool, size);
     pool_leave(pool);
@@ -151,13 +154,13 @@ static tried put_cached(hpw_pool *pool, thread_cache *mine, uint64_t address) {
     return h->kept_count > h->most_kept ? TRIED_PAGES : TRIED_DONE;
 }
 
-/* A block that lies in no page. False: this one does, or is none at all. */
-static bool release_large(hpw_pool *pool, uint64_t address) {
+/* A block in no page of a thread's. False: it lies in one, or is none at all. */
+static bool release_locked_only(hpw_pool *pool, uint64_t address) {
     slab *state = pool->index.state;
     lock_enter(pool->lock);
-    state->surplus = &state->heap; /* other threads' heaps are not to be looked at */
-    bool outside = pool_holds(pool, address) && !in_page(&pool->index, pool_granule(pool, address));
-    bool released = outside && !release(pool, address, NULL);
+    state->surplus = &state->heap; /* no other heap is to be looked at */
+    bool of_pool = pool_holds(pool, address) && !slots_owner_at(&state->pages, pool_granule(pool, address));
+    bool released = of_pool && !release(pool, address, NULL);
     lock_leave(pool->lock);
     return released;
 }
@@ -170,7 +173,7 @@ APART hpw_error release_somehow(hpw_pool *pool, uint64_t address, hpw_report *re
         if (result == TRIED_PAGES) caches_tidy(pool, mine);
         if (result != TRIED_NOTHING) return HPW_OK;
     }
-    if (!caches_have_sink(pool->caches) && release_large(pool, address)) return HPW_OK;
+    if (!caches_have_sink(pool->caches) && release_locked_only(pool, address)) return HPW_OK;
     pool_enter(pool);
     hpw_error error = release(pool, address, report);
     pool_leave(pool);

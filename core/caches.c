@@ -155,13 +155,12 @@ thread_cache *caches_find(hpw_pool *pool) {
     return found;
 }
 
-/* All that the cache has is the pool's, and another thread may take it. */
+/* Its empty pages are the pool's; the rest waits for the next thread, or for who finds nothing else. */
 static void give_back(hpw_pool *pool, thread_cache *cache) {
     caches_enter(pool);
     work w = begin_work(pool);
     give_runs_back(pool, &w, true);
     add_work(pool, &w);
-    pool->policy->caches->abandon(&pool->index, cache->number);
     atomic_store_explicit(&cache->thread, 0, memory_order_release);
     caches_leave(pool);
 }

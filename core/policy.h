@@ -83,10 +83,6 @@ typedef struct policy_caches {
      * to be asked first, then this again.
      */
     bool (*collect)(free_index *index, uint32_t n);
-
-    /* Thread n is gone, and all that it had is the pool's; no thread runs, collect is done, no run is kept.
-     */
-    void (*abandon)(free_index *index, uint32_t n);
 } policy_caches;
 
 typedef struct policy {

@@ -206,16 +206,8 @@ static bool heap_collect(free_index *index, uint32_t number) {
     return done;
 }
 
-static void heap_abandon(free_index *index, uint32_t number) {
-    slab *state = index->state;
-    slots_adopt_all(index, &state->pages, &state->heap, slab_heap(state, number));
-}
-
-static const policy_caches heaps = {.bytes = heaps_bytes,
-                                    .open = heaps_open,
-                                    .heap = heap_of,
-                                    .collect = heap_collect,
-                                    .abandon = heap_abandon};
+static const policy_caches heaps = {
+    .bytes = heaps_bytes, .open = heaps_open, .heap = heap_of, .collect = heap_collect};
 #endif
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {

@@ -77,10 +77,6 @@ bool slots_collect(const blocks *map, slots *s, slots_heap *h) {
 
 /* ---- Pages that change hands ---- */
 
-static void hand_over(slots *s, slots_heap *to, uint32_t page) {
-    atomic_store_explicit(shared_byte(&s->owners[page]), (uint8_t)to->number, memory_order_relaxed);
-}
-
 void slots_adopt(slots *s, slots_heap *to, slots_heap *from, unsigned kind) {
     magazine *m = &from->magazines[kind];
     slots_drop_all(s, from, kind);
@@ -88,12 +84,6 @@ void slots_adopt(slots *s, slots_heap *to, slots_heap *from, unsigned kind) {
         uint32_t page = m->line;
         slots_unlink_page(s, m, page);
         slots_link_page(s, &to->magazines[kind], page);
-        hand_over(s, to, page);
+        atomic_store_explicit(shared_byte(&s->owners[page]), (uint8_t)to->number, memory_order_relaxed);
     }
-}
-
-void slots_adopt_all(const free_index *index, slots *s, slots_heap *to, slots_heap *from) {
-    for (unsigned kind = 1; kind < KINDS; kind++) slots_adopt(s, to, from, kind);
-    for (uint32_t page = 0; page < pages_of(index->capacity); page++) /* the full ones */
-        if (s->kinds[page] && s->owners[page] == from->number) hand_over(s, to, page);
 }

@@ -58,7 +58,4 @@ bool slots_collect(const blocks *map, slots *s, slots_heap *h);
 /* No thread runs: `to` has the free slots of a kind that `from` has, by their pages. */
 void slots_adopt(slots *s, slots_heap *to, slots_heap *from, unsigned kind);
 
-/* No thread runs, nothing is left to collect and no page is kept: all pages of `from` are `to`'s. */
-void slots_adopt_all(const free_index *index, slots *s, slots_heap *to, slots_heap *from);
-
 #endif

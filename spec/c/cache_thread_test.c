@@ -224,26 +224,29 @@ static void threads_end(void) {
 
 typedef struct holder {
     hpw_pool *pool;
-    size_t size;
+    size_t size, keeps; /* each keeps-th block; 0: none */
     pthread_barrier_t barrier;
 } holder;
 
-/* Takes the whole pool in small blocks and gives it back: its cache holds what it can hold. */
+/* Takes the whole pool in small blocks and gives most of it back: its cache holds what it can hold. */
 static void *hold_back(void *ud) {
     holder *h = ud;
     bundle *b = calloc(1, sizeof *b);
     *b = (bundle){.pool = h->pool, .size = h->size};
     allocate_all(b);
-    free_all(b);
-    free(b);
+    for (size_t i = 0; i < b->count; i++)
+        if (!h->keeps || i % h->keeps) CHECK_EQ(hpw_free(b->pool, b->blocks[i]), HPW_OK);
     pthread_barrier_wait(&h->barrier); /* it has what it has */
-    pthread_barrier_wait(&h->barrier); /* and ends only now */
+    pthread_barrier_wait(&h->barrier); /* and goes on only now */
+    for (size_t i = 0; h->keeps && i < b->count; i += h->keeps)
+        CHECK_EQ(hpw_free(b->pool, b->blocks[i]), HPW_OK);
+    free(b);
     return NULL;
 }
 
 /* What caches hold is there for whoever asks, of the same kind, of another one, or for all of the pool. */
 static void nothing_is_held_back(size_t holds, size_t asks) {
-    holder h = {.pool = open_cached(65536, CACHES), .size = holds};
+    holder h = {.pool = open_cached(65536, CACHES), .size = holds, .keeps = 0};
     pthread_t threads[2];
     pthread_barrier_init(&h.barrier, NULL, 3);
     for (int i = 0; i < 2; i++) CHECK_EQ(pthread_create(&threads[i], NULL, hold_back, &h), 0);
@@ -266,6 +269,56 @@ static void nothing_is_held_back(size_t holds, size_t asks) {
     hpw_close(h.pool);
     free(here);
     free(there);
+}
+
+/* Slots of pages that others still have blocks in are there too. */
+static void shared_pages_are_not_held_back(void) {
+    holder h = {.pool = open_cached(65536, CACHES), .size = 64, .keeps = 8};
+    pthread_t thread;
+    hpw_stats stats;
+    pthread_barrier_init(&h.barrier, NULL, 2);
+    CHECK_EQ(pthread_create(&thread, NULL, hold_back, &h), 0);
+    pthread_barrier_wait(&h.barrier);
+    bundle *here = calloc(1, sizeof *here);
+    *here = (bundle){.pool = h.pool, .size = 64};
+    allocate_all(here);
+    CHECK_EQ(here->count, 1024 - 128);
+    hpw_get_stats(h.pool, &stats);
+    CHECK_EQ(stats.free, 0);
+    CHECK_EQ(hpw_check(h.pool, NULL), HPW_OK);
+    pthread_barrier_wait(&h.barrier); /* the other one frees what it kept, in pages no longer its own */
+    free_all(here);
+    pthread_join(thread, NULL);
+    whole_again(h.pool);
+    pthread_barrier_destroy(&h.barrier);
+    hpw_close(h.pool);
+    free(here);
+}
+
+/* Freed by another thread whose cache is still open, a block is freed for its own thread as well. */
+static void *free_first(void *ud) {
+    holder *h = ud;
+    CHECK_EQ(hpw_free(h->pool, hpw_pointer(h->pool, 0)), HPW_OK);
+    pthread_barrier_wait(&h->barrier);
+    pthread_barrier_wait(&h->barrier);
+    return NULL;
+}
+
+static void freed_for_all(void) {
+    holder h = {.pool = open_cached(65536, CACHES)};
+    pthread_t thread;
+    pthread_barrier_init(&h.barrier, NULL, 2);
+    void *block = hpw_malloc(h.pool, 64), *other = hpw_malloc(h.pool, 64);
+    CHECK(block == hpw_pointer(h.pool, 0));
+    CHECK_EQ(pthread_create(&thread, NULL, free_first, &h), 0);
+    pthread_barrier_wait(&h.barrier);
+    CHECK_EQ(hpw_free(h.pool, block), HPW_DOUBLE_FREE);
+    CHECK_EQ(hpw_free(h.pool, other), HPW_OK);
+    pthread_barrier_wait(&h.barrier);
+    pthread_join(thread, NULL);
+    whole_again(h.pool);
+    pthread_barrier_destroy(&h.barrier);
+    hpw_close(h.pool);
 }
 
 /* Each thread on two pools in turn, one of which is closed under the other's feet. */
@@ -306,6 +359,8 @@ int main(void) {
     nothing_is_held_back(64, 1024);
     nothing_is_held_back(16, 240);
     nothing_is_held_back(64, 60000);
+    shared_pages_are_not_held_back();
+    freed_for_all();
     several_pools();
     return CHECK_DONE();
 }
