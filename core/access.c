@@ -137,10 +137,8 @@ hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n
 
 hpw_error hpw_view(hpw_pool *pool, uint64_t address, uint64_t n, const void **bytes, hpw_report *report) {
     unsigned char *found = NULL;
-    bool met = enter(pool);
-    hpw_error error = reach(pool, address, n, &found, report);
-    leave(pool, met);
-    *bytes = met ? NULL : found;
+    hpw_error error = may_be_met(pool) ? HPW_OK : reach(pool, address, n, &found, report);
+    *bytes = found;
     return error;
 }
 

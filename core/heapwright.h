@@ -295,9 +295,9 @@ HPW_API hpw_error hpw_release(hpw_pool *pool, uint64_t address, hpw_report *repo
  * the block (a few words in practice).
  *
  * hpw_view is hpw_read for who copies the bytes itself: *bytes is where they lie,
- * and they stay as they are until the next call on the pool; or NULL where another
- * thread may make that call (the pool is locked and the process has more than one
- * thread, as far as is known): then it takes hpw_read.
+ * and they stay as they are until the next call on the pool. Where another thread
+ * may make that call (the pool is locked and the process has more than one thread,
+ * as far as is known), *bytes is NULL, nothing is checked, and it takes hpw_read.
  *
  * hpw_copy moves between two ranges that may overlap, as memmove does.
  * hpw_compare sets *order to -1, 0 or 1, as memcmp orders them.

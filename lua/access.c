@@ -12,19 +12,30 @@
 /* Copies of up to so many bytes go through the C stack, which is cheaper than a buffer of Lua's. */
 enum { SMALL = 1024 };
 
-/* Pushes the n bytes at `address`, a range that was found sound, by way of a copy. */
-static bool push_copy(lua_State *L, const lua_pool *self, uint64_t address, size_t n, hpw_report *report) {
+/* May [address, address + n) be read? Reads nothing where it may not. */
+static hpw_error check_range(const lua_pool *self, uint64_t address, uint64_t n, hpw_report *report) {
+    uint64_t start, requested;
+    if (hpw_owner(self->pool, address, &start, &requested, NULL) == HPW_OK && address - start <= requested &&
+        n <= requested - (address - start))
+        return HPW_OK;
+    int order;
+    return hpw_compare(self->pool, address, address, n, &order, report); /* for the report */
+}
+
+/* push_range where there may be other threads in the pool: by way of a copy. */
+static bool push_copy(lua_State *L, const lua_pool *self, uint64_t address, uint64_t n, hpw_report *report) {
     if (n <= SMALL) {
         char bytes[SMALL];
-        if (hpw_read(self->pool, address, bytes, n, report)) return false;
-        lua_pushlstring(L, bytes, n);
+        if (hpw_read(self->pool, address, bytes, (size_t)n, report)) return false;
+        lua_pushlstring(L, bytes, (size_t)n);
         return true;
     }
+    if (check_range(self, address, n, report)) return false;
     luaL_Buffer buffer;
-    char *bytes = luaL_buffinitsize(L, &buffer, n);
+    char *bytes = luaL_buffinitsize(L, &buffer, (size_t)n);
     pool_self(L); /* a finalizer may have closed it: so after whatever asks Lua for memory */
-    if (hpw_read(self->pool, address, bytes, n, report)) return false; /* another thread freed it */
-    luaL_pushresultsize(&buffer, n);
+    if (hpw_read(self->pool, address, bytes, (size_t)n, report)) return false; /* another thread freed it */
+    luaL_pushresultsize(&buffer, (size_t)n);
     return true;
 }
 
@@ -40,7 +51,7 @@ static bool push_copy(lua_State *L, const lua_pool *self, uint64_t address, size
 static bool push_range(lua_State *L, const lua_pool *self, uint64_t address, uint64_t n, hpw_report *report) {
     const void *bytes;
     if (hpw_view(self->pool, address, n, &bytes, report)) return false;
-    if (!bytes) return push_copy(L, self, address, (size_t)n, report);
+    if (!bytes) return push_copy(L, self, address, n, report);
     lua_pushlstring(L, bytes, (size_t)n);
     return true;
 }

@@ -121,12 +121,14 @@ static bool views(const hpw_config *config) {
 
 static const hpw_config unlocked = {.single_threaded = true};
 static const hpw_config locked = {.single_threaded = false};
+static const hpw_config cached = {.policy = "slab", .thread_caches = 2};
 static const hpw_config hosts_lock = {.host = {.lock = do_nothing, .unlock = do_nothing}};
 
 static void *beside_another(void *ud) {
     (void)ud;
     CHECK(views(&unlocked));
     CHECK(!views(&locked));
+    CHECK(!views(&cached));
     CHECK(!views(&hosts_lock));
     return NULL;
 }
@@ -136,6 +138,7 @@ static void who_else(void) {
     CHECK(views(&unlocked));
     CHECK(!views(&hosts_lock));
     views(&locked); /* whether this is known to be the only thread is the C library's */
+    views(&cached);
     int status = pthread_create(&thread, NULL, beside_another, NULL);
     if (!status) pthread_join(thread, NULL);
     CHECK_EQ(status, 0);
