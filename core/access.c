@@ -6,8 +6,14 @@
  * kind: owner, size, address.
  */
 #include "pool.h"
+#ifndef HPW_FREESTANDING
+#include "caches.h"
+#endif
 
 /* ---- Who else ---- */
+
+/* What was entered: nothing, where nobody else may be in the pool; the lock alone; the pool. */
+typedef enum entered { ENTERED_NOTHING, ENTERED_LOCK, ENTERED_POOL } entered;
 
 /* May another thread be in the pool while this one is? */
 HOT bool may_be_met(const hpw_pool *pool) {
@@ -21,14 +27,31 @@ HOT bool may_be_met(const hpw_pool *pool) {
  * For calls that only look at the block map and move bytes: where there is nobody
  * to be met, no lock is taken, and no cache of a thread is brought to rest.
  */
-HOT bool enter(const hpw_pool *pool) {
-    bool met = may_be_met(pool);
-    if (met) pool_enter(pool);
-    return met;
+HOT entered enter(const hpw_pool *pool) {
+    if (!may_be_met(pool)) return ENTERED_NOTHING;
+    pool_enter(pool);
+    return ENTERED_POOL;
 }
 
-HOT void leave(const hpw_pool *pool, bool met) {
-    if (met) pool_leave(pool);
+/* The same for the block around one address: no cache is brought to rest where it is not another thread's. */
+HOT entered enter_at(const hpw_pool *pool, uint64_t address) {
+    if (!may_be_met(pool)) return ENTERED_NOTHING;
+#ifndef HPW_FREESTANDING
+    if (pool->locking == LOCKING_CACHED && caches_look((hpw_pool *)pool, address)) return ENTERED_LOCK;
+#endif
+    pool_enter(pool);
+    return ENTERED_POOL;
+}
+
+HOT void leave(const hpw_pool *pool, entered what) {
+    if (what == ENTERED_NOTHING) return;
+#ifndef HPW_FREESTANDING
+    if (what == ENTERED_LOCK) {
+        lock_leave(pool->lock);
+        return;
+    }
+#endif
+    pool_leave(pool);
 }
 
 /* ---- Pointers ---- */
@@ -39,7 +62,7 @@ uint64_t hpw_address(const hpw_pool *pool, const void *pointer) {
 }
 
 void *hpw_pointer(const hpw_pool *pool, uint64_t address) {
-    bool met = enter(pool);
+    entered met = enter(pool);
     bool holds = pool_holds(pool, address);
     leave(pool, met);
     return holds ? pool->index.bytes + address : NULL;
@@ -119,7 +142,7 @@ HOT void copy_bytes(unsigned char *to, const unsigned char *from, size_t n) {
 
 hpw_error hpw_read(hpw_pool *pool, uint64_t address, void *to, size_t n, hpw_report *report) {
     unsigned char *bytes;
-    bool met = enter(pool);
+    entered met = enter_at(pool, address);
     hpw_error error = reach(pool, address, n, &bytes, report);
     if (!error) copy_bytes(to, bytes, n);
     leave(pool, met);
@@ -128,7 +151,7 @@ hpw_error hpw_read(hpw_pool *pool, uint64_t address, void *to, size_t n, hpw_rep
 
 hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n, hpw_report *report) {
     unsigned char *bytes;
-    bool met = enter(pool);
+    entered met = enter_at(pool, address);
     hpw_error error = reach(pool, address, n, &bytes, report);
     if (!error) copy_bytes(bytes, from, n);
     leave(pool, met);
@@ -144,7 +167,7 @@ hpw_error hpw_view(hpw_pool *pool, uint64_t address, uint64_t n, const void **by
 
 hpw_error hpw_fill(hpw_pool *pool, uint64_t address, int byte, uint64_t n, hpw_report *report) {
     unsigned char *bytes;
-    bool met = enter(pool);
+    entered met = enter_at(pool, address);
     hpw_error error = reach(pool, address, n, &bytes, report);
     if (!error && n) memset(bytes, byte, (size_t)n);
     leave(pool, met);
@@ -153,7 +176,7 @@ hpw_error hpw_fill(hpw_pool *pool, uint64_t address, int byte, uint64_t n, hpw_r
 
 hpw_error hpw_copy(hpw_pool *pool, uint64_t to, uint64_t from, uint64_t n, hpw_report *report) {
     unsigned char *target, *source;
-    bool met = enter(pool);
+    entered met = enter(pool);
     hpw_error error = reach(pool, from, n, &source, report);
     if (!error) error = reach(pool, to, n, &target, report);
     if (!error && n) memmove(target, source, (size_t)n);
@@ -163,7 +186,7 @@ hpw_error hpw_copy(hpw_pool *pool, uint64_t to, uint64_t from, uint64_t n, hpw_r
 
 hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *order, hpw_report *report) {
     unsigned char *left, *right;
-    bool met = enter(pool);
+    entered met = enter(pool);
     hpw_error error = reach(pool, a, n, &left, report);
     if (!error) error = reach(pool, b, n, &right, report);
     if (!error) {
@@ -179,7 +202,7 @@ hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *o
 hpw_error hpw_owner(hpw_pool *pool, uint64_t address, uint64_t *start, uint64_t *requested,
                     hpw_report *report) {
     uint64_t found_start, found_requested;
-    bool met = enter(pool);
+    entered met = enter_at(pool, address);
     hpw_error error = find_owner(pool, address, 0, &found_start, &found_requested, report);
     leave(pool, met);
     if (error) return error;
@@ -192,7 +215,7 @@ hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64
                    hpw_report *report) {
     granule_t at, size = 0;
     uint64_t found = 0;
-    bool met = enter(pool);
+    entered met = enter_at(pool, address);
     bool live = pool_find_live(pool, address, &at, &size, &found);
     hpw_error error = live ? HPW_OK : pool_diagnose(pool, address, report);
     leave(pool, met);
@@ -205,7 +228,7 @@ hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64
 size_t hpw_usable_size(const hpw_pool *pool, const void *block) {
     granule_t at, size;
     uint64_t requested;
-    bool met = enter(pool);
+    entered met = enter_at(pool, hpw_address(pool, block));
     bool live = pool_find_live(pool, hpw_address(pool, block), &at, &size, &requested);
     leave(pool, met);
     return live ? (size_t)pool_bytes(pool, size) : 0;

@@ -115,6 +115,16 @@ void caches_leave(hpw_pool *pool) {
     lock_leave(pool->lock);
 }
 
+bool caches_look(hpw_pool *pool, uint64_t address) {
+    const thread_cache *mine = caches_latest_of(pool);
+    if (!pool_holds(pool, address)) return false;
+    lock_enter(pool->lock);
+    bool sees =
+        pool->policy->caches->sees(&pool->index, mine ? mine->number : 0, pool_granule(pool, address));
+    if (!sees) lock_leave(pool->lock);
+    return sees;
+}
+
 void caches_note_sink(hpw_pool *pool) {
     atomic_uint *stop = &pool->caches->stop;
     if (pool->sink)

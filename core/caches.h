@@ -99,6 +99,12 @@ HOT bool caches_have_sink(pool_caches *all) {
     return atomic_load_explicit(&all->stop, memory_order_relaxed) & STOP_FOR_SINK;
 }
 
+/*
+ * Takes the lock alone where that does for looking at the block around the
+ * address. False: it does not, and nothing is taken.
+ */
+bool caches_look(hpw_pool *pool, uint64_t address);
+
 /* Gives back the pages that the heap has too many of. */
 void caches_tidy(hpw_pool *pool, thread_cache *mine);
 

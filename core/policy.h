@@ -78,6 +78,12 @@ typedef struct policy_caches {
     void *(*heap)(free_index *index, uint32_t n);
 
     /*
+     * Is the block around granule `at` what the map says that it is, and no other
+     * thread's to change? Asked with the lock alone, by thread n; 0: one without a heap.
+     */
+    bool (*sees)(free_index *index, uint32_t n, granule_t at);
+
+    /*
      * What others freed of thread n's blocks is free from now on, as the map says
      * it; the thread does not run, or is the one that calls. False: returns_run has
      * to be asked first, then this again.

@@ -197,6 +197,15 @@ static void heaps_open(free_index *index, void *memory, uint32_t count) {
 
 static void *heap_of(free_index *index, uint32_t number) { return slab_heap(index->state, number); }
 
+static bool heap_sees(free_index *index, uint32_t number, granule_t at) {
+    const slots *s = &((slab *)index->state)->pages;
+    uint32_t owner = slots_owner_at(s, at);
+    uint64_t *freed = s->freed + at / PAGE * PAGE_WORDS, returned = 0;
+    if (!owner || owner != number) return !owner;
+    for (unsigned i = 0; i < PAGE_WORDS; i++) returned |= word_load(&freed[i]);
+    return !returned;
+}
+
 static bool heap_collect(free_index *index, uint32_t number) {
     slab *state = index->state;
     slots_heap *h = slab_heap(state, number);
@@ -207,7 +216,7 @@ static bool heap_collect(free_index *index, uint32_t number) {
 }
 
 static const policy_caches heaps = {
-    .bytes = heaps_bytes, .open = heaps_open, .heap = heap_of, .collect = heap_collect};
+    .bytes = heaps_bytes, .open = heaps_open, .heap = heap_of, .sees = heap_sees, .collect = heap_collect};
 #endif
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
