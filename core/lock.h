@@ -7,20 +7,19 @@
  * process of one thread, where the C library tells that, not even the
  * compare-exchange. A lock that is handed on at each operation moves its pool's
  * lines from cache to cache each time, which costs several times what the
- * operation does; and who gets it after others must fetch all that they wrote,
- * the blocks' own lines too: for 10,000 small blocks some 0.3 ms. So who finds
- * it held looks a few times, then waits in a queue, first come first served; and
- * only the queue's *front* tries for the lock, in naps between which the running
- * thread does thousands of operations. When it has been the front for
- * LOCK_SLICE_NS, it *reserves* the lock: from then on nobody else may take it,
- * so the front has it as soon as its holder leaves.
+ * operation does. So who finds it held looks a few times, then waits in a queue,
+ * first come first served; and only the queue's *front* tries for the lock, in
+ * naps between which the running thread does thousands of operations. When it has
+ * been the front for LOCK_SLICE_NS, it *reserves* the lock: from then on nobody
+ * else may take it, so the front has it as soon as its holder leaves.
  *
  *      taken == 1      a thread is inside
  *      reserved == 1   the front takes it next; who comes now queues
  *
  * A wait is at most one slice for each thread in front and for itself, and the
- * time that one holder is inside, plus what the system's clock and scheduler
- * add: of 64 threads at once a quarter of a second.
+ * time that one holder is inside: of 64 threads that all want it all the time
+ * 0.13 s. What the system's scheduler adds is not in that: a thread that it takes
+ * off its core inside makes all others wait.
  */
 #ifndef HPW_LOCK_H
 #define HPW_LOCK_H
@@ -42,11 +41,11 @@
 #endif
 
 /*
- * How long a thread goes on while others wait. Shorter slices cost throughput
- * (two threads on one pool, in sum, at 1 ms up to a fifth of what one does
- * alone), longer ones only make the others wait.
+ * How long a thread goes on while others wait. Who gets the lock after it has to
+ * fetch what it wrote, the blocks' own lines too: shorter slices cost throughput,
+ * longer ones only make the others wait.
  */
-enum { LOCK_SLICE_NS = 4000000 };
+enum { LOCK_SLICE_NS = 2000000 };
 
 typedef struct lock_waiter lock_waiter;
 

@@ -43,6 +43,8 @@ typedef struct goal {
 
 static const goal goals[] = {
     {"W1,W3,W4", "slab/nolock", PEERS, NET_TIME, 1.00, false},
+    {"W1x2", "null", NULL, SPEED_UP, 0, true}, /* 2 where the machine has two idle cores */
+    {"W1x2r", "null", "mimalloc", TIME, 0, true},
     {"W1x2", "slab/cached", NULL, SPEED_UP, 1.90, false},
     {"W1x2", "slab/cached", "mimalloc", TIME, 1.10, false},
     {"W1x2r", "slab/cached", "mimalloc", TIME, 0, true},

@@ -127,7 +127,7 @@ const char *workload_name(size_t number) {
 
 bool workload_make(const char *name, workload_part part, workload *made) {
     const char *known;
-    *made = (workload){NULL};
+    *made = (workload){.name = NULL};
     for (size_t i = 0; (known = workload_name(i)); i++) {
         if (strcmp(known, name)) continue;
         *made = (workload){.name = known, .slots = makers[i].slots, .capacity = (uint64_t)256 << 20};
