@@ -18,14 +18,15 @@ typedef enum tried { TRIED_DONE, TRIED_PAGES, TRIED_NOTHING } tried;
 
 /* ---- Allocate ---- */
 
-/* Fetches free slots of the kind from what others freed and from the heap's pages. False: there is none. */
+/* Fetches free slots of the kind from the heap's pages, and what others freed of them. False: there is none. */
 APART bool fill_magazine(hpw_pool *pool, slots_heap *h, unsigned kind, thread_cache *mine) {
     slab *state = pool->index.state;
     const blocks *map = &pool->index.map;
-    if (!slots_collect(map, &state->pages, h)) return false;
-    bool found = slots_find(map, &state->pages, h, kind, NO_GRANULE) != NO_GRANULE;
+    granule_t found = slots_find(map, &state->pages, h, kind, NO_GRANULE);
+    if (found == NO_GRANULE && slots_collect(map, &state->pages, h)) /* late: so there are many in a page */
+        found = slots_find(map, &state->pages, h, kind, NO_GRANULE);
     mine->high_water = h->high;
-    return found;
+    return found != NO_GRANULE;
 }
 
 HOT void count_taken(thread_cache *mine, const magazine *m, uint64_t size) {

@@ -54,8 +54,8 @@ static void collect_page(const blocks *map, slots *s, slots_heap *h, uint32_t pa
     size_t word = (size_t)page * PAGE_WORDS;
     bool was_empty = slots_page_is_empty(map, page * PAGE);
     for (unsigned i = 0; i < PAGE_WORDS; i++, word++) {
-        uint64_t freed = atomic_exchange(shared_word(&s->freed[word]), 0);
-        if (freed) make_free(map, s, h, word, freed);
+        if (!atomic_load(shared_word(&s->freed[word]))) continue; /* after the list was opened */
+        make_free(map, s, h, word, atomic_exchange(shared_word(&s->freed[word]), 0));
     }
     if (!was_empty && slots_page_is_empty(map, page * PAGE)) slots_emptied(h, page * PAGE);
     h->steps += PAGE_WORDS;

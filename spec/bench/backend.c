@@ -69,6 +69,8 @@ static size_t add_pool(backend *list, size_t count, hpw_config config, const cha
     return count + 1;
 }
 
+enum { THREAD_CACHES = 8 };
+
 size_t backend_list(backend *list) {
     const hpw_policy_info *info;
     size_t count = 0;
@@ -81,13 +83,15 @@ size_t backend_list(backend *list) {
             count = add_pool(list, count, config, "");
             config.single_threaded = true;
             count = add_pool(list, count, config, "/nolock");
+            config = (hpw_config){.policy = info->name, .order = order, .thread_caches = THREAD_CACHES};
+            count = add_pool(list, count, config, "/cached");
         }
     return count;
 }
 
 bool backend_places_alike(const backend *a, const backend *b) {
     return a->is_pool && b->is_pool && !strcmp(a->config.policy, b->config.policy) &&
-           a->config.order == b->config.order;
+           a->config.order == b->config.order && a->config.thread_caches == b->config.thread_caches;
 }
 
 bool backend_open(backend *b, uint64_t capacity) {
