@@ -35,7 +35,7 @@ static const struct {
     {"best-fit", HPW_ORDER_ADDRESS, 24, 1}, {"best-fit", HPW_ORDER_FIFO, 8, 0},
     {"best-fit", HPW_ORDER_LIFO, 8, 0},     {"first-fit", HPW_ORDER_ADDRESS, 40, 0},
     {"first-fit", HPW_ORDER_FIFO, 60, 10},  {"first-fit", HPW_ORDER_LIFO, 60, 10},
-    {"next-fit", HPW_ORDER_ADDRESS, 50, 0}, {"worst-fit", HPW_ORDER_ADDRESS, 32, 1},
+    {"next-fit", HPW_ORDER_ADDRESS, 50, 0}, {"worst-fit", HPW_ORDER_ADDRESS, 40, 0},
     {"worst-fit", HPW_ORDER_FIFO, 20, 0},   {"worst-fit", HPW_ORDER_LIFO, 20, 0},
     {"good-fit", HPW_ORDER_ADDRESS, 32, 0}, {"buddy", HPW_ORDER_ADDRESS, 20, 1},
     {"slab", HPW_ORDER_ADDRESS, 280, 0},    {"bump", HPW_ORDER_ADDRESS, 3, 0},
