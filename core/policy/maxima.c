@@ -2,6 +2,13 @@
 /* Heaps of maxima: layout and check. See maxima.h for how they work and their bounds. */
 #include "maxima.h"
 
+#ifdef MAXIMA_SSE2
+#define EIGHT UINT8_MAX, UINT8_MAX, UINT8_MAX, UINT8_MAX, UINT8_MAX, UINT8_MAX, UINT8_MAX, UINT8_MAX
+#define ONES EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT
+const uint8_t maxima_narrow_hole[3 * MAXIMA_LINE] = {ONES, 0, ONES};
+const uint8_t maxima_wide_hole[3 * MAXIMA_LINE] = {ONES, 0, 0, 0, 0, ONES};
+#endif
+
 static size_t parents(size_t nodes, bool wide) {
     return (nodes + ((size_t)1 << maxima_bits(wide)) - 1) >> maxima_bits(wide);
 }
@@ -26,7 +33,8 @@ bool maxima_check(const maxima *m, size_t count, bool wide) {
     for (unsigned level = 0; level + 1 < m->levels; level++) {
         count = parents(count, wide);
         for (size_t node = 0; node < count; node++) {
-            if (maxima_get(m, wide, level + 1, node) != maxima_largest(m, wide, level, node, MAXIMA_LINE))
+            if (maxima_get(m, wide, level + 1, node) !=
+                maxima_largest(m, wide, level, node, 1U << maxima_bits(wide)))
                 return false;
         }
     }
