@@ -11,7 +11,9 @@
 #include "check.h"
 #include "heapwright.h"
 
-enum { HELD = 600, OPERATIONS = 12000, MEBIBYTE = 1024 * 1024, NOWHERE = 1 };
+enum { HELD = 600, OPERATIONS = 12000, NOWHERE = 1 };
+
+static const uint64_t mebibyte = 1 << 20;
 
 static uint64_t state;
 
@@ -83,11 +85,11 @@ static void run(const char *policy, uint64_t capacity, uint64_t most, unsigned f
 int main(void) {
     static const char *const policies[] = {"first-fit", "next-fit", "worst-fit"};
     for (unsigned i = 0; i < 3; i++) {
-        run(policies[i], 4 * MEBIBYTE, 4 * MEBIBYTE, 50);
-        run(policies[i], 4 * MEBIBYTE, 4 * MEBIBYTE, 60);
-        run(policies[i], MEBIBYTE / 4 - 16, MEBIBYTE / 4 - 16, 55);
-        run(policies[i], 12 * MEBIBYTE + 48, 12 * MEBIBYTE + 48, 70);
-        run(policies[i], MEBIBYTE / 2, 8 * MEBIBYTE, 55);
+        run(policies[i], 4 * mebibyte, 4 * mebibyte, 50);
+        run(policies[i], 4 * mebibyte, 4 * mebibyte, 60);
+        run(policies[i], mebibyte / 4 - 16, mebibyte / 4 - 16, 55);
+        run(policies[i], 12 * mebibyte + 48, 12 * mebibyte + 48, 70);
+        run(policies[i], mebibyte / 2, 8 * mebibyte, 55);
     }
     return CHECK_DONE();
 }
