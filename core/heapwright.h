@@ -357,7 +357,7 @@ typedef struct hpw_stats {
     uint64_t reallocations; /* granted size changes, in place or moved */
     uint64_t failures;      /* requests answered no_memory */
     uint64_t steps;         /* what the policy visited, in all: words of bitmaps or of the block map, nodes
-                               of lists and trees, groups of 16 nodes that lie side by side */
+                               of lists and trees, groups of nodes side by side in a cache line */
     uint64_t steps_max;     /* and in its worst single operation */
     uint64_t metadata;      /* bytes outside of the pool that describe it */
 } hpw_stats;

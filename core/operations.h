@@ -80,33 +80,51 @@ HOT granule_t joining_before(const hpw_pool *pool, granule_t at) {
     return blocks_is_live(&pool->index.map, previous) ? at : previous;
 }
 
+/* Does the policy want to be told of a block that becomes another as one change? */
+HOT bool replaces(const hpw_pool *pool) { return POLICY.replaced && pool->index.order == HPW_ORDER_ADDRESS; }
+
 /*
  * The live block [at, at + size) becomes one free block with each free
  * neighbour; `previous` is the one before it, or `at`. Returns how many joined.
  */
 APART unsigned join_neighbours(hpw_pool *pool, granule_t at, granule_t size, granule_t previous) {
     blocks *map = &pool->index.map;
-    granule_t next = at + size;
+    granule_t next = at + size, was = at, was_size = 0; /* the one that is replaced */
+    bool joins_previous = previous != at;
     unsigned joined = 0;
     if (!stays_apart(pool, next)) {
         granule_t next_size = blocks_size(map, next);
-        POLICY.removed(&pool->index, next, next_size);
+        if (joins_previous || !replaces(pool))
+            POLICY.removed(&pool->index, next, next_size);
+        else
+            was = next, was_size = next_size;
         blocks_erase(map, next);
         size += next_size;
         joined++;
     }
-    if (previous == at) {
-        blocks_vacate(map, at);
-    } else {
-        POLICY.removed(&pool->index, previous, at - previous);
+    if (joins_previous) {
+        if (replaces(pool))
+            was = previous, was_size = at - previous;
+        else
+            POLICY.removed(&pool->index, previous, at - previous);
         blocks_erase(map, at);
         size += at - previous;
         at = previous;
         joined++;
+    } else {
+        blocks_vacate(map, at);
     }
     blocks_span(map, at, size);
-    POLICY.added(&pool->index, at, size);
+    if (was_size && POLICY.replaced)
+        POLICY.replaced(&pool->index, was, was_size, at, size);
+    else
+        POLICY.added(&pool->index, at, size);
     return joined;
+}
+
+/* The calls of the policy that this took. */
+HOT unsigned join_calls(const hpw_pool *pool, unsigned joined) {
+    return joined && replaces(pool) ? joined : 1 + joined;
 }
 
 /* Every free neighbour of the live block [at, at + size) joins it: there is at most one on each side. */
@@ -124,7 +142,7 @@ HOT void join_both(hpw_pool *pool, work *w, granule_t at, granule_t size) {
         return;
     }
     unsigned joined = join_neighbours(pool, at, size, previous);
-    w->calls += 1 + joined;
+    w->calls += join_calls(pool, joined);
     w->blocks += 1 - (int)joined;
 }
 
@@ -303,17 +321,24 @@ HOT placement find(hpw_pool *pool, work *w, const request *want) {
 /* A policy that has a say in which free blocks there are takes the long way. */
 #define POLICY_CUTS (POLICY.piece || POLICY.may_join)
 
-/* What the block [at, at + size + rest) keeps after its first `size` granules is a free block. */
+/*
+ * What the block [at, at + size + rest) keeps after its first `size` granules is a free
+ * block. It was removed from the index before, unless the policy has `replaced`.
+ */
 APART void cut(hpw_pool *pool, granule_t at, granule_t size, granule_t rest) {
     blocks_cut(&pool->index.map, at, size, rest);
-    POLICY.added(&pool->index, at + size, rest);
+    if (replaces(pool))
+        POLICY.replaced(&pool->index, at, size + rest, at + size, rest);
+    else
+        POLICY.added(&pool->index, at + size, rest);
 }
 
 /* Cuts [at, at + size) out of the free block that holds it and makes it live. */
 HOT void take(hpw_pool *pool, work *w, placement place, granule_t size, uint64_t requested) {
     blocks *map = &pool->index.map;
     granule_t before = place.at - place.block, after = place.size - before - size;
-    index_remove(pool, w, place.block, place.size);
+    bool replaced = after && !before && !POLICY_CUTS && replaces(pool);
+    if (!replaced) index_remove(pool, w, place.block, place.size);
     if (POLICY.placed) POLICY.placed(&pool->index, place.at, size, false);
     if (before || POLICY_CUTS) {
         if (after) hold(pool, place.at + size, after);
@@ -330,7 +355,7 @@ HOT void take(hpw_pool *pool, work *w, placement place, granule_t size, uint64_t
     if (after) {
         cut(pool, place.at, size, after);
         w->calls++;
-        w->blocks++;
+        w->blocks += !replaced;
     }
     note_requested(pool, place.at, size, slack);
 }

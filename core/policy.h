@@ -7,7 +7,8 @@
  * Order of calls. A placement is
  *      round, choose, removed(block), placed(at), added(each free piece left);
  * a release is
- *      freed, removed(each neighbour that joins), added(the joined block).
+ *      freed, removed(each neighbour that joins), added(the joined block);
+ * but see replaced.
  * A policy with runs is asked for one where it chooses nothing (see wants_run),
  * and for those that it no longer needs after each release.
  * At `removed` the map still shows the block, free; before the next call it no
@@ -169,6 +170,13 @@ typedef struct policy {
 
     void (*added)(free_index *index, granule_t at, granule_t size);
     void (*removed)(free_index *index, granule_t at, granule_t size);
+
+    /*
+     * In address order, in the place of removed(was) and added(at): the one free block
+     * becomes the other, what a cut left of it or what it is with what joined it. The
+     * map shows the new one. NULL: the two calls.
+     */
+    void (*replaced)(free_index *index, granule_t was, granule_t was_size, granule_t at, granule_t size);
 
     /* The size of the largest free block, 0 where there is none. */
     granule_t (*largest)(free_index *index);

@@ -9,9 +9,12 @@
  *
  *      granule_t pick(free_index *, hpw_order, granule_t size, granule_t *found)
  *          takes out of the index what `choose` would choose for `size` granules,
- *          *found large; or changes nothing and returns NO_GRANULE;
+ *          *found large (of a policy with `replaced`: leaves it in the index); or
+ *          changes nothing and returns NO_GRANULE;
  *      void put(free_index *, hpw_order, granule_t at, granule_t size)
  *          is `added`.
+ *
+ * A policy with `replaced` goes this way in address order alone.
  *
  * Nothing here is called and comes back but for what is rare, so that the few
  * values at work stay in registers; the order is known at compile time.
@@ -29,7 +32,7 @@ HOT void end_short_work(hpw_pool *pool, uint64_t before, unsigned derived) {
 APART void *cut_rest(hpw_pool *pool, granule_t at, granule_t size, granule_t rest, uint64_t before) {
     cut(pool, at, size, rest);
     pool->counts.blocks++;
-    pool->index.steps++;
+    pool->index.steps += !POLICY.replaced;
     end_short_work(pool, before, ALLOCATION_STEPS);
     return granted(pool, at);
 }
@@ -39,6 +42,7 @@ HOT void *short_allocate(hpw_pool *pool, uint64_t size, hpw_order order) {
     if (size - 1 >= (uint64_t)pool->max_capacity << PLAIN_SHIFT) return allocate(pool, size);
     granule_t found, at = pick(&pool->index, order, (granule_t)granules, &found);
     if (at == NO_GRANULE) return allocate(pool, size);
+    if (POLICY.replaced && found == granules) POLICY.removed(&pool->index, at, found);
     unsigned slack = (0U - (unsigned)size) & PLAIN_MASK;
     unsigned char *block = pool->index.bytes + ((uint64_t)at << PLAIN_SHIFT);
     blocks_occupy(&pool->index.map, at, slack != 0);
@@ -57,7 +61,7 @@ APART hpw_error join_freed(hpw_pool *pool, granule_t at, granule_t size) {
     uint64_t before = pool->index.steps;
     unsigned joined = join_neighbours(pool, at, size, joining_before(pool, at));
     pool->counts.blocks -= joined;
-    pool->index.steps += joined;
+    pool->index.steps += join_calls(pool, joined) - FREE_STEPS;
     end_short_work(pool, before, FREE_STEPS);
     return HPW_OK;
 }

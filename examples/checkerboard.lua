@@ -28,9 +28,9 @@ return heapwright.scenario {
 --               peak     high            fragmentation      steps
 -- policy      in use    water  failures    ext.   int.  mean  max  ok
 -- best-fit   263 KiB  270 KiB         0   15.3%   2.7%   4.0    5  yes
--- first-fit  263 KiB  270 KiB         0   15.3%   2.7%   9.3   13  yes
--- next-fit   263 KiB  270 KiB         0   15.3%   2.7%   7.3   13  yes
--- worst-fit  263 KiB  270 KiB         0   15.3%   2.7%   4.0    5  yes
+-- first-fit  263 KiB  270 KiB         0   15.3%   2.7%   2.0    4  yes
+-- next-fit   263 KiB  270 KiB         0   15.3%   2.7%   2.0    4  yes
+-- worst-fit  263 KiB  270 KiB         0   15.3%   2.7%   2.0    4  yes
 -- good-fit   263 KiB  270 KiB         0   15.3%   2.7%   3.0    4  yes
 -- buddy      263 KiB  354 KiB         0   39.6%  26.1%   4.0   15  yes
 -- slab       263 KiB  324 KiB         0   21.1%   7.9%   2.7    9  yes

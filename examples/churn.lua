@@ -41,9 +41,9 @@ return heapwright.scenario {
 --               peak     high            fragmentation      steps
 -- policy      in use    water  failures    ext.   int.  mean  max  ok
 -- best-fit   397 KiB  453 KiB         0   21.6%   3.9%   4.7   10  yes
--- first-fit  397 KiB  489 KiB         0   17.6%   3.9%   5.0   13  yes
--- next-fit   383 KiB  576 KiB       187   99.0%   4.1%   3.7   16  yes
--- worst-fit  383 KiB  576 KiB     1,872   99.7%   5.1%   5.5   12  yes
+-- first-fit  397 KiB  489 KiB         0   17.6%   3.9%   3.9   16  yes
+-- next-fit   383 KiB  576 KiB       187   99.0%   4.1%   2.9   16  yes
+-- worst-fit  383 KiB  576 KiB     1,872   99.7%   5.1%   4.9   15  yes
 -- good-fit   397 KiB  457 KiB         0   31.3%   3.9%   1.8    4  yes
 -- buddy      392 KiB  576 KiB        16   75.9%  30.1%   3.7   13  yes
 -- slab       397 KiB  576 KiB         4   92.9%   8.0%   1.7   33  yes

@@ -71,7 +71,7 @@ HOT void removed(free_index *index, granule_t at, granule_t size) {
 }
 
 static granule_t largest(free_index *index) {
-    if (index->order == HPW_ORDER_ADDRESS) return tallest_largest(index->state);
+    if (index->order == HPW_ORDER_ADDRESS) return tallest_largest(index, index->state);
     by_time *state = index->state;
     return trie_largest(index, &state->set);
 }
@@ -85,16 +85,36 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
     return wrong || count == free_blocks ? wrong : "the index does not hold every free block";
 }
 
+/* In address order. */
+HOT void replaced(free_index *index, granule_t was, granule_t was_size, granule_t at, granule_t size) {
+    tallest_replace(index, index->state, was, was_size, at, size);
+}
+
+HOT granule_t pick(free_index *index, hpw_order order, granule_t size, granule_t *found) {
+    (void)order;
+    granule_t at = tallest_first(index, index->state, size);
+    if (at != NO_GRANULE) *found = blocks_size(&index->map, at);
+    return at;
+}
+
+HOT void put(free_index *index, hpw_order order, granule_t at, granule_t size) {
+    (void)order;
+    tallest_add(index, index->state, at, size);
+}
+
 extern const policy policy_first_fit;
 #define POLICY policy_first_fit
 #include "../operations_of_policy.h"
+#include "../short_calls.h"
+
+SHORT_CALLS(by_address, HPW_ORDER_ADDRESS)
 
 const policy policy_first_fit = {
     .info =
         {
             .name = "first-fit",
             .chooses = "the lowest address that fits",
-            .index = "a heap of the largest free block by address, fan-out 16",
+            .index = "a heap of the largest free block by address, fan-out 64",
             .bound = "O(log n)",
             .source = "Knuth, TAOCP 2.5",
             .takes_order = true,
@@ -103,11 +123,13 @@ const policy policy_first_fit = {
         },
     .least_timed_granule = 16,
     .general = GENERAL_CALLS,
+    .calls = {{allocate_by_address, release_by_address}},
     .state_size = state_size,
     .open = open,
     .choose = choose,
     .added = added,
     .removed = removed,
+    .replaced = replaced,
     .largest = largest,
     .check = check,
 };

@@ -40,7 +40,7 @@ HOT void added(free_index *index, granule_t at, granule_t size) {
 HOT void removed(free_index *index, granule_t at, granule_t size) {
     tallest_remove(index, blocks_of(index), at, size);
 }
-static granule_t largest(free_index *index) { return tallest_largest(blocks_of(index)); }
+static granule_t largest(free_index *index) { return tallest_largest(index, blocks_of(index)); }
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
     size_t count = 0;
@@ -48,9 +48,32 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
     return wrong || count == free_blocks ? wrong : "the index does not hold every free block";
 }
 
+HOT void replaced(free_index *index, granule_t was, granule_t was_size, granule_t at, granule_t size) {
+    tallest_replace(index, blocks_of(index), was, was_size, at, size);
+}
+
+HOT granule_t pick(free_index *index, hpw_order order, granule_t size, granule_t *found) {
+    (void)order;
+    roving *state = index->state;
+    granule_t at = tallest_seek(index, &state->by_address, state->rover, size);
+    if (at == NO_GRANULE) at = tallest_first(index, &state->by_address, size);
+    if (at == NO_GRANULE) return NO_GRANULE;
+    *found = blocks_size(&index->map, at);
+    state->rover = at + size;
+    return at;
+}
+
+HOT void put(free_index *index, hpw_order order, granule_t at, granule_t size) {
+    (void)order;
+    tallest_add(index, blocks_of(index), at, size);
+}
+
 extern const policy policy_next_fit;
 #define POLICY policy_next_fit
 #include "../operations_of_policy.h"
+#include "../short_calls.h"
+
+SHORT_CALLS(short, HPW_ORDER_ADDRESS)
 
 const policy policy_next_fit = {
     .info =
@@ -63,12 +86,14 @@ const policy policy_next_fit = {
             .exact = true,
         },
     .general = GENERAL_CALLS,
+    .calls = {{allocate_short, release_short}},
     .state_size = state_size,
     .open = open,
     .choose = choose,
     .placed = placed,
     .added = added,
     .removed = removed,
+    .replaced = replaced,
     .largest = largest,
     .check = check,
 };

@@ -1,56 +1,102 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Worst fit: the largest free block; among equals the lowest address, or the
- * one that entered the index first (fifo) or last (lifo). Best fit's index with
- * its sizes turned round, so that the largest is the first. Knuth, TAOCP 2.5.
+ * one that entered the index first (fifo) or last (lifo). Knuth, TAOCP 2.5.
+ *
+ *   1. By address: first fit's heap of maxima (tallest.h), whose root is the
+ *      largest; the lowest of that size is the first that is as large as it.
+ *   2. By time: best fit's bins (bins.h) with the sizes turned round, so that the
+ *      largest is the first.
  */
 #include "bins.h"
+#include "tallest.h"
 
 static size_t state_size(granule_t capacity, hpw_order order) {
-    return bins_bytes(capacity, order == HPW_ORDER_ADDRESS);
+    return order == HPW_ORDER_ADDRESS ? tallest_bytes(capacity) : bins_bytes(capacity, false);
 }
 
 static void open(free_index *index) {
-    bins_open(index, index->state, true, index->order == HPW_ORDER_ADDRESS);
+    if (index->order == HPW_ORDER_ADDRESS)
+        tallest_open(index, index->state);
+    else
+        bins_open(index, index->state, true, false);
 }
-HOT placement choose(free_index *index, const request *want) {
-    return bins_choose_largest(index, index->state, want);
+
+static placement choose(free_index *index, const request *want) {
+    return index->order == HPW_ORDER_ADDRESS ? tallest_choose_largest(index, index->state, want)
+                                             : bins_choose_largest(index, index->state, want);
 }
+
 HOT void added(free_index *index, granule_t at, granule_t size) {
-    bins_add(index, index->state, index->order, at, size);
+    if (index->order == HPW_ORDER_ADDRESS)
+        tallest_add(index, index->state, at, size);
+    else
+        bins_add(index, index->state, index->order, at, size);
 }
+
 HOT void removed(free_index *index, granule_t at, granule_t size) {
-    bins_remove(index, index->state, index->order, at, size);
+    if (index->order == HPW_ORDER_ADDRESS)
+        tallest_remove(index, index->state, at, size);
+    else
+        bins_remove(index, index->state, index->order, at, size);
 }
-static granule_t largest(free_index *index) { return bins_largest(index, index->state); }
+
+/* In address order. */
+HOT void replaced(free_index *index, granule_t was, granule_t was_size, granule_t at, granule_t size) {
+    tallest_replace(index, index->state, was, was_size, at, size);
+}
+
+static granule_t largest(free_index *index) {
+    return index->order == HPW_ORDER_ADDRESS ? tallest_largest(index, index->state)
+                                             : bins_largest(index, index->state);
+}
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
     size_t count = 0;
-    const char *wrong = bins_check(index, index->state, &count, at);
-    return wrong || count == free_blocks ? wrong : "the bins do not hold every free block";
+    const char *wrong = index->order == HPW_ORDER_ADDRESS ? tallest_check(index, index->state, &count, at)
+                                                          : bins_check(index, index->state, &count, at);
+    return wrong || count == free_blocks ? wrong : "the index does not hold every free block";
+}
+
+HOT granule_t pick(free_index *index, hpw_order order, granule_t size, granule_t *found) {
+    (void)order;
+    granule_t most = tallest_largest(index, index->state);
+    if (most < size) return NO_GRANULE;
+    *found = most;
+    return tallest_first_largest(index, index->state);
+}
+
+HOT void put(free_index *index, hpw_order order, granule_t at, granule_t size) {
+    (void)order;
+    tallest_add(index, index->state, at, size);
 }
 
 extern const policy policy_worst_fit;
 #define POLICY policy_worst_fit
 #include "../operations_of_policy.h"
+#include "../short_calls.h"
+
+SHORT_CALLS(by_address, HPW_ORDER_ADDRESS)
 
 const policy policy_worst_fit = {
     .info =
         {
             .name = "worst-fit",
             .chooses = "the largest, lowest address among equals",
-            .index = "best fit's, largest first",
+            .index = "first fit's; by time best fit's, largest first",
             .bound = "O(log n)",
             .source = "Knuth, TAOCP 2.5",
             .takes_order = true,
             .exact = true,
         },
     .general = GENERAL_CALLS,
+    .calls = {{allocate_by_address, release_by_address}},
     .state_size = state_size,
     .open = open,
     .choose = choose,
     .added = added,
     .removed = removed,
+    .replaced = replaced,
     .largest = largest,
     .check = check,
 };

@@ -180,7 +180,7 @@ static void check_bins(void) {
     names("best-fit", 0, bin_bitmap, "the bitmap of the bins disagrees with a bin");
     names("best-fit", 0, bin_summary, "the summary of the bins disagrees with their bitmap");
     names("best-fit", 0, small_bitmap, "a bitmap of small blocks disagrees with the block map");
-    names("worst-fit", 0, small_summary, "a summary of small blocks disagrees with its bitmap");
+    names("best-fit", 0, small_summary, "a summary of small blocks disagrees with its bitmap");
     names("buddy", 0, heap_root_live, "a heap holds what is not a free block");
     names("buddy", 0, heap_root_far, "a heap holds what is not a free block");
     names("buddy", 0, heap_root_of_another, "a free block lies in the wrong heap");
@@ -219,8 +219,12 @@ static void check_cycle(void) {
 
 /* ---- The other policies ---- */
 
-static void tallest_leaf(hpw_pool *pool) { ((tallest *)pool->index.state)->level[0][0]++; }
-static void tallest_node(hpw_pool *pool) { ((tallest *)pool->index.state)->level[1][0]++; }
+static tallest *tallest_of(hpw_pool *pool) { return pool->index.state; }
+static void tallest_leaf(hpw_pool *pool) { ++*(uint8_t *)tallest_of(pool)->words.level[0]; }
+static void tallest_node(hpw_pool *pool) { ++*(uint8_t *)tallest_of(pool)->words.level[1]; }
+static void tallest_tail_moved(hpw_pool *pool) { tallest_of(pool)->tail++; }
+static void tallest_run(hpw_pool *pool) { ++*(granule_t *)tallest_of(pool)->runs.level[0]; }
+static void tallest_run_above(hpw_pool *pool) { ++*(granule_t *)tallest_of(pool)->runs.level[1]; }
 
 /* Good fit's state begins with a bit a row, then has a word of bits for each row. */
 static void rows(hpw_pool *pool) { *(uint32_t *)pool->index.state ^= 1; }
@@ -263,6 +267,9 @@ static void page_kept_in_use(hpw_pool *pool) { slots_emptied(&slab_of(pool)->hea
 static void check_others(void) {
     names("first-fit", 0, tallest_leaf, "a word's note of its largest free block is wrong");
     names("first-fit", 0, tallest_node, "a note of the largest free block below is wrong");
+    names("first-fit", 0, tallest_tail_moved, "the note of the free block that ends the pool is wrong");
+    names("first-fit", 0, tallest_run, "a run's note of its large free block is wrong");
+    names("worst-fit", 0, tallest_run_above, "a note of the largest free block below is wrong");
     names("next-fit", 0, free_blocks_count, "the count of free blocks is wrong");
     names("good-fit", 0, rows, "the first-level bitmap disagrees with the second");
     names("good-fit", 0, columns, "the second-level bitmap disagrees with a bin");

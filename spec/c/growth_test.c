@@ -24,7 +24,7 @@ static const char *const size_names[] = {"equal", "small", "large"};
 
 /*
  * What each policy claims. The sizes here lie in bins, so best and worst fit by
- * time are O(1); first and next fit by address depend on the pool's capacity
+ * time are O(1); first, next and worst fit by address depend on the pool's capacity
  * alone; a slab's page dissolves in at most 256 steps.
  */
 static const struct {
@@ -33,9 +33,9 @@ static const struct {
     double base, slope;
 } claims[] = {
     {"best-fit", HPW_ORDER_ADDRESS, 24, 1}, {"best-fit", HPW_ORDER_FIFO, 8, 0},
-    {"best-fit", HPW_ORDER_LIFO, 8, 0},     {"first-fit", HPW_ORDER_ADDRESS, 40, 0},
+    {"best-fit", HPW_ORDER_LIFO, 8, 0},     {"first-fit", HPW_ORDER_ADDRESS, 20, 0},
     {"first-fit", HPW_ORDER_FIFO, 60, 10},  {"first-fit", HPW_ORDER_LIFO, 60, 10},
-    {"next-fit", HPW_ORDER_ADDRESS, 50, 0}, {"worst-fit", HPW_ORDER_ADDRESS, 32, 1},
+    {"next-fit", HPW_ORDER_ADDRESS, 28, 0}, {"worst-fit", HPW_ORDER_ADDRESS, 32, 0},
     {"worst-fit", HPW_ORDER_FIFO, 20, 0},   {"worst-fit", HPW_ORDER_LIFO, 20, 0},
     {"good-fit", HPW_ORDER_ADDRESS, 32, 0}, {"buddy", HPW_ORDER_ADDRESS, 20, 1},
     {"slab", HPW_ORDER_ADDRESS, 280, 0},    {"bump", HPW_ORDER_ADDRESS, 3, 0},
