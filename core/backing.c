@@ -7,9 +7,9 @@
  * would be granted or not as the system's choice of addresses has it, so it is
  * refused. The least such power does not depend on the page's size, so that the
  * same calls are answered alike on every machine. The system commits pages as they are
- * touched, and takes those past the end of a pool that shrinks. Pools of 2 MiB
- * and more ask for huge pages: a page fault costs microseconds, and a pool
- * touches all of its pages.
+ * touched, and takes those past the end of a pool that shrinks. Mappings of
+ * 2 MiB and more ask for huge pages: a page fault costs microseconds, and a pool
+ * touches all of its pages, and of its metadata with them.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -38,6 +38,11 @@ static size_t round_to_page(uint64_t size) {
     return (size_t)((size + page_size() - 1) / page_size() * page_size());
 }
 
+/* A wish: that it fails is fine. */
+static void ask_for_huge_pages(void *memory, size_t size) {
+    if (size >= HUGE_PAGE) madvise(memory, size, MADV_HUGEPAGE);
+}
+
 static void discard(hpw_pool *pool, uint64_t from, uint64_t to) {
     uint64_t begin = round_to_page(from), end = to / page_size() * page_size();
     if (begin < end) madvise(pool->index.bytes + begin, (size_t)(end - begin), MADV_DONTNEED);
@@ -63,15 +68,17 @@ hpw_pool *hpw_open(const hpw_config *config, hpw_error *error) {
     size_t size = round_to_page(full.max_capacity), alignment = MAPPED_ALIGN;
     while (alignment < full.max_capacity) alignment <<= 1;
     size_t metadata_size = round_to_page(pool_metadata_size(&full));
-    void *metadata = map_aligned(metadata_size, page_size());
+    void *metadata = map_aligned(metadata_size, metadata_size >= HUGE_PAGE ? HUGE_PAGE : page_size());
     void *bytes = metadata ? map_aligned(size, alignment) : NULL;
     if (!bytes) {
         if (metadata) munmap(metadata, metadata_size);
         if (error) *error = HPW_NO_MEMORY;
         return NULL;
     }
-    if (size >= HUGE_PAGE && !full.small_pages)
-        madvise(bytes, size, MADV_HUGEPAGE); /* a wish: failing is fine */
+    if (!full.small_pages) {
+        ask_for_huge_pages(bytes, size);
+        ask_for_huge_pages(metadata, metadata_size);
+    }
     hpw_pool *pool = pool_lay_out(metadata, bytes, &full);
     pool->most_align = alignment;
     pool->discard = discard;

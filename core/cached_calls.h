@@ -18,7 +18,8 @@ typedef enum tried { TRIED_DONE, TRIED_PAGES, TRIED_NOTHING } tried;
 
 /* ---- Allocate ---- */
 
-/* Fetches free slots of the kind from the heap's pages, and what others freed of them. False: there is none. */
+/* Fetches free slots of the kind from the heap's pages, and what others freed of them. False: there is none.
+ */
 APART bool fill_magazine(hpw_pool *pool, slots_heap *h, unsigned kind, thread_cache *mine) {
     slab *state = pool->index.state;
     const blocks *map = &pool->index.map;
