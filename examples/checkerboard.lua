@@ -27,11 +27,11 @@ return heapwright.scenario {
 -- checkerboard: 1.00 MiB, seed 1
 --               peak     high            fragmentation      steps
 -- policy      in use    water  failures    ext.   int.  mean  max  ok
--- best-fit   263 KiB  270 KiB         0   15.3%   2.7%   4.0    5  yes
+-- best-fit   263 KiB  270 KiB         0   15.3%   2.7%   3.3    4  yes
 -- first-fit  263 KiB  270 KiB         0   15.3%   2.7%   9.3   13  yes
 -- next-fit   263 KiB  270 KiB         0   15.3%   2.7%   7.3   13  yes
--- worst-fit  263 KiB  270 KiB         0   15.3%   2.7%   4.0    5  yes
+-- worst-fit  263 KiB  270 KiB         0   15.3%   2.7%   3.3    4  yes
 -- good-fit   263 KiB  270 KiB         0   15.3%   2.7%   3.0    4  yes
 -- buddy      263 KiB  354 KiB         0   39.6%  26.1%   4.0   15  yes
--- slab       263 KiB  324 KiB         0   21.1%   7.9%   2.5    6  yes
+-- slab       263 KiB  324 KiB         0   21.1%   7.9%   2.4    5  yes
 -- bump       263 KiB  270 KiB         0   15.3%   2.7%   2.3    3  yes

@@ -8,14 +8,16 @@
  *      bitmaps (small.h), the others heaps (heap.h) with the lowest at their root;
  *      by time a bin is a circular list, oldest or newest at its head.
  *   2. Larger blocks lie in one trie keyed by size and, among equals, by
- *      address or by time of entry.
+ *      address or by time of entry; all but one, `held`: the block that a pool's
+ *      unused end is comes and goes with every call that cuts it or joins it,
+ *      and mostly is the only large one. Of two the larger one is held.
  *   3. The smallest size that fits is the first set bit from s on: one word of
  *      the bitmap, or its summary (one word) and another. The largest is the
  *      trie's least key (its order descends then), or the last set bit.
  *
  * Bounds: by time O(1) within the bins; by address O(log k) in a bin of k
  * blocks; O(log n) above them.
- * State: 4 bytes a bin, a bin for each 64 granules of the pool, 64 ... 4096 bins;
+ * State: 4 bytes a bin, a bin for each 512 granules of the pool, 64 ... 4096 bins;
  * and small.h's by address.
  */
 #ifndef HPW_BINS_H
@@ -33,8 +35,10 @@ typedef struct bins {
     bool largest_first;
     trie_order above;
     trie large;
-    uint32_t stamp;   /* the next time of entry into `large` */
-    uint64_t summary; /* a bit a word of bitmap */
+    granule_t held;      /* a large block that is not in the trie; NO_GRANULE: none */
+    uint32_t held_stamp; /* its time of entry */
+    uint32_t stamp;      /* the next time of entry of a large block */
+    uint64_t summary;    /* a bit a word of bitmap */
     uint64_t bitmap[MAX_BIN_WORDS];
     granule_t smallest; /* sizes below it have bitmaps: SMALL, or 0 */
     small bitmaps;
@@ -51,10 +55,27 @@ void bins_open(const free_index *index, bins *b, bool largest_first, bool bitmap
 /* Adds the members to *count; NULL, or what is wrong and *at. */
 const char *bins_check(free_index *index, const bins *b, size_t *count, granule_t *at);
 
-/* The same for the blocks of `exact` granules and more. */
-void bins_add_large(free_index *index, bins *b, granule_t at);
-void bins_remove_large(free_index *index, bins *b, granule_t at);
+/* The blocks of `exact` granules and more: one more than `held` can be, or than stamps there are. */
+void bins_file_large(free_index *index, bins *b, granule_t at, granule_t size);
+void bins_unfile_large(free_index *index, bins *b, granule_t at);
 placement bins_choose_large(free_index *index, const bins *b, const request *want);
+
+HOT void bins_add_large(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
+    if (b->held != NO_GRANULE || b->stamp == UINT32_MAX) {
+        bins_file_large(index, b, at, size);
+        return;
+    }
+    b->held = at;
+    b->held_stamp = b->stamp;
+    b->stamp += order != HPW_ORDER_ADDRESS;
+}
+
+HOT void bins_remove_large(free_index *index, bins *b, granule_t at) {
+    if (b->held == at)
+        b->held = NO_GRANULE;
+    else
+        bins_unfile_large(index, b, at);
+}
 
 /* The bin of `size` has no blocks any more. */
 HOT void bins_unmark(bins *b, granule_t size) {
@@ -63,11 +84,11 @@ HOT void bins_unmark(bins *b, granule_t size) {
     if (!*word) b->summary &= ~((uint64_t)1 << (size / WORD_BITS));
 }
 
-HOT void bins_add(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
-    if (size >= b->exact) {
-        bins_add_large(index, b, at);
-        return;
-    }
+/*
+ * Adds a block of a size that has a bin. `of` is links_of(index), and the order
+ * the index's: the caller may know more of them than the compiler does.
+ */
+HOT void bins_add_small(free_index *index, bins *b, links of, hpw_order order, granule_t at, granule_t size) {
     granule_t *head = &b->heads[size];
     if (order == HPW_ORDER_ADDRESS && size < b->smallest) {
         b->bitmap[0] |= (uint64_t)1 << size;
@@ -82,9 +103,23 @@ HOT void bins_add(free_index *index, bins *b, hpw_order order, granule_t at, gra
     if (order == HPW_ORDER_ADDRESS)
         heap_insert(index, head, at, size);
     else if (order == HPW_ORDER_FIFO)
-        list_append(index, head, at);
+        list_append_in(of, head, at);
     else
-        list_prepend(index, head, at);
+        list_prepend_in(of, head, at);
+}
+
+HOT void bins_add(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
+    if (size >= b->exact)
+        bins_add_large(index, b, order, at, size);
+    else
+        bins_add_small(index, b, links_of(index), order, at, size);
+}
+
+/* Adds it where that is the work of a few instructions, or changes nothing. */
+HOT bool bins_put(free_index *index, bins *b, links of, hpw_order order, granule_t at, granule_t size) {
+    if (size >= (order == HPW_ORDER_ADDRESS ? b->smallest : b->exact)) return false;
+    bins_add_small(index, b, of, order, at, size);
+    return true;
 }
 
 HOT void bins_remove(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
@@ -118,18 +153,56 @@ HOT granule_t bins_first(free_index *index, const bins *b, hpw_order order, gran
                                                             : b->heads[size];
 }
 
-/* Takes out what bins_choose_smallest would choose for `size` granules, unaligned, where that is in a bin. */
+/*
+ * Takes out the block `at` that bins_choose_smallest would choose for `size` granules, unaligned,
+ * where the size's own word of the bitmap tells of it and nothing needs to be called; or nothing.
+ */
+HOT bool bins_pick(free_index *index, bins *b, links of, hpw_order order, uint64_t size, granule_t *at,
+                   granule_t *found) {
+    if (size >= b->exact) return false;
+    uint64_t sizes = b->bitmap[size / WORD_BITS] >> (size % WORD_BITS);
+    if (!sizes) return false;
+    *found = (granule_t)size + bits_lowest(sizes);
+    bool none;
+    if (order == HPW_ORDER_ADDRESS) {
+        if (*found >= b->smallest) return false;
+        *at = small_take(index, &b->bitmaps, *found, &none);
+    } else {
+        *at = b->heads[*found];
+        none = list_unlink_in(of, &b->heads[*found], *at);
+    }
+    if (none) bins_unmark(b, *found);
+    return true;
+}
+
+/* Takes out the large block that is the smallest of at least `size` granules; NO_GRANULE: there is none. */
+HOT granule_t bins_take_large(free_index *index, bins *b, granule_t size, granule_t *found) {
+    granule_t at = b->held;
+    if (b->large.root == NO_GRANULE) { /* it is all there is */
+        if (at == NO_GRANULE || (*found = blocks_size(&index->map, at)) < size) return NO_GRANULE;
+        index->steps++;
+        b->held = NO_GRANULE;
+        return at;
+    }
+    placement place = bins_choose_large(index, b, &(request){.size = size, .align = 1});
+    *found = place.size;
+    if (place.block != NO_GRANULE) bins_remove_large(index, b, place.block);
+    return place.block;
+}
+
+/* As bins_pick, wherever the block is; NO_GRANULE: there is none. */
 HOT granule_t bins_take_smallest(free_index *index, bins *b, hpw_order order, granule_t size,
                                  granule_t *found) {
     *found = bins_size_up(index, b, size);
-    if (*found == NO_GRANULE) return NO_GRANULE;
+    if (*found == NO_GRANULE) return bins_take_large(index, b, size, found);
+    granule_t at;
     if (order == HPW_ORDER_ADDRESS && *found < b->smallest) {
         bool none;
-        granule_t at = small_take(index, &b->bitmaps, *found, &none);
+        at = small_take(index, &b->bitmaps, *found, &none);
         if (none) bins_unmark(b, *found);
         return at;
     }
-    granule_t at = b->heads[*found];
+    at = b->heads[*found];
     bins_remove(index, b, order, at, *found);
     return at;
 }
@@ -193,8 +266,11 @@ static inline placement bins_choose_largest(free_index *index, const bins *b, co
 }
 
 static inline granule_t bins_largest(free_index *index, const bins *b) {
-    if (b->large.root == NO_GRANULE) return bins_size_down(index, b, b->exact);
-    return blocks_size(&index->map, b->largest_first ? b->large.root : trie_last(index, &b->large));
+    granule_t held = b->held == NO_GRANULE ? 0 : blocks_size(&index->map, b->held);
+    if (b->large.root == NO_GRANULE) return held ? held : bins_size_down(index, b, b->exact);
+    granule_t last = b->largest_first ? b->large.root : trie_last(index, &b->large);
+    granule_t filed = blocks_size(&index->map, last);
+    return held > filed ? held : filed;
 }
 
 #endif

@@ -125,6 +125,12 @@ static uint64_t *bitmap_of_ones(hpw_pool *pool) {
 }
 static void small_bitmap(hpw_pool *pool) { bitmap_of_ones(pool)[0] ^= 2; }
 static void small_summary(hpw_pool *pool) { bitmap_of_ones(pool)[2] ^= 2; } /* after two words of bitmap */
+static void small_lowest(hpw_pool *pool) { bins_of(pool)->bitmaps.lowest[1] = 1; }
+
+static void held_live(hpw_pool *pool) { bins_of(pool)->held = 3; }
+static void held_far(hpw_pool *pool) { bins_of(pool)->held = 70000; }
+static void held_small(hpw_pool *pool) { bins_of(pool)->held = 222; }
+static void held_forgotten(hpw_pool *pool) { bins_of(pool)->held = NO_GRANULE; }
 
 /* Buddy's state begins with a bit an order; the roots of the orders' heaps come after. */
 static granule_t *buddy_roots(hpw_pool *pool) { return (granule_t *)pool->index.state + 1; }
@@ -165,7 +171,7 @@ static void trie_swapped(hpw_pool *pool) {
     link_set(&pool->index, 20, TRIE_LEFT, right);
     link_set(&pool->index, 20, TRIE_RIGHT, left);
 }
-static void trie_cycle(hpw_pool *pool) { link_set(&pool->index, 227, TRIE_LEFT, 20); }
+static void trie_cycle(hpw_pool *pool) { link_set(&pool->index, 121, TRIE_LEFT, 20); }
 static void trie_largest_note(hpw_pool *pool) { link_set(&pool->index, 227, TRIE_LARGEST, 1); }
 static void trie_wild_child(hpw_pool *pool) { link_set(&pool->index, 227, TRIE_LEFT, 0xDEADBEEF); }
 
@@ -174,6 +180,11 @@ static void check_bins(void) {
     names("best-fit", 0, bin_summary, "the summary of the bins disagrees with their bitmap");
     names("best-fit", 0, small_bitmap, "a bitmap of small blocks disagrees with the block map");
     names("worst-fit", 0, small_summary, "a summary of small blocks disagrees with its bitmap");
+    names("best-fit", 0, small_lowest, "the lowest word of a size of small blocks is not the lowest");
+    names("best-fit", 0, held_live, "the large block held apart is not a free block");
+    names("worst-fit", 0, held_far, "the large block held apart is not a free block");
+    names("best-fit", HPW_ORDER_FIFO, held_small, "the large block held apart is small");
+    names("best-fit", 0, held_forgotten, "the bins do not hold every free block");
     names("buddy", 0, heap_root_live, "a heap holds what is not a free block");
     names("buddy", 0, heap_root_far, "a heap holds what is not a free block");
     names("buddy", 0, heap_root_of_another, "a free block lies in the wrong heap");
@@ -216,8 +227,8 @@ static void tallest_leaf(hpw_pool *pool) { ((tallest *)pool->index.state)->level
 static void tallest_node(hpw_pool *pool) { ((tallest *)pool->index.state)->level[1][0]++; }
 
 /* Good fit's state begins with a bit a row, then has a word of bits for each row. */
-static void rows(hpw_pool *pool) { *(uint32_t *)pool->index.state ^= 1; }
-static void columns(hpw_pool *pool) { ((uint32_t *)pool->index.state)[1] ^= 2; }
+static void rows(hpw_pool *pool) { *(uint64_t *)pool->index.state ^= 1; }
+static void columns(hpw_pool *pool) { ((uint64_t *)pool->index.state)[1] ^= 2; }
 
 static void orders(hpw_pool *pool) { *(uint32_t *)pool->index.state ^= 1; }
 static void no_root(hpw_pool *pool) {
