@@ -144,8 +144,9 @@ HOT granule_t blocks_size(const blocks *map, granule_t at) {
     return after ? bits_lowest(after) + 1 : blocks_size_by_word(map, at);
 }
 
-/* The start of the block that ends where `at` begins; at > 0, and a block starts there. */
-HOT granule_t blocks_previous(const blocks *map, granule_t at) {
+/* The start of the block that ends where `at` begins, which no piece shows; at > 0, and a block starts there.
+ */
+HOT granule_t blocks_previous_by_word(const blocks *map, granule_t at) {
     size_t word = at / WORD_BITS;
     uint64_t before = blocks_starts(map, word) & bits_below(at % WORD_BITS);
     if (!before) {
@@ -156,12 +157,19 @@ HOT granule_t blocks_previous(const blocks *map, granule_t at) {
     return (granule_t)(word * WORD_BITS + bits_highest(before));
 }
 
+/* The start of the block that ends where `at` begins; at > 0, and a block starts there. */
+HOT granule_t blocks_previous(const blocks *map, granule_t at) {
+    blocks_piece before = blocks_before(map, at);
+    uint64_t starts = before.live | before.mark;
+    return starts ? at - WORD_BITS + bits_highest(starts) : blocks_previous_by_word(map, at);
+}
+
 /* Is the block that ends where `at` begins live? A block starts there; before granule 0 there is none. */
 HOT bool blocks_previous_is_live(const blocks *map, granule_t at) {
     blocks_piece before = blocks_before(map, at);
     uint64_t starts = before.live | before.mark;
     if (starts) return before.live > (before.live ^ starts); /* whose highest start is the higher one? */
-    return at && blocks_is_live(map, blocks_previous(map, at));
+    return at && blocks_is_live(map, blocks_previous_by_word(map, at));
 }
 
 /* The start of the block that holds granule `at` < count. */

@@ -10,12 +10,14 @@ static granule_t bins_exact(granule_t capacity) {
     return exact > MAX_BIN_WORDS * WORD_BITS ? MAX_BIN_WORDS * WORD_BITS : exact;
 }
 
-static size_t heads_end(granule_t capacity) {
-    return (sizeof(bins) + bins_exact(capacity) * sizeof(granule_t) + 7) / 8 * 8;
+/* Where they end in the state. By time, where there are no bitmaps, a bin has two ends. */
+static size_t heads_end(granule_t capacity, bool bitmaps) {
+    size_t heads = bins_exact(capacity) * (bitmaps ? 1 : 2);
+    return (sizeof(bins) + heads * sizeof(granule_t) + 7) / 8 * 8;
 }
 
 size_t bins_bytes(granule_t capacity, bool bitmaps) {
-    return heads_end(capacity) + (bitmaps ? small_bytes(capacity) : 0);
+    return heads_end(capacity, bitmaps) + (bitmaps ? small_bytes(capacity) : 0);
 }
 
 void bins_open(const free_index *index, bins *b, bool largest_first, bool bitmaps) {
@@ -24,8 +26,9 @@ void bins_open(const free_index *index, bins *b, bool largest_first, bool bitmap
     b->above = trie_order_of(index->capacity, true, largest_first, index->order, false);
     b->large.root = b->held = NO_GRANULE;
     b->smallest = bitmaps ? SMALL : 0;
-    if (bitmaps) small_open(&b->bitmaps, index->capacity, (unsigned char *)b + heads_end(index->capacity));
-    for (granule_t size = 0; size < b->exact; size++) b->heads[size] = NO_GRANULE;
+    if (bitmaps)
+        small_open(&b->bitmaps, index->capacity, (unsigned char *)b + heads_end(index->capacity, true));
+    for (granule_t size = 0; size < b->exact; size++) *bins_head(b, index->order, size) = NO_GRANULE;
 }
 
 /* ---- The large ones ---- */
@@ -110,23 +113,27 @@ static const char *check_large(free_index *index, const bins *b, size_t *count, 
                                                        : "a small free block lies among the large ones";
 }
 
+/* A bin that is a heap or a list. */
+static const char *check_bin(free_index *index, const bins *b, granule_t size, size_t *count, granule_t *at) {
+    if (index->order == HPW_ORDER_ADDRESS)
+        return heap_check(index, b->heads[size], size, has_size, size, count, at);
+    granule_t first = b->heads[(size_t)size * 2], last = first;
+    const char *wrong = queue_check(index, first, has_size, size, count, &last, at);
+    if (wrong || index->order == HPW_ORDER_LIFO || first == NO_GRANULE) return wrong;
+    *at = last;
+    return last == b->heads[(size_t)size * 2 + 1] ? NULL : "a queue's last block is not its last";
+}
+
 const char *bins_check(free_index *index, const bins *b, size_t *count, granule_t *at) {
     for (granule_t size = 0; size < b->exact; size++) {
-        granule_t head = b->heads[size];
         bool told = b->bitmap[size / WORD_BITS] >> (size % WORD_BITS) & 1;
-        if (size < b->smallest) {
-            size_t before = *count;
-            const char *wrong = size ? small_check(index, &b->bitmaps, size, count, at) : NULL;
-            if (wrong) return wrong;
-            if (told != (*count != before)) return "the bitmap of the bins disagrees with a bin";
-            continue;
-        }
-        *at = head == NO_GRANULE ? 0 : head;
-        if (told != (head != NO_GRANULE)) return "the bitmap of the bins disagrees with a bin";
-        const char *wrong = index->order == HPW_ORDER_ADDRESS
-                                ? heap_check(index, head, size, has_size, size, count, at)
-                                : list_check(index, head, has_size, size, count, at);
+        size_t before = *count;
+        *at = 0;
+        const char *wrong = size >= b->smallest ? check_bin(index, b, size, count, at)
+                            : size              ? small_check(index, &b->bitmaps, size, count, at)
+                                                : NULL;
         if (wrong) return wrong;
+        if (told != (*count != before)) return "the bitmap of the bins disagrees with a bin";
     }
     for (unsigned word = 0; word < b->exact / WORD_BITS; word++)
         if ((b->summary >> word & 1) != (b->bitmap[word] != 0))

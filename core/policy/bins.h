@@ -6,7 +6,7 @@
  *
  *   1. Size s < exact lies in bin s. By address the bins of the smallest sizes are
  *      bitmaps (small.h), the others heaps (heap.h) with the lowest at their root;
- *      by time a bin is a circular list, oldest or newest at its head.
+ *      by time a bin is a queue or a stack (queue.h), oldest or newest in front.
  *   2. Larger blocks lie in one trie keyed by size and, among equals, by
  *      address or by time of entry; all but one, `held`: the block that a pool's
  *      unused end is comes and goes with every call that cuts it or joins it,
@@ -17,14 +17,14 @@
  *
  * Bounds: by time O(1) within the bins; by address O(log k) in a bin of k
  * blocks; O(log n) above them.
- * State: 4 bytes a bin, a bin for each 512 granules of the pool, 64 ... 4096 bins;
+ * State: 4 bytes a bin, 8 by time, a bin for each 512 granules of the pool, 64 ... 4096 bins;
  * and small.h's by address.
  */
 #ifndef HPW_BINS_H
 #define HPW_BINS_H
 
 #include "heap.h"
-#include "list.h"
+#include "queue.h"
 #include "small.h"
 #include "trie.h"
 
@@ -42,7 +42,7 @@ typedef struct bins {
     uint64_t bitmap[MAX_BIN_WORDS];
     granule_t smallest; /* sizes below it have bitmaps: SMALL, or 0 */
     small bitmaps;
-    granule_t heads[]; /* [size]: the heap's root or the list's head */
+    granule_t heads[]; /* [size]: the heap's root; by time [2 size]: the list's first block, its last one */
 } bins;
 
 /*
@@ -77,6 +77,13 @@ HOT void bins_remove_large(free_index *index, bins *b, granule_t at) {
         bins_unfile_large(index, b, at);
 }
 
+/* The bin of `size`: its heap's root, its stack, or its queue. */
+HOT granule_t *bins_head(bins *b, hpw_order order, granule_t size) {
+    return &b->heads[order == HPW_ORDER_ADDRESS ? (size_t)size : (size_t)size * 2];
+}
+
+HOT queue *bins_queue(bins *b, granule_t size) { return (queue *)&b->heads[(size_t)size * 2]; }
+
 /* The bin of `size` has no blocks any more. */
 HOT void bins_unmark(bins *b, granule_t size) {
     uint64_t *word = &b->bitmap[size / WORD_BITS];
@@ -89,7 +96,7 @@ HOT void bins_unmark(bins *b, granule_t size) {
  * the index's: the caller may know more of them than the compiler does.
  */
 HOT void bins_add_small(free_index *index, bins *b, links of, hpw_order order, granule_t at, granule_t size) {
-    granule_t *head = &b->heads[size];
+    granule_t *head = bins_head(b, order, size);
     if (order == HPW_ORDER_ADDRESS && size < b->smallest) {
         b->bitmap[0] |= (uint64_t)1 << size;
         b->summary |= 1;
@@ -103,9 +110,9 @@ HOT void bins_add_small(free_index *index, bins *b, links of, hpw_order order, g
     if (order == HPW_ORDER_ADDRESS)
         heap_insert(index, head, at, size);
     else if (order == HPW_ORDER_FIFO)
-        list_append_in(of, head, at);
+        queue_append(of, bins_queue(b, size), at);
     else
-        list_prepend_in(of, head, at);
+        stack_push(of, head, at);
 }
 
 HOT void bins_add(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
@@ -127,10 +134,11 @@ HOT void bins_remove(free_index *index, bins *b, hpw_order order, granule_t at, 
         bins_remove_large(index, b, at);
         return;
     }
-    granule_t *head = &b->heads[size];
-    bool empty = order != HPW_ORDER_ADDRESS ? list_unlink(index, head, at)
-                 : size < b->smallest       ? small_remove(index, &b->bitmaps, at, size)
-                                            : heap_remove(index, head, at, size);
+    granule_t *head = bins_head(b, order, size);
+    bool empty = order == HPW_ORDER_FIFO   ? queue_unlink(links_of(index), bins_queue(b, size), at)
+                 : order == HPW_ORDER_LIFO ? stack_unlink(links_of(index), head, at)
+                 : size < b->smallest      ? small_remove(index, &b->bitmaps, at, size)
+                                           : heap_remove(index, head, at, size);
     if (empty) bins_unmark(b, size);
 }
 
@@ -149,8 +157,8 @@ HOT granule_t bins_size_up(free_index *index, const bins *b, granule_t size) {
 
 /* The first block of a size that has some. */
 HOT granule_t bins_first(free_index *index, const bins *b, hpw_order order, granule_t size) {
-    return order == HPW_ORDER_ADDRESS && size < b->smallest ? small_first(index, &b->bitmaps, size)
-                                                            : b->heads[size];
+    if (order != HPW_ORDER_ADDRESS) return b->heads[(size_t)size * 2];
+    return size < b->smallest ? small_first(index, &b->bitmaps, size) : b->heads[size];
 }
 
 /*
@@ -168,8 +176,9 @@ HOT bool bins_pick(free_index *index, bins *b, links of, hpw_order order, uint64
         if (*found >= b->smallest) return false;
         *at = small_take(index, &b->bitmaps, *found, &none);
     } else {
-        *at = b->heads[*found];
-        none = list_unlink_in(of, &b->heads[*found], *at);
+        granule_t *first = bins_head(b, order, *found);
+        *at = *first;
+        none = stack_pop(of, first); /* of a queue too */
     }
     if (none) bins_unmark(b, *found);
     return true;
@@ -202,7 +211,7 @@ HOT granule_t bins_take_smallest(free_index *index, bins *b, hpw_order order, gr
         if (none) bins_unmark(b, *found);
         return at;
     }
-    at = b->heads[*found];
+    at = *bins_head(b, order, *found);
     bins_remove(index, b, order, at, *found);
     return at;
 }
@@ -229,7 +238,7 @@ HOT placement bins_choose_in(free_index *index, const bins *b, granule_t size, c
                                              : heap_find(index, head, size, want, &at);
         return block == NO_GRANULE ? placement_none() : (placement){block, size, at};
     }
-    for (granule_t block = head; block != NO_GRANULE; block = list_after(index, head, block)) {
+    for (granule_t block = head; block != NO_GRANULE; block = queue_after(index, block)) {
         index->steps++;
         if ((at = place_in(want, block, size)) != NO_GRANULE) return (placement){block, size, at};
     }

@@ -17,7 +17,7 @@
  * and removing are 1 each, at most 6 an operation: 32 steps at most, whatever the pool.
  * Rounding passes by what is less than 1/64 larger than a request.
  */
-#include "list.h"
+#include "queue.h"
 
 enum { SECOND_BITS = 6, SECOND = 1 << SECOND_BITS, FIRST = 33 - SECOND_BITS, PEEK = 8, NO_BIN = -1 };
 
@@ -74,7 +74,7 @@ HOT granule_t head_from(free_index *index, const two_level *state, unsigned bin)
 /* The first PEEK blocks of the list: one with a place for `want`? */
 static placement peek(free_index *index, granule_t head, const request *want) {
     granule_t block = head;
-    for (unsigned i = 0; i < PEEK && block != NO_GRANULE; i++, block = list_after(index, head, block)) {
+    for (unsigned i = 0; i < PEEK && block != NO_GRANULE; i++, block = queue_after(index, block)) {
         index->steps++;
         placement found = placement_in(want, block, blocks_size(&index->map, block));
         if (found.block != NO_GRANULE) return found;
@@ -97,7 +97,7 @@ HOT void unmark(two_level *state, unsigned bin) {
 HOT void removed(free_index *index, granule_t at, granule_t size) {
     two_level *state = index->state;
     unsigned bin = bin_of(size);
-    if (list_unlink(index, &state->heads[bin], at)) unmark(state, bin);
+    if (stack_unlink(links_of(index), &state->heads[bin], at)) unmark(state, bin);
 }
 
 HOT placement choose(free_index *index, const request *want) {
@@ -115,7 +115,7 @@ HOT placement choose(free_index *index, const request *want) {
 HOT void added(free_index *index, granule_t at, granule_t size) {
     two_level *state = index->state;
     unsigned bin = bin_of(size);
-    list_prepend(index, &state->heads[bin], at);
+    stack_push(links_of(index), &state->heads[bin], at);
     mark(state, bin);
 }
 
@@ -124,7 +124,7 @@ static granule_t largest(free_index *index) {
     if (!state->first) return 0;
     unsigned row = bits_highest(state->first);
     granule_t head = state->heads[row * SECOND + bits_highest(state->second[row])], most = 0;
-    for (granule_t at = head; at != NO_GRANULE; at = list_after(index, head, at)) {
+    for (granule_t at = head; at != NO_GRANULE; at = queue_after(index, at)) {
         granule_t size = blocks_size(&index->map, at);
         if (size > most) most = size;
     }
@@ -146,7 +146,8 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
             return "the second-level bitmap disagrees with a bin";
         if (row != (state->second[bin / SECOND] != 0))
             return "the first-level bitmap disagrees with the second";
-        const char *wrong = list_check(index, state->heads[bin], in_bin, bin, &count, at);
+        granule_t last = NO_GRANULE;
+        const char *wrong = queue_check(index, state->heads[bin], in_bin, bin, &count, &last, at);
         if (wrong) return wrong;
     }
     return count == free_blocks ? NULL : "the bins do not hold every free block";
@@ -164,7 +165,7 @@ HOT bool pick(free_index *index, links of, hpw_order order, uint64_t size, granu
     bin += bits_lowest(columns);
     *at = state->heads[bin];
     *found = bin < SECOND ? bin : blocks_size(&index->map, *at);
-    if (list_unlink_in(of, &state->heads[bin], *at)) unmark(state, bin);
+    if (stack_pop(of, &state->heads[bin])) unmark(state, bin);
     return true;
 }
 
@@ -175,7 +176,7 @@ HOT granule_t seek(free_index *index, hpw_order order, granule_t size, granule_t
     if (bin == NO_BIN) return NO_GRANULE;
     granule_t at = state->heads[bin];
     *found = blocks_size(&index->map, at);
-    if (list_unlink(index, &state->heads[bin], at)) unmark(state, (unsigned)bin);
+    if (stack_pop(links_of(index), &state->heads[bin])) unmark(state, (unsigned)bin);
     return at;
 }
 
@@ -184,7 +185,7 @@ HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule
     two_level *state = index->state;
     unsigned bin = bin_of(size);
     mark(state, bin);
-    list_prepend_in(of, &state->heads[bin], at);
+    stack_push(of, &state->heads[bin], at);
     return true;
 }
 

@@ -10,8 +10,8 @@
 
 enum { LIST_NEXT, LIST_PREVIOUS };
 
-/* As list_append, list_prepend and list_unlink below; `of` is links_of(index). */
-HOT void list_append_in(links of, granule_t *head, granule_t at) {
+HOT void list_append(const free_index *index, granule_t *head, granule_t at) {
+    const links of = links_of(index);
     granule_t first = *head;
     if (first == NO_GRANULE) {
         *head = at;
@@ -26,12 +26,14 @@ HOT void list_append_in(links of, granule_t *head, granule_t at) {
     link_put(of, first, LIST_PREVIOUS, at);
 }
 
-HOT void list_prepend_in(links of, granule_t *head, granule_t at) {
-    list_append_in(of, head, at);
+HOT void list_prepend(const free_index *index, granule_t *head, granule_t at) {
+    list_append(index, head, at);
     *head = at;
 }
 
-HOT bool list_unlink_in(links of, granule_t *head, granule_t at) {
+/* True where `at` was the last one. */
+HOT bool list_unlink(const free_index *index, granule_t *head, granule_t at) {
+    const links of = links_of(index);
     granule_t next = link_at(of, at, LIST_NEXT);
     if (next == at) {
         *head = NO_GRANULE;
@@ -42,19 +44,6 @@ HOT bool list_unlink_in(links of, granule_t *head, granule_t at) {
     link_put(of, previous, LIST_NEXT, next);
     link_put(of, next, LIST_PREVIOUS, previous);
     return false;
-}
-
-HOT void list_append(const free_index *index, granule_t *head, granule_t at) {
-    list_append_in(links_of(index), head, at);
-}
-
-HOT void list_prepend(const free_index *index, granule_t *head, granule_t at) {
-    list_prepend_in(links_of(index), head, at);
-}
-
-/* True where `at` was the last one. */
-HOT bool list_unlink(const free_index *index, granule_t *head, granule_t at) {
-    return list_unlink_in(links_of(index), head, at);
 }
 
 /* The next after `at`; NO_GRANULE after the last. */

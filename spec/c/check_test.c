@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "policy/bins.h"
+#include "policy/list.h"
 #include "policy/tallest.h"
 #include "pool.h"
 
@@ -116,8 +117,8 @@ static bins *bins_of(hpw_pool *pool) { return pool->index.state; }
 
 static void bin_bitmap(hpw_pool *pool) { bins_of(pool)->bitmap[0] ^= 2; }
 static void bin_summary(hpw_pool *pool) { bins_of(pool)->summary = 0; }
-static void bin_root_live(hpw_pool *pool) { bins_of(pool)->heads[1] = 3; }
-static void bin_root_of_another(hpw_pool *pool) { bins_of(pool)->heads[1] = 222; }
+static void bin_root_live(hpw_pool *pool) { *bins_head(bins_of(pool), HPW_ORDER_FIFO, 1) = 3; }
+static void bin_root_of_another(hpw_pool *pool) { *bins_head(bins_of(pool), HPW_ORDER_FIFO, 1) = 222; }
 
 static uint64_t *bitmap_of_ones(hpw_pool *pool) {
     small *bitmaps = &bins_of(pool)->bitmaps;
@@ -155,8 +156,9 @@ static void heap_wrong_side(hpw_pool *pool) {
     set_children(pool, 8, 0, NO_GRANULE);
 }
 
-static void list_link(hpw_pool *pool) { link_set(&pool->index, 4, LIST_PREVIOUS, 8); }
-static void list_link_far(hpw_pool *pool) { link_set(&pool->index, 4, LIST_NEXT, 70000); }
+static void queue_link(hpw_pool *pool) { link_set(&pool->index, 4, QUEUE_PREVIOUS, 8); }
+static void queue_link_far(hpw_pool *pool) { link_set(&pool->index, 4, QUEUE_NEXT, 70000); }
+static void queue_last(hpw_pool *pool) { bins_queue(bins_of(pool), 1)->last = 6; }
 enum { TRIE_LEFT, TRIE_RIGHT, TRIE_STAMP, TRIE_LARGEST }; /* as trie.h says that a node lies */
 
 static void trie_root_live(hpw_pool *pool) { bins_of(pool)->large.root = 3; }
@@ -194,9 +196,10 @@ static void check_bins(void) {
     for (hpw_order order = HPW_ORDER_FIFO; order <= HPW_ORDER_LIFO; order++) {
         names("best-fit", order, bin_root_live, "a list holds what is not a free block");
         names("best-fit", order, bin_root_of_another, "a free block lies in the wrong list");
-        names("best-fit", order, list_link, "a list's links back and forth disagree");
-        names("best-fit", order, list_link_far, "a list's links back and forth disagree");
+        names("best-fit", order, queue_link, "a list's links back and forth disagree");
+        names("best-fit", order, queue_link_far, "a list holds what is not a free block");
     }
+    names("best-fit", HPW_ORDER_FIFO, queue_last, "a queue's last block is not its last");
     names("best-fit", 0, trie_root_live, "the index holds what is not a free block");
     names("best-fit", 0, trie_link_far, "the index holds what is not a free block");
     names("best-fit", 0, trie_root_small, "a small free block lies among the large ones");
@@ -258,7 +261,7 @@ static void check_others(void) {
     names("next-fit", 0, free_blocks_count, "the count of free blocks is wrong");
     names("good-fit", 0, rows, "the first-level bitmap disagrees with the second");
     names("good-fit", 0, columns, "the second-level bitmap disagrees with a bin");
-    names("good-fit", 0, list_link, "a list's links back and forth disagree");
+    names("good-fit", 0, queue_link, "a list's links back and forth disagree");
     names("buddy", 0, orders, "the bitmap of the orders disagrees with a heap");
     names("buddy", 0, no_root, "the orders do not hold every free block");
     names("bump", 0, pointer_past, "the pointer is past the pool's end");
