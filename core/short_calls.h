@@ -138,10 +138,10 @@ HOT hpw_error short_release(hpw_pool *pool, uint64_t address, hpw_report *report
 }
 
 #define SHORT_CALLS(name, order, counts)                                                                     \
+    static hpw_error release_##name(hpw_pool *pool, uint64_t address, hpw_report *report) {                  \
+        return short_release(pool, address, report, order, counts);                                          \
+    }                                                                                                        \
     APART void *search_##name(hpw_pool *pool, uint64_t size) { return search(pool, size, order); }           \
     static void *allocate_##name(hpw_pool *pool, uint64_t size) {                                            \
         return short_allocate(pool, size, order, counts, search_##name);                                     \
-    }                                                                                                        \
-    static hpw_error release_##name(hpw_pool *pool, uint64_t address, hpw_report *report) {                  \
-        return short_release(pool, address, report, order, counts);                                          \
     }

@@ -12,7 +12,7 @@ static granule_t bins_exact(granule_t capacity) {
 
 /* Where they end in the state. By time, where there are no bitmaps, a bin has two ends. */
 static size_t heads_end(granule_t capacity, bool bitmaps) {
-    size_t heads = bins_exact(capacity) * (bitmaps ? 1 : 2);
+    size_t heads = (size_t)bins_exact(capacity) * (bitmaps ? 1 : 2);
     return (sizeof(bins) + heads * sizeof(granule_t) + 7) / 8 * 8;
 }
 
