@@ -130,7 +130,7 @@ HOT blocks_piece blocks_before(const blocks *map, granule_t at) {
     return (blocks_piece){map->live[word] << above << 1, map->mark[word] << above << 1};
 }
 
-/* The size of the block that starts at `at`, which is none that a piece shows. */
+/* The size of the block that starts at `at`, from the words alone: for what is mostly large. */
 HOT granule_t blocks_size_by_word(const blocks *map, granule_t at) {
     size_t word = at / WORD_BITS;
     uint64_t after = blocks_starts(map, word) >> (at % WORD_BITS) >> 1;

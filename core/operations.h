@@ -77,7 +77,7 @@ APART unsigned join_neighbours(hpw_pool *pool, granule_t at, granule_t size, gra
     granule_t next = at + size;
     unsigned joined = 0;
     if (!blocks_is_live(map, next)) {
-        granule_t next_size = blocks_size(map, next);
+        granule_t next_size = blocks_size_by_word(map, next);
         POLICY.removed(&pool->index, next, next_size);
         blocks_erase(map, next);
         size += next_size;

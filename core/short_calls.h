@@ -91,7 +91,7 @@ HOT void *short_allocate(hpw_pool *pool, uint64_t size, hpw_order order, bool co
 
 APART hpw_error join_freed(hpw_pool *pool, granule_t at, granule_t size) {
     uint64_t before = pool->index.steps;
-    granule_t previous = at ? blocks_previous(&pool->index.map, at) : at;
+    granule_t previous = at ? blocks_previous_by_word(&pool->index.map, at) : at;
     unsigned joined = join_neighbours(pool, at, size, previous);
     pool->counts.blocks -= joined;
     pool->index.steps += joined;
