@@ -25,7 +25,7 @@ void bins_open(const free_index *index, bins *b, bool largest_first, bool bitmap
     b->largest_first = largest_first;
     b->above = trie_order_of(index->capacity, true, largest_first, index->order, false);
     b->large.root = b->held = NO_GRANULE;
-    b->smallest = bitmaps ? SMALL : 0;
+    b->smallest = bitmaps ? small_sizes(index->capacity) : 0;
     if (bitmaps)
         small_open(&b->bitmaps, index->capacity, (unsigned char *)b + heads_end(index->capacity, true));
     for (granule_t size = 0; size < b->exact; size++) *bins_head(b, index->order, size) = NO_GRANULE;

@@ -40,7 +40,7 @@ typedef struct bins {
     uint32_t stamp;      /* the next time of entry of a large block */
     uint64_t summary;    /* a bit a word of bitmap */
     uint64_t bitmap[MAX_BIN_WORDS];
-    granule_t smallest; /* sizes below it have bitmaps: SMALL, or 0 */
+    granule_t smallest; /* sizes below it have bitmaps: small_sizes, or 0 */
     small bitmaps;
     granule_t heads[]; /* [size]: the heap's root; by time [2 size]: the list's first block, its last one */
 } bins;

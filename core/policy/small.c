@@ -2,6 +2,10 @@
 /* Small free blocks by size and address: layout, aligned search, check. See small.h. */
 #include "small.h"
 
+enum { MANY_GRANULES = 1 << 22 };
+
+granule_t small_sizes(granule_t capacity) { return capacity < MANY_GRANULES ? SMALL_LEAST : SMALL_MOST; }
+
 static size_t words_of(size_t bits) { return (bits + WORD_BITS - 1) / WORD_BITS; }
 
 void small_open(small *s, granule_t capacity, void *bits) {
@@ -12,13 +16,13 @@ void small_open(small *s, granule_t capacity, void *bits) {
         s->offset[s->levels++] = s->stride;
         s->stride += words;
     } while (words > 1 || s->levels < 2);
-    for (granule_t size = 0; size < SMALL; size++) s->lowest[size] = NO_WORD;
+    for (granule_t size = 0; size < SMALL_MOST; size++) s->lowest[size] = NO_WORD;
 }
 
 size_t small_bytes(granule_t capacity) {
     small s;
     small_open(&s, capacity, NULL);
-    return SMALL * s.stride * sizeof(uint64_t);
+    return small_sizes(capacity) * s.stride * sizeof(uint64_t);
 }
 
 /* The lowest word of the map that has the size, or NO_WORD. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Small free blocks by size and address, in bitmaps outside of the pool: for
- * each size of 1 ... SMALL - 1 granules a bit a word of the block map says that
- * a free block of just that size starts in it, under summary levels of 64.
+ * each size of 1 ... 31 granules, in large pools 1 ... 63, a bit a word of the
+ * block map says that a free block of just that size starts in it, under summary
+ * levels of 64.
  *
  *   1. The lowest word that has a size is kept; in it the lowest free start whose
  *      block has that size is the lowest block.
@@ -14,24 +15,28 @@
  * is a wait for memory and a branch that nothing predicts; here a word or two
  * of bitmaps are read that stay in the cache, and nothing is kept in the
  * blocks. Bound: a word a level up and down, O(log64 capacity), and the at most 64
- * starts of one word. Memory: a bit a size and 64 granules, 0.4 % with granules of 16.
+ * starts of one word. Memory: a bit a size and 64 granules: with granules of 16
+ * 0.4 % of a pool, 0.8 % from 64 MiB on.
  */
 #ifndef HPW_SMALL_H
 #define HPW_SMALL_H
 
 #include "../policy.h"
 
-enum { SMALL = 32, SMALL_LEVELS = 5 };
+enum { SMALL_LEAST = 32, SMALL_MOST = 64, SMALL_LEVELS = 5 };
 
 typedef struct small {
     unsigned levels;             /* two at least */
     size_t stride;               /* words of a size's bitmaps */
     size_t offset[SMALL_LEVELS]; /* of each level, in words; the last one is one word */
     uint64_t *bits;
-    uint32_t lowest[SMALL]; /* the lowest word in which a block of the size starts; NO_WORD: none does */
+    uint32_t lowest[SMALL_MOST]; /* the lowest word in which a block of the size starts; NO_WORD: none does */
 } small;
 
 #define NO_WORD UINT32_MAX
+
+/* The sizes below it have bitmaps, in granules: SMALL_LEAST or, in large pools, SMALL_MOST. */
+granule_t small_sizes(granule_t capacity);
 
 /* Bytes that `small_open` wants for its bitmaps; zeroed. */
 size_t small_bytes(granule_t capacity);
