@@ -8,6 +8,7 @@
 #define HPW_BITS_H
 
 #include <stdint.h>
+#include <string.h>
 
 /*
  * The few functions on the way of every call: inlined whatever the compiler
@@ -51,6 +52,16 @@ static inline unsigned bits_highest(uint64_t word) {
     return at;
 }
 static inline unsigned bits_lowest(uint64_t word) { return bits_highest(word & (~word + 1)); }
+#endif
+
+/* The 64 bits of a bitmap from its byte `at` on, where words lie in memory with the lowest bits first. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !defined(HPW_PORTABLE_BITS)
+#define BITS_BY_BYTE
+HOT uint64_t bits_from_byte(const uint64_t *bitmap, size_t at) {
+    uint64_t bits;
+    memcpy(&bits, (const unsigned char *)bitmap + at, sizeof bits);
+    return bits;
+}
 #endif
 
 /* How many bits it takes to write `n`: 0 for 0, 1 for 1, 2 for 2 and 3, 3 for 4 ... */

@@ -97,6 +97,40 @@ HOT bool blocks_is_free(const blocks *map, granule_t at) {
 /* Does the live block that starts here keep its requested size in its slack? */
 HOT bool blocks_has_slack(const blocks *map, granule_t at) { return blocks_bit(map->mark, at); }
 
+/*
+ * A piece of both bitmaps. Most blocks are small, and so are most distances; but
+ * where a word ends among them is what no branch predicts. So a piece begins or
+ * ends at any byte of the bitmaps, where words lie in memory lowest bits first,
+ * and is 57 granules or more; else it ends where the word does. For pools without
+ * caches of threads: of the neighbouring word a thread may be at work.
+ */
+typedef struct blocks_piece {
+    uint64_t live, mark;
+} blocks_piece;
+
+/* The granules from `at` on, in the lowest bits: past the pool's end, which is a start, lies anything. */
+HOT blocks_piece blocks_from(const blocks *map, granule_t at) {
+#ifdef BITS_BY_BYTE
+    return (blocks_piece){bits_from_byte(map->live, at / 8) >> (at % 8),
+                          bits_from_byte(map->mark, at / 8) >> (at % 8)};
+#else
+    size_t word = at / WORD_BITS;
+    return (blocks_piece){map->live[word] >> (at % WORD_BITS), map->mark[word] >> (at % WORD_BITS)};
+#endif
+}
+
+/* The granules before `at`, in the highest bits. */
+HOT blocks_piece blocks_before(const blocks *map, granule_t at) {
+    size_t word = at / WORD_BITS;
+    unsigned above = WORD_BITS - 1 - at % WORD_BITS;
+#ifdef BITS_BY_BYTE
+    if (at >= 56)
+        return (blocks_piece){bits_from_byte(map->live, at / 8 - 7) << (8 - at % 8),
+                              bits_from_byte(map->mark, at / 8 - 7) << (8 - at % 8)};
+#endif
+    return (blocks_piece){map->live[word] << above << 1, map->mark[word] << above << 1};
+}
+
 /* The size of the block that starts at `at`. */
 HOT granule_t blocks_size(const blocks *map, granule_t at) {
     size_t word = at / WORD_BITS;
@@ -116,14 +150,12 @@ HOT granule_t blocks_previous(const blocks *map, granule_t at) {
     return (granule_t)(word * WORD_BITS + bits_highest(before));
 }
 
-/* Is the block that ends where `at` begins live? at > 0, and a block starts there. */
+/* Is the block that ends where `at` begins live? A block starts there; before granule 0 there is none. */
 HOT bool blocks_previous_is_live(const blocks *map, granule_t at) {
-    size_t word = at / WORD_BITS;
-    uint64_t below = bits_below(at % WORD_BITS), live = map->live[word];
-    uint64_t free =
-        map->mark[word] & ~live & below; /* of the two the one with the higher start is the greater */
-    live &= below;
-    return live | free ? live > free : blocks_is_live(map, blocks_previous(map, at));
+    blocks_piece before = blocks_before(map, at);
+    uint64_t starts = before.live | before.mark;
+    if (starts) return before.live > (before.live ^ starts); /* whose highest start is the higher one? */
+    return at && blocks_is_live(map, blocks_previous(map, at));
 }
 
 /* The start of the block that holds granule `at` < count. */

@@ -27,7 +27,7 @@ return heapwright.scenario {
 -- checkerboard: 1.00 MiB, seed 1
 --               peak     high            fragmentation      steps
 -- policy      in use    water  failures    ext.   int.  mean  max  ok
--- best-fit   263 KiB  270 KiB         0   15.3%   2.7%   4.0    5  yes
+-- best-fit   263 KiB  270 KiB         0   15.3%   2.7%   3.3    4  yes
 -- first-fit  263 KiB  270 KiB         0   15.3%   2.7%   2.0    4  yes
 -- next-fit   263 KiB  270 KiB         0   15.3%   2.7%   2.0    4  yes
 -- worst-fit  263 KiB  270 KiB         0   15.3%   2.7%   2.0    4  yes

@@ -40,11 +40,11 @@ return heapwright.scenario {
 -- churn: 576 KiB, seed 1
 --               peak     high            fragmentation      steps
 -- policy      in use    water  failures    ext.   int.  mean  max  ok
--- best-fit   397 KiB  453 KiB         0   21.6%   3.9%   4.7   10  yes
+-- best-fit   397 KiB  453 KiB         0   21.6%   3.9%   4.9   46  yes
 -- first-fit  397 KiB  489 KiB         0   17.6%   3.9%   3.9   16  yes
 -- next-fit   383 KiB  576 KiB       187   99.0%   4.1%   2.9   16  yes
 -- worst-fit  383 KiB  576 KiB     1,872   99.7%   5.1%   4.9   15  yes
--- good-fit   397 KiB  457 KiB         0   31.3%   3.9%   1.8    4  yes
+-- good-fit   397 KiB  453 KiB         0   29.8%   3.9%   1.8    4  yes
 -- buddy      392 KiB  576 KiB        16   75.9%  30.1%   3.7   13  yes
--- slab       397 KiB  576 KiB         4   92.9%   8.0%   1.7   33  yes
+-- slab       397 KiB  576 KiB         4   92.9%   8.0%   1.9   64  yes
 -- bump       383 KiB  576 KiB    49,053    0.0%   0.0%   1.2    3  yes

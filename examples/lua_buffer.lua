@@ -67,10 +67,10 @@ return heapwright.scenario {
 -- lua_buffer: 4.00 MiB, seed 1
 --                peak      high            fragmentation      steps
 -- policy       in use     water  failures    ext.   int.  mean  max  ok
--- best-fit   2.88 MiB  3.01 MiB         0    0.5%   9.5%   5.5   12  yes
+-- best-fit   2.88 MiB  3.01 MiB         0    0.5%   9.5%   4.1   13  yes
 -- first-fit  2.88 MiB  3.08 MiB         0    2.9%   9.5%   4.4   15  yes
 -- next-fit   2.52 MiB  3.99 MiB         1   98.6%   3.8%   2.1   16  yes
 -- worst-fit  2.50 MiB  4.00 MiB         1   98.6%   3.9%   2.0   11  yes
 -- good-fit   2.44 MiB  3.99 MiB         1   98.7%   4.0%   3.7    9  yes
 -- buddy      2.60 MiB  4.00 MiB         1   29.9%  34.9%   3.9   18  yes
--- slab       2.88 MiB  3.04 MiB         0    1.6%   9.5%   2.0  114  yes
+-- slab       2.88 MiB  3.04 MiB         0    1.6%   9.5%   1.9  114  yes

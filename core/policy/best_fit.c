@@ -30,12 +30,16 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
     return wrong || count == free_blocks ? wrong : "the bins do not hold every free block";
 }
 
-HOT granule_t pick(free_index *index, hpw_order order, granule_t size, granule_t *found) {
+HOT bool pick(free_index *index, links of, hpw_order order, uint64_t size, granule_t *at, granule_t *found) {
+    return bins_pick(index, index->state, of, order, size, at, found);
+}
+
+HOT granule_t seek(free_index *index, hpw_order order, granule_t size, granule_t *found) {
     return bins_take_smallest(index, index->state, order, size, found);
 }
 
-HOT void put(free_index *index, hpw_order order, granule_t at, granule_t size) {
-    bins_add(index, index->state, order, at, size);
+HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule_t size) {
+    return bins_put(index, index->state, of, order, at, size);
 }
 
 extern const policy policy_best_fit;
@@ -43,9 +47,9 @@ extern const policy policy_best_fit;
 #include "../operations_of_policy.h"
 #include "../short_calls.h"
 
-SHORT_CALLS(by_address, HPW_ORDER_ADDRESS)
-SHORT_CALLS(fifo, HPW_ORDER_FIFO)
-SHORT_CALLS(lifo, HPW_ORDER_LIFO)
+SHORT_CALLS(by_address, HPW_ORDER_ADDRESS, true)
+SHORT_CALLS(fifo, HPW_ORDER_FIFO, false)
+SHORT_CALLS(lifo, HPW_ORDER_LIFO, false)
 
 const policy policy_best_fit = {
     .info =

@@ -6,23 +6,25 @@
  *
  *   1. Size s < exact lies in bin s. By address the bins of the smallest sizes are
  *      bitmaps (small.h), the others heaps (heap.h) with the lowest at their root;
- *      by time a bin is a circular list, oldest or newest at its head.
+ *      by time a bin is a queue or a stack (queue.h), oldest or newest in front.
  *   2. Larger blocks lie in one trie keyed by size and, among equals, by
- *      address or by time of entry.
+ *      address or by time of entry; all but one, `held`: the block that a pool's
+ *      unused end is comes and goes with every call that cuts it or joins it,
+ *      and mostly is the only large one. Of two the larger one is held.
  *   3. The smallest size that fits is the first set bit from s on: one word of
  *      the bitmap, or its summary (one word) and another. The largest is the
  *      trie's least key (its order descends then), or the last set bit.
  *
  * Bounds: by time O(1) within the bins; by address O(log k) in a bin of k
  * blocks; O(log n) above them.
- * State: 4 bytes a bin, a bin for each 64 granules of the pool, 64 ... 4096 bins;
+ * State: 4 bytes a bin, 8 by time, a bin for each 512 granules of the pool, 64 ... 4096 bins;
  * and small.h's by address.
  */
 #ifndef HPW_BINS_H
 #define HPW_BINS_H
 
 #include "heap.h"
-#include "list.h"
+#include "queue.h"
 #include "small.h"
 #include "trie.h"
 
@@ -33,12 +35,14 @@ typedef struct bins {
     bool largest_first;
     trie_order above;
     trie large;
-    uint32_t stamp;   /* the next time of entry into `large` */
-    uint64_t summary; /* a bit a word of bitmap */
+    granule_t held;      /* a large block that is not in the trie; NO_GRANULE: none */
+    uint32_t held_stamp; /* its time of entry */
+    uint32_t stamp;      /* the next time of entry of a large block */
+    uint64_t summary;    /* a bit a word of bitmap */
     uint64_t bitmap[MAX_BIN_WORDS];
-    granule_t smallest; /* sizes below it have bitmaps: SMALL, or 0 */
+    granule_t smallest; /* sizes below it have bitmaps: small_sizes, or 0 */
     small bitmaps;
-    granule_t heads[]; /* [size]: the heap's root or the list's head */
+    granule_t heads[]; /* [size]: the heap's root; by time [2 size]: the list's first block, its last one */
 } bins;
 
 /*
@@ -51,10 +55,37 @@ void bins_open(const free_index *index, bins *b, bool largest_first, bool bitmap
 /* Adds the members to *count; NULL, or what is wrong and *at. */
 const char *bins_check(free_index *index, const bins *b, size_t *count, granule_t *at);
 
-/* The same for the blocks of `exact` granules and more. */
-void bins_add_large(free_index *index, bins *b, granule_t at);
-void bins_remove_large(free_index *index, bins *b, granule_t at);
+/* The blocks of `exact` granules and more: one more than `held` can be, or than stamps there are. */
+void bins_file_large(free_index *index, bins *b, granule_t at, granule_t size);
+void bins_unfile_large(free_index *index, bins *b, granule_t at);
 placement bins_choose_large(free_index *index, const bins *b, const request *want);
+
+HOT void bins_add_large(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
+    if (b->held != NO_GRANULE || b->stamp == UINT32_MAX) {
+        bins_file_large(index, b, at, size);
+        return;
+    }
+    b->held = at;
+    b->held_stamp = b->stamp;
+    b->stamp += order != HPW_ORDER_ADDRESS;
+}
+
+HOT void bins_remove_large(free_index *index, bins *b, granule_t at) {
+    if (b->held == at)
+        b->held = NO_GRANULE;
+    else
+        bins_unfile_large(index, b, at);
+}
+
+/* By address: is it the size of a bitmap? */
+HOT bool bins_has_bitmap(const bins *b, granule_t size) { return size < SMALL_MOST && size < b->smallest; }
+
+/* The bin of `size`: its heap's root, its stack, or its queue. */
+HOT granule_t *bins_head(bins *b, hpw_order order, granule_t size) {
+    return &b->heads[order == HPW_ORDER_ADDRESS ? (size_t)size : (size_t)size * 2];
+}
+
+HOT queue *bins_queue(bins *b, granule_t size) { return (queue *)&b->heads[(size_t)size * 2]; }
 
 /* The bin of `size` has no blocks any more. */
 HOT void bins_unmark(bins *b, granule_t size) {
@@ -63,13 +94,13 @@ HOT void bins_unmark(bins *b, granule_t size) {
     if (!*word) b->summary &= ~((uint64_t)1 << (size / WORD_BITS));
 }
 
-HOT void bins_add(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
-    if (size >= b->exact) {
-        bins_add_large(index, b, at);
-        return;
-    }
-    granule_t *head = &b->heads[size];
-    if (order == HPW_ORDER_ADDRESS && size < b->smallest) {
+/*
+ * Adds a block of a size that has a bin. `of` is links_of(index), and the order
+ * the index's: the caller may know more of them than the compiler does.
+ */
+HOT void bins_add_small(free_index *index, bins *b, links of, hpw_order order, granule_t at, granule_t size) {
+    granule_t *head = bins_head(b, order, size);
+    if (order == HPW_ORDER_ADDRESS && bins_has_bitmap(b, size)) {
         b->bitmap[0] |= (uint64_t)1 << size;
         b->summary |= 1;
         small_add(index, &b->bitmaps, at, size);
@@ -82,9 +113,23 @@ HOT void bins_add(free_index *index, bins *b, hpw_order order, granule_t at, gra
     if (order == HPW_ORDER_ADDRESS)
         heap_insert(index, head, at, size);
     else if (order == HPW_ORDER_FIFO)
-        list_append(index, head, at);
+        queue_append(of, bins_queue(b, size), at);
     else
-        list_prepend(index, head, at);
+        stack_push(of, head, at);
+}
+
+HOT void bins_add(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
+    if (size >= b->exact)
+        bins_add_large(index, b, order, at, size);
+    else
+        bins_add_small(index, b, links_of(index), order, at, size);
+}
+
+/* Adds it where that is the work of a few instructions, or changes nothing. */
+HOT bool bins_put(free_index *index, bins *b, links of, hpw_order order, granule_t at, granule_t size) {
+    if (size >= (order == HPW_ORDER_ADDRESS ? b->smallest : b->exact)) return false;
+    bins_add_small(index, b, of, order, at, size);
+    return true;
 }
 
 HOT void bins_remove(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
@@ -92,9 +137,10 @@ HOT void bins_remove(free_index *index, bins *b, hpw_order order, granule_t at, 
         bins_remove_large(index, b, at);
         return;
     }
-    granule_t *head = &b->heads[size];
-    bool empty = order != HPW_ORDER_ADDRESS ? list_unlink(index, head, at)
-                 : size < b->smallest       ? small_remove(index, &b->bitmaps, at, size)
+    granule_t *head = bins_head(b, order, size);
+    bool empty = order == HPW_ORDER_FIFO    ? queue_unlink(links_of(index), bins_queue(b, size), at)
+                 : order == HPW_ORDER_LIFO  ? stack_unlink(links_of(index), head, at)
+                 : bins_has_bitmap(b, size) ? small_remove(index, &b->bitmaps, at, size)
                                             : heap_remove(index, head, at, size);
     if (empty) bins_unmark(b, size);
 }
@@ -114,22 +160,61 @@ HOT granule_t bins_size_up(free_index *index, const bins *b, granule_t size) {
 
 /* The first block of a size that has some. */
 HOT granule_t bins_first(free_index *index, const bins *b, hpw_order order, granule_t size) {
-    return order == HPW_ORDER_ADDRESS && size < b->smallest ? small_first(index, &b->bitmaps, size)
-                                                            : b->heads[size];
+    if (order != HPW_ORDER_ADDRESS) return b->heads[(size_t)size * 2];
+    return bins_has_bitmap(b, size) ? small_first(index, &b->bitmaps, size) : b->heads[size];
 }
 
-/* Takes out what bins_choose_smallest would choose for `size` granules, unaligned, where that is in a bin. */
+/*
+ * Takes out the block `at` that bins_choose_smallest would choose for `size` granules, unaligned,
+ * where the size's own word of the bitmap tells of it and nothing needs to be called; or nothing.
+ */
+HOT bool bins_pick(free_index *index, bins *b, links of, hpw_order order, uint64_t size, granule_t *at,
+                   granule_t *found) {
+    if (size >= b->exact) return false;
+    uint64_t sizes = b->bitmap[size / WORD_BITS] >> (size % WORD_BITS);
+    if (!sizes) return false;
+    *found = (granule_t)size + bits_lowest(sizes);
+    bool none;
+    if (order == HPW_ORDER_ADDRESS) {
+        if (!bins_has_bitmap(b, *found)) return false;
+        *at = small_take(index, &b->bitmaps, *found, &none);
+    } else {
+        granule_t *first = bins_head(b, order, *found);
+        *at = *first;
+        none = stack_pop(of, first); /* of a queue too */
+    }
+    if (none) bins_unmark(b, *found);
+    return true;
+}
+
+/* Takes out the large block that is the smallest of at least `size` granules; NO_GRANULE: there is none. */
+HOT granule_t bins_take_large(free_index *index, bins *b, granule_t size, granule_t *found) {
+    granule_t at = b->held;
+    if (b->large.root == NO_GRANULE) { /* it is all there is */
+        if (at == NO_GRANULE || (*found = blocks_size(&index->map, at)) < size) return NO_GRANULE;
+        index->steps++;
+        b->held = NO_GRANULE;
+        return at;
+    }
+    placement place = bins_choose_large(index, b, &(request){.size = size, .align = 1});
+    *found = place.size;
+    if (place.block != NO_GRANULE) bins_remove_large(index, b, place.block);
+    return place.block;
+}
+
+/* As bins_pick, wherever the block is; NO_GRANULE: there is none. */
 HOT granule_t bins_take_smallest(free_index *index, bins *b, hpw_order order, granule_t size,
                                  granule_t *found) {
     *found = bins_size_up(index, b, size);
-    if (*found == NO_GRANULE) return NO_GRANULE;
-    if (order == HPW_ORDER_ADDRESS && *found < b->smallest) {
+    if (*found == NO_GRANULE) return bins_take_large(index, b, size, found);
+    granule_t at;
+    if (order == HPW_ORDER_ADDRESS && bins_has_bitmap(b, *found)) {
         bool none;
-        granule_t at = small_take(index, &b->bitmaps, *found, &none);
+        at = small_take(index, &b->bitmaps, *found, &none);
         if (none) bins_unmark(b, *found);
         return at;
     }
-    granule_t at = b->heads[*found];
+    at = *bins_head(b, order, *found);
     bins_remove(index, b, order, at, *found);
     return at;
 }
@@ -152,11 +237,11 @@ HOT placement bins_choose_in(free_index *index, const bins *b, granule_t size, c
     granule_t head = bins_first(index, b, index->order, size), at = head;
     if (want->align == 1) return (placement){head, size, head};
     if (index->order == HPW_ORDER_ADDRESS) {
-        granule_t block = size < b->smallest ? small_find(index, &b->bitmaps, size, want, &at)
-                                             : heap_find(index, head, size, want, &at);
+        granule_t block = bins_has_bitmap(b, size) ? small_find(index, &b->bitmaps, size, want, &at)
+                                                   : heap_find(index, head, size, want, &at);
         return block == NO_GRANULE ? placement_none() : (placement){block, size, at};
     }
-    for (granule_t block = head; block != NO_GRANULE; block = list_after(index, head, block)) {
+    for (granule_t block = head; block != NO_GRANULE; block = queue_after(index, block)) {
         index->steps++;
         if ((at = place_in(want, block, size)) != NO_GRANULE) return (placement){block, size, at};
     }
@@ -193,8 +278,11 @@ static inline placement bins_choose_largest(free_index *index, const bins *b, co
 }
 
 static inline granule_t bins_largest(free_index *index, const bins *b) {
-    if (b->large.root == NO_GRANULE) return bins_size_down(index, b, b->exact);
-    return blocks_size(&index->map, b->largest_first ? b->large.root : trie_last(index, &b->large));
+    granule_t held = b->held == NO_GRANULE ? 0 : blocks_size(&index->map, b->held);
+    if (b->large.root == NO_GRANULE) return held ? held : bins_size_down(index, b, b->exact);
+    granule_t last = b->largest_first ? b->large.root : trie_last(index, &b->large);
+    granule_t filed = blocks_size(&index->map, last);
+    return held > filed ? held : filed;
 }
 
 #endif

@@ -90,16 +90,19 @@ HOT void replaced(free_index *index, granule_t was, granule_t was_size, granule_
     tallest_replace(index, index->state, was, was_size, at, size);
 }
 
-HOT granule_t pick(free_index *index, hpw_order order, granule_t size, granule_t *found) {
-    (void)order;
-    granule_t at = tallest_first(index, index->state, size);
-    if (at != NO_GRANULE) *found = blocks_size(&index->map, at);
-    return at;
+HOT bool pick(free_index *index, links of, hpw_order order, uint64_t size, granule_t *at, granule_t *found) {
+    (void)of, (void)order;
+    if (size > index->capacity) return false;
+    *at = tallest_first(index, index->state, (granule_t)size);
+    if (*at == NO_GRANULE) return false;
+    *found = blocks_size(&index->map, *at);
+    return true;
 }
 
-HOT void put(free_index *index, hpw_order order, granule_t at, granule_t size) {
-    (void)order;
+HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule_t size) {
+    (void)of, (void)order;
     tallest_add(index, index->state, at, size);
+    return true;
 }
 
 extern const policy policy_first_fit;
@@ -107,7 +110,7 @@ extern const policy policy_first_fit;
 #include "../operations_of_policy.h"
 #include "../short_calls.h"
 
-SHORT_CALLS(by_address, HPW_ORDER_ADDRESS)
+SHORT_PAIR(by_address, HPW_ORDER_ADDRESS, true, allocate)
 
 const policy policy_first_fit = {
     .info =

@@ -4,8 +4,8 @@
  * Ripoll, Crespo, Real, «TLSF: a new dynamic memory allocator for real-time
  * systems», ECRTS 2004.
  *
- *   1. Bin of a size: below 32 granules its own; above, each power of two is
- *      cut into 32 bins, so a bin's sizes differ by less than 1/32.
+ *   1. Bin of a size: below 64 granules its own; above, each power of two is
+ *      cut into 64 bins, so a bin's sizes differ by less than 1/64.
  *   2. A request is rounded up to the next bin's lower bound; every block of
  *      the first non-empty bin from there on fits; the newest is taken.
  *   3. Where there is none, the blocks of the request's own bin may still fit:
@@ -15,15 +15,15 @@
  *
  * Bound: a choice visits at most 2 bitmap words twice and 2 PEEK blocks; adding
  * and removing are 1 each, at most 6 an operation: 32 steps at most, whatever the pool.
- * Rounding wastes at most 1/32 of a request.
+ * Rounding passes by what is less than 1/64 larger than a request.
  */
-#include "list.h"
+#include "queue.h"
 
-enum { SECOND_BITS = 5, SECOND = 1 << SECOND_BITS, FIRST = 33 - SECOND_BITS, PEEK = 8 };
+enum { SECOND_BITS = 6, SECOND = 1 << SECOND_BITS, FIRST = 33 - SECOND_BITS, PEEK = 8, NO_BIN = -1 };
 
 typedef struct two_level {
-    uint32_t first; /* a bit a row that is not empty */
-    uint32_t second[FIRST];
+    uint64_t first; /* a bit a row that is not empty */
+    uint64_t second[FIRST];
     granule_t heads[]; /* [row * SECOND + column] */
 } two_level;
 
@@ -52,25 +52,29 @@ static void open(free_index *index) {
     for (unsigned bin = 0; bin < bins_for(index->capacity); bin++) state->heads[bin] = NO_GRANULE;
 }
 
-/* The head of the first bin from `bin` on that is not empty. */
-HOT granule_t head_from(free_index *index, const two_level *state, unsigned bin) {
+/* The first bin from `bin` on that is not empty; NO_BIN: all are. */
+HOT int bin_from(free_index *index, const two_level *state, unsigned bin) {
     unsigned row = bin / SECOND;
-    if (row >= FIRST) return NO_GRANULE;
-    uint32_t columns = state->second[row] >> (bin % SECOND) << (bin % SECOND);
-    if (!columns) {
-        uint64_t rows = (uint64_t)state->first >> row >> 1;
-        if (!rows) return NO_GRANULE;
-        index->steps++;
-        row += bits_lowest(rows) + 1;
-        columns = state->second[row];
-    }
-    return state->heads[row * SECOND + bits_lowest(columns)];
+    if (row >= FIRST) return NO_BIN;
+    uint64_t columns = state->second[row] >> (bin % SECOND);
+    if (columns) return (int)(bin + bits_lowest(columns));
+    uint64_t rows = state->first >> row >> 1;
+    if (!rows) return NO_BIN;
+    index->steps++;
+    row += bits_lowest(rows) + 1;
+    return (int)(row * SECOND + bits_lowest(state->second[row]));
+}
+
+/* The newest block of that bin; NO_GRANULE where there is none. */
+HOT granule_t head_from(free_index *index, const two_level *state, unsigned bin) {
+    int found = bin_from(index, state, bin);
+    return found == NO_BIN ? NO_GRANULE : state->heads[found];
 }
 
 /* The first PEEK blocks of the list: one with a place for `want`? */
 static placement peek(free_index *index, granule_t head, const request *want) {
     granule_t block = head;
-    for (unsigned i = 0; i < PEEK && block != NO_GRANULE; i++, block = list_after(index, head, block)) {
+    for (unsigned i = 0; i < PEEK && block != NO_GRANULE; i++, block = queue_after(index, block)) {
         index->steps++;
         placement found = placement_in(want, block, blocks_size(&index->map, block));
         if (found.block != NO_GRANULE) return found;
@@ -78,13 +82,22 @@ static placement peek(free_index *index, granule_t head, const request *want) {
     return placement_none();
 }
 
+HOT void mark(two_level *state, unsigned bin) {
+    state->second[bin / SECOND] |= (uint64_t)1 << (bin % SECOND);
+    state->first |= (uint64_t)1 << (bin / SECOND);
+}
+
+/* The bin has no blocks any more. */
+HOT void unmark(two_level *state, unsigned bin) {
+    uint64_t *columns = &state->second[bin / SECOND];
+    *columns &= ~((uint64_t)1 << (bin % SECOND));
+    if (!*columns) state->first &= ~((uint64_t)1 << (bin / SECOND));
+}
+
 HOT void removed(free_index *index, granule_t at, granule_t size) {
     two_level *state = index->state;
     unsigned bin = bin_of(size);
-    if (!list_unlink(index, &state->heads[bin], at)) return;
-    uint32_t *columns = &state->second[bin / SECOND];
-    *columns &= ~((uint32_t)1 << (bin % SECOND));
-    if (!*columns) state->first &= ~((uint32_t)1 << (bin / SECOND));
+    if (stack_unlink(links_of(index), &state->heads[bin], at)) unmark(state, bin);
 }
 
 HOT placement choose(free_index *index, const request *want) {
@@ -102,9 +115,8 @@ HOT placement choose(free_index *index, const request *want) {
 HOT void added(free_index *index, granule_t at, granule_t size) {
     two_level *state = index->state;
     unsigned bin = bin_of(size);
-    list_prepend(index, &state->heads[bin], at);
-    state->second[bin / SECOND] |= (uint32_t)1 << (bin % SECOND);
-    state->first |= (uint32_t)1 << (bin / SECOND);
+    stack_push(links_of(index), &state->heads[bin], at);
+    mark(state, bin);
 }
 
 static granule_t largest(free_index *index) {
@@ -112,7 +124,7 @@ static granule_t largest(free_index *index) {
     if (!state->first) return 0;
     unsigned row = bits_highest(state->first);
     granule_t head = state->heads[row * SECOND + bits_highest(state->second[row])], most = 0;
-    for (granule_t at = head; at != NO_GRANULE; at = list_after(index, head, at)) {
+    for (granule_t at = head; at != NO_GRANULE; at = queue_after(index, at)) {
         granule_t size = blocks_size(&index->map, at);
         if (size > most) most = size;
     }
@@ -134,26 +146,47 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
             return "the second-level bitmap disagrees with a bin";
         if (row != (state->second[bin / SECOND] != 0))
             return "the first-level bitmap disagrees with the second";
-        const char *wrong = list_check(index, state->heads[bin], in_bin, bin, &count, at);
+        granule_t last = NO_GRANULE;
+        const char *wrong = queue_check(index, state->heads[bin], in_bin, bin, &count, &last, at);
         if (wrong) return wrong;
     }
     return count == free_blocks ? NULL : "the bins do not hold every free block";
 }
 
-/* Above the granules that it asks for, whatever its bin: see 2. */
-HOT granule_t pick(free_index *index, hpw_order order, granule_t size, granule_t *found) {
+/* A bin of the row where the sure ones begin: its newest block. Above the granules that it asks for: see 2.
+ */
+HOT bool pick(free_index *index, links of, hpw_order order, uint64_t size, granule_t *at, granule_t *found) {
     (void)order;
     two_level *state = index->state;
-    granule_t at = head_from(index, state, sure_bin(size));
-    if (at == NO_GRANULE) return NO_GRANULE;
+    unsigned bin = sure_bin(size), row = bin / SECOND;
+    if (row >= FIRST) return false;
+    uint64_t columns = state->second[row] >> (bin % SECOND);
+    if (!columns) return false;
+    bin += bits_lowest(columns);
+    *at = state->heads[bin];
+    *found = bin < SECOND ? bin : blocks_size(&index->map, *at);
+    if (stack_pop(of, &state->heads[bin])) unmark(state, bin);
+    return true;
+}
+
+HOT granule_t seek(free_index *index, hpw_order order, granule_t size, granule_t *found) {
+    (void)order;
+    two_level *state = index->state;
+    int bin = bin_from(index, state, sure_bin(size));
+    if (bin == NO_BIN) return NO_GRANULE;
+    granule_t at = state->heads[bin];
     *found = blocks_size(&index->map, at);
-    removed(index, at, *found);
+    if (stack_pop(links_of(index), &state->heads[bin])) unmark(state, (unsigned)bin);
     return at;
 }
 
-HOT void put(free_index *index, hpw_order order, granule_t at, granule_t size) {
+HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule_t size) {
     (void)order;
-    added(index, at, size);
+    two_level *state = index->state;
+    unsigned bin = bin_of(size);
+    mark(state, bin);
+    stack_push(of, &state->heads[bin], at);
+    return true;
 }
 
 extern const policy policy_good_fit;
@@ -161,7 +194,7 @@ extern const policy policy_good_fit;
 #include "../operations_of_policy.h"
 #include "../short_calls.h"
 
-SHORT_CALLS(short, HPW_ORDER_ADDRESS)
+SHORT_CALLS(short, HPW_ORDER_ADDRESS, false)
 
 const policy policy_good_fit = {
     .info =

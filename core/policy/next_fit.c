@@ -52,20 +52,23 @@ HOT void replaced(free_index *index, granule_t was, granule_t was_size, granule_
     tallest_replace(index, blocks_of(index), was, was_size, at, size);
 }
 
-HOT granule_t pick(free_index *index, hpw_order order, granule_t size, granule_t *found) {
-    (void)order;
+HOT bool pick(free_index *index, links of, hpw_order order, uint64_t size, granule_t *at, granule_t *found) {
+    (void)of, (void)order;
+    if (size > index->capacity) return false;
     roving *state = index->state;
-    granule_t at = tallest_seek(index, &state->by_address, state->rover, size);
-    if (at == NO_GRANULE) at = tallest_first(index, &state->by_address, size);
-    if (at == NO_GRANULE) return NO_GRANULE;
-    *found = blocks_size(&index->map, at);
-    state->rover = at + size;
-    return at;
+    granule_t granules = (granule_t)size;
+    *at = tallest_seek(index, &state->by_address, state->rover, granules);
+    if (*at == NO_GRANULE) *at = tallest_first(index, &state->by_address, granules);
+    if (*at == NO_GRANULE) return false;
+    *found = blocks_size(&index->map, *at);
+    state->rover = *at + granules;
+    return true;
 }
 
-HOT void put(free_index *index, hpw_order order, granule_t at, granule_t size) {
-    (void)order;
+HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule_t size) {
+    (void)of, (void)order;
     tallest_add(index, blocks_of(index), at, size);
+    return true;
 }
 
 extern const policy policy_next_fit;
@@ -73,7 +76,7 @@ extern const policy policy_next_fit;
 #include "../operations_of_policy.h"
 #include "../short_calls.h"
 
-SHORT_CALLS(short, HPW_ORDER_ADDRESS)
+SHORT_PAIR(short, HPW_ORDER_ADDRESS, true, allocate)
 
 const policy policy_next_fit = {
     .info =

@@ -58,17 +58,19 @@ static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
     return wrong || count == free_blocks ? wrong : "the index does not hold every free block";
 }
 
-HOT granule_t pick(free_index *index, hpw_order order, granule_t size, granule_t *found) {
-    (void)order;
-    granule_t most = tallest_largest(index, index->state);
-    if (most < size) return NO_GRANULE;
-    *found = most;
-    return tallest_first_largest(index, index->state);
+HOT bool pick(free_index *index, links of, hpw_order order, uint64_t size, granule_t *at, granule_t *found) {
+    (void)of, (void)order;
+    if (size > index->capacity) return false;
+    *found = tallest_largest(index, index->state);
+    if (*found < size) return false;
+    *at = tallest_first_largest(index, index->state);
+    return true;
 }
 
-HOT void put(free_index *index, hpw_order order, granule_t at, granule_t size) {
-    (void)order;
+HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule_t size) {
+    (void)of, (void)order;
     tallest_add(index, index->state, at, size);
+    return true;
 }
 
 extern const policy policy_worst_fit;
@@ -76,7 +78,7 @@ extern const policy policy_worst_fit;
 #include "../operations_of_policy.h"
 #include "../short_calls.h"
 
-SHORT_CALLS(by_address, HPW_ORDER_ADDRESS)
+SHORT_PAIR(by_address, HPW_ORDER_ADDRESS, true, allocate)
 
 const policy policy_worst_fit = {
     .info =

@@ -123,8 +123,8 @@ static bins *bins_of(hpw_pool *pool) { return pool->index.state; }
 
 static void bin_bitmap(hpw_pool *pool) { bins_of(pool)->bitmap[0] ^= 2; }
 static void bin_summary(hpw_pool *pool) { bins_of(pool)->summary = 0; }
-static void bin_root_live(hpw_pool *pool) { bins_of(pool)->heads[1] = 3; }
-static void bin_root_of_another(hpw_pool *pool) { bins_of(pool)->heads[1] = 222; }
+static void bin_root_live(hpw_pool *pool) { *bins_head(bins_of(pool), HPW_ORDER_FIFO, 1) = 3; }
+static void bin_root_of_another(hpw_pool *pool) { *bins_head(bins_of(pool), HPW_ORDER_FIFO, 1) = 222; }
 
 static uint64_t *bitmap_of_ones(hpw_pool *pool) {
     small *bitmaps = &bins_of(pool)->bitmaps;
@@ -132,6 +132,12 @@ static uint64_t *bitmap_of_ones(hpw_pool *pool) {
 }
 static void small_bitmap(hpw_pool *pool) { bitmap_of_ones(pool)[0] ^= 2; }
 static void small_summary(hpw_pool *pool) { bitmap_of_ones(pool)[2] ^= 2; } /* after two words of bitmap */
+static void small_lowest(hpw_pool *pool) { bins_of(pool)->bitmaps.lowest[1] = 1; }
+
+static void held_live(hpw_pool *pool) { bins_of(pool)->held = 3; }
+static void held_far(hpw_pool *pool) { bins_of(pool)->held = 70000; }
+static void held_small(hpw_pool *pool) { bins_of(pool)->held = 222; }
+static void held_forgotten(hpw_pool *pool) { bins_of(pool)->held = NO_GRANULE; }
 
 /* Buddy's state begins with a bit an order; the roots of the orders' heaps come after. */
 static granule_t *buddy_roots(hpw_pool *pool) { return (granule_t *)pool->index.state + 1; }
@@ -156,8 +162,9 @@ static void heap_wrong_side(hpw_pool *pool) {
     set_children(pool, 8, 0, NO_GRANULE);
 }
 
-static void list_link(hpw_pool *pool) { link_set(&pool->index, 4, LIST_PREVIOUS, 8); }
-static void list_link_far(hpw_pool *pool) { link_set(&pool->index, 4, LIST_NEXT, 70000); }
+static void queue_link(hpw_pool *pool) { link_set(&pool->index, 4, QUEUE_PREVIOUS, 8); }
+static void queue_link_far(hpw_pool *pool) { link_set(&pool->index, 4, QUEUE_NEXT, 70000); }
+static void queue_last(hpw_pool *pool) { bins_queue(bins_of(pool), 1)->last = 6; }
 enum { TRIE_LEFT, TRIE_RIGHT, TRIE_STAMP, TRIE_LARGEST }; /* as trie.h says that a node lies */
 
 static void trie_root_live(hpw_pool *pool) { bins_of(pool)->large.root = 3; }
@@ -172,7 +179,7 @@ static void trie_swapped(hpw_pool *pool) {
     link_set(&pool->index, 20, TRIE_LEFT, right);
     link_set(&pool->index, 20, TRIE_RIGHT, left);
 }
-static void trie_cycle(hpw_pool *pool) { link_set(&pool->index, 227, TRIE_LEFT, 20); }
+static void trie_cycle(hpw_pool *pool) { link_set(&pool->index, 121, TRIE_LEFT, 20); }
 static void trie_largest_note(hpw_pool *pool) { link_set(&pool->index, 227, TRIE_LARGEST, 1); }
 static void trie_wild_child(hpw_pool *pool) { link_set(&pool->index, 227, TRIE_LEFT, 0xDEADBEEF); }
 
@@ -181,6 +188,11 @@ static void check_bins(void) {
     names("best-fit", 0, bin_summary, "the summary of the bins disagrees with their bitmap");
     names("best-fit", 0, small_bitmap, "a bitmap of small blocks disagrees with the block map");
     names("best-fit", 0, small_summary, "a summary of small blocks disagrees with its bitmap");
+    names("best-fit", 0, small_lowest, "the lowest word of a size of small blocks is not the lowest");
+    names("best-fit", 0, held_live, "the large block held apart is not a free block");
+    names("worst-fit", HPW_ORDER_LIFO, held_far, "the large block held apart is not a free block");
+    names("best-fit", HPW_ORDER_FIFO, held_small, "the large block held apart is small");
+    names("best-fit", 0, held_forgotten, "the bins do not hold every free block");
     names("buddy", 0, heap_root_live, "a heap holds what is not a free block");
     names("buddy", 0, heap_root_far, "a heap holds what is not a free block");
     names("buddy", 0, heap_root_of_another, "a free block lies in the wrong heap");
@@ -190,9 +202,10 @@ static void check_bins(void) {
     for (hpw_order order = HPW_ORDER_FIFO; order <= HPW_ORDER_LIFO; order++) {
         names("best-fit", order, bin_root_live, "a list holds what is not a free block");
         names("best-fit", order, bin_root_of_another, "a free block lies in the wrong list");
-        names("best-fit", order, list_link, "a list's links back and forth disagree");
-        names("best-fit", order, list_link_far, "a list's links back and forth disagree");
+        names("best-fit", order, queue_link, "a list's links back and forth disagree");
+        names("best-fit", order, queue_link_far, "a list holds what is not a free block");
     }
+    names("best-fit", HPW_ORDER_FIFO, queue_last, "a queue's last block is not its last");
     names("best-fit", 0, trie_root_live, "the index holds what is not a free block");
     names("best-fit", 0, trie_link_far, "the index holds what is not a free block");
     names("best-fit", 0, trie_root_small, "a small free block lies among the large ones");
@@ -227,8 +240,8 @@ static void tallest_run(hpw_pool *pool) { ++*(granule_t *)tallest_of(pool)->runs
 static void tallest_run_above(hpw_pool *pool) { ++*(granule_t *)tallest_of(pool)->runs.level[1]; }
 
 /* Good fit's state begins with a bit a row, then has a word of bits for each row. */
-static void rows(hpw_pool *pool) { *(uint32_t *)pool->index.state ^= 1; }
-static void columns(hpw_pool *pool) { ((uint32_t *)pool->index.state)[1] ^= 2; }
+static void rows(hpw_pool *pool) { *(uint64_t *)pool->index.state ^= 1; }
+static void columns(hpw_pool *pool) { ((uint64_t *)pool->index.state)[1] ^= 2; }
 
 static void orders(hpw_pool *pool) { *(uint32_t *)pool->index.state ^= 1; }
 static void no_root(hpw_pool *pool) {
@@ -273,7 +286,7 @@ static void check_others(void) {
     names("next-fit", 0, free_blocks_count, "the count of free blocks is wrong");
     names("good-fit", 0, rows, "the first-level bitmap disagrees with the second");
     names("good-fit", 0, columns, "the second-level bitmap disagrees with a bin");
-    names("good-fit", 0, list_link, "a list's links back and forth disagree");
+    names("good-fit", 0, queue_link, "a list's links back and forth disagree");
     names("buddy", 0, orders, "the bitmap of the orders disagrees with a heap");
     names("buddy", 0, no_root, "the orders do not hold every free block");
     names("bump", 0, pointer_past, "the pointer is past the pool's end");

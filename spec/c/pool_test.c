@@ -351,6 +351,39 @@ static void ring_of_events(void) {
     hpw_close(pool);
 }
 
+/* What best fit must choose for `size`, by looking at every block. */
+static uint64_t best_by_scan(hpw_pool *pool, uint64_t size) {
+    uint64_t cursor = 0, found = UINT64_MAX, least = UINT64_MAX;
+    for (hpw_block block; hpw_next_block(pool, &cursor, &block);) {
+        if (block.live || block.size < size || block.size >= least) continue;
+        least = block.size;
+        found = block.address;
+    }
+    return found;
+}
+
+/* Pools so large that more of their sizes have bitmaps (policy/small.h), with blocks of about those sizes. */
+static void exact_in_a_large_pool(void) {
+    enum { BLOCKS = 400 };
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = (uint64_t)64 << 20}, NULL);
+    uint64_t addresses[BLOCKS];
+    bool live[BLOCKS] = {false};
+    state = 64;
+    for (unsigned i = 0; i < 8 * BLOCKS; i++) {
+        uint64_t at = i < BLOCKS ? i : below(BLOCKS), size = 16 * (28 + below(40));
+        if (live[at]) {
+            CHECK_EQ(hpw_release(pool, addresses[at], NULL), HPW_OK);
+        } else {
+            uint64_t expected = best_by_scan(pool, size);
+            CHECK_EQ(hpw_allocate(pool, size, 0, &addresses[at], NULL), HPW_OK);
+            CHECK_EQ(addresses[at], expected);
+        }
+        live[at] = !live[at];
+        if (i % BLOCKS == 0) CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+    }
+    hpw_close(pool);
+}
+
 int main(int argc, char **argv) {
     refused_configs();
     callers_buffer();
@@ -362,6 +395,7 @@ int main(int argc, char **argv) {
     pointers_of_others();
     overwritten_slack();
     ring_of_events();
+    exact_in_a_large_pool();
     every_policy(argc > 1 ? (unsigned)atoi(argv[1]) : 300);
     return CHECK_DONE();
 }
