@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void *null_allocate(void *state, size_t size) {
     static _Thread_local char byte; /* two threads would fight for one */
@@ -100,6 +101,20 @@ bool backend_open(backend *b, uint64_t capacity) {
     b->pool = hpw_open(&b->config, NULL);
     b->state = b->pool;
     return b->pool != NULL;
+}
+
+/* What is written is what was read: a free block's own bytes may lie there. */
+static void touch(hpw_pool *pool, uint64_t capacity) {
+    volatile unsigned char *bytes = hpw_pointer(pool, 0);
+    for (uint64_t at = 0; at < capacity; at += 4096) bytes[at] = bytes[at];
+}
+
+void backend_touch(backend *list, size_t count) {
+    uint64_t all = 0;
+    for (size_t i = 0; i < count; i++) all += list[i].pool ? list[i].config.capacity : 0;
+    if (all > (uint64_t)sysconf(_SC_AVPHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2) return;
+    for (size_t i = 0; i < count; i++)
+        if (list[i].pool) touch(list[i].pool, list[i].config.capacity);
 }
 
 void backend_close(backend *b) {

@@ -36,4 +36,10 @@ bool backend_places_alike(const backend *a, const backend *b);
 bool backend_open(backend *b, uint64_t capacity);
 void backend_close(backend *b);
 
+/*
+ * Writes to each page of the open pools, so that no page fault is timed, where
+ * they take no more than half of the memory that the system has to give.
+ */
+void backend_touch(backend *list, size_t count);
+
 #endif

@@ -127,6 +127,7 @@ void measure_rounds(backend *list, size_t count, const workload *w, int rounds, 
         players[i].place = w->count; /* the first round fills */
         rows[i].timed = backend_open(&list[i], w->capacity);
     }
+    backend_touch(list, count);
     for (int round = -1; round < rounds; round++) /* the first one warms up */
         for (size_t i = 0; i < count; i++) {
             if (!rows[i].timed) continue;

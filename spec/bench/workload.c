@@ -70,7 +70,7 @@ static void churn(maker *m, size_t live, size_t steps, uint32_t least, uint32_t 
 }
 
 static void make_w1(maker *m, bool tight) {
-    churn(m, m->half ? 5000 : 10000, tight ? 200000 : 1000000, 16, 256);
+    churn(m, m->half ? 5000 : 10000, tight ? 100000 : 1000000, 16, 256);
 }
 static void make_w2(maker *m, bool tight) {
     churn(m, tight ? 2000 : 10000, tight ? 100000 : 500000, 16, 65536);
@@ -112,13 +112,18 @@ static void make_w6(maker *m, bool tight) {
     for (size_t i = 0; i < live; i++) put(m, live + i, log_uniform(m, 16, 1024));
 }
 
+/* Of pools that have much room: 38 times what is live, or 3 times. */
+enum { SMALL_POOL = 32 << 20, LARGE_POOL = 256 << 20 };
+
 static const struct {
     const char *name;
     void (*make)(maker *, bool tight);
     size_t slots;
+    uint64_t capacity;
 } makers[] = {
-    {"W1", make_w1, 10000}, {"W2", make_w2, 10000},  {"W3", make_w3, 1000},
-    {"W4", make_w4, 10000}, {"W5", make_w5, 200000}, {"W6", make_w6, 400000},
+    {"W1", make_w1, 10000, SMALL_POOL},  {"W2", make_w2, 10000, LARGE_POOL},
+    {"W3", make_w3, 1000, SMALL_POOL},   {"W4", make_w4, 10000, SMALL_POOL},
+    {"W5", make_w5, 200000, SMALL_POOL}, {"W6", make_w6, 400000, LARGE_POOL},
 };
 
 const char *workload_name(size_t number) {
@@ -130,7 +135,7 @@ bool workload_make(const char *name, workload_part part, workload *made) {
     *made = (workload){.name = NULL};
     for (size_t i = 0; (known = workload_name(i)); i++) {
         if (strcmp(known, name)) continue;
-        *made = (workload){.name = known, .slots = makers[i].slots, .capacity = (uint64_t)256 << 20};
+        *made = (workload){.name = known, .slots = makers[i].slots, .capacity = makers[i].capacity};
         maker m = {.made = made, .state = 20261122, .sizes = calloc(makers[i].slots, sizeof(uint32_t))};
         m.half = part == WORKLOAD_HALF;
         if (m.sizes) makers[i].make(&m, part == WORKLOAD_TIGHT);
