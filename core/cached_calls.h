@@ -136,7 +136,7 @@ HOT bool may_be_put(hpw_pool *pool, slab *state, uint64_t address, const magazin
            !(word_load(&state->pages.freed[f->word]) & f->bit);
 }
 
-static tried put_cached(hpw_pool *pool, thread_cache *mine, uint64_t address) {
+static tried put_cached(hpw_pool *pool, thread_cache *mine, uint64_t address, const uint64_t *expected) {
     slab *state = pool->index.state;
     const blocks *map = &pool->index.map;
     freeing f;
@@ -146,6 +146,7 @@ static tried put_cached(hpw_pool *pool, thread_cache *mine, uint64_t address) {
     unsigned kind = slots_kind_at(&state->pages, f.at);
     magazine *m = &h->magazines[kind];
     if (!kind || !may_be_put(pool, state, address, m, &f)) return TRIED_NOTHING;
+    if (expected && m->bytes - f.slack != *expected) return TRIED_NOTHING;
     if (owner != mine->number && !slots_return(&state->pages, h, f.at)) return TRIED_NOTHING;
     count_put(mine, m, &f);
     if (owner != mine->number) return TRIED_DONE;
@@ -157,27 +158,28 @@ static tried put_cached(hpw_pool *pool, thread_cache *mine, uint64_t address) {
 }
 
 /* A block in no page of a thread's. False: it lies in one, or is none at all. */
-static bool release_locked_only(hpw_pool *pool, uint64_t address) {
+static bool release_locked_only(hpw_pool *pool, uint64_t address, const uint64_t *expected) {
     slab *state = pool->index.state;
     lock_enter(pool->lock);
     state->surplus = &state->heap; /* no other heap is to be looked at */
     bool of_pool = pool_holds(pool, address) && !slots_owner_at(&state->pages, pool_granule(pool, address));
-    bool released = of_pool && !release(pool, address, NULL);
+    bool released = of_pool && !release_long(pool, address, expected, NULL);
     lock_leave(pool->lock);
     return released;
 }
 
-APART hpw_error release_somehow(hpw_pool *pool, uint64_t address, hpw_report *report) {
+APART hpw_error release_somehow(hpw_pool *pool, uint64_t address, const uint64_t *expected,
+                                hpw_report *report) {
     thread_cache *mine = caches_mine(pool);
     if (mine && caches_begin(pool->caches, mine)) {
-        tried result = put_cached(pool, mine, address);
+        tried result = put_cached(pool, mine, address, expected);
         caches_end(mine);
         if (result == TRIED_PAGES) caches_tidy(pool, mine);
         if (result != TRIED_NOTHING) return HPW_OK;
     }
-    if (!caches_have_sink(pool->caches) && release_locked_only(pool, address)) return HPW_OK;
+    if (!caches_have_sink(pool->caches) && release_locked_only(pool, address, expected)) return HPW_OK;
     pool_enter(pool);
-    hpw_error error = release(pool, address, report);
+    hpw_error error = release_long(pool, address, expected, report);
     pool_leave(pool);
     return error;
 }
@@ -189,17 +191,21 @@ static hpw_error release_cached(hpw_pool *pool, uint64_t address, hpw_report *re
     thread_cache *mine = caches_latest_of(pool);
     freeing f;
     if (!mine || !locate(map, address, &f) || !caches_begin(pool->caches, mine))
-        return release_somehow(pool, address, report);
+        return release_somehow(pool, address, NULL, report);
     slots_heap *h = mine->heap;
     magazine *m = &h->magazines[slots_kind_at(&state->pages, f.at)];
     KEEP(m);
     if (slots_owner_at(&state->pages, f.at) != mine->number || m->count == m->room || map->freed ||
         !may_be_put(pool, state, address, m, &f) || word_load(&map->live[f.word]) == f.bit) {
         caches_end(mine);
-        return release_somehow(pool, address, report);
+        return release_somehow(pool, address, NULL, report);
     }
     count_put(mine, m, &f);
     vacate_slot(map, m, &f, (slot_way){false, true});
     caches_end(mine);
     return HPW_OK;
+}
+
+static hpw_error release_sized_cached(hpw_pool *pool, uint64_t address, uint64_t size) {
+    return release_somehow(pool, address, &size, NULL);
 }

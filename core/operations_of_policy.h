@@ -13,11 +13,14 @@ static void *allocate(hpw_pool *pool, uint64_t size) {
     return NULL;
 }
 
-static hpw_error release(hpw_pool *pool, uint64_t address, hpw_report *report) {
+/* `expected`: the size that it must have been requested with, NULL: any. */
+HOT hpw_error release_expected(hpw_pool *pool, uint64_t address, const uint64_t *expected,
+                               hpw_report *report) {
     granule_t at, size;
     uint64_t requested;
     work w = begin_work(pool);
     if (!pool_find_live(pool, address, &at, &size, &requested)) return pool_diagnose(pool, address, report);
+    if (expected && requested != *expected) return HPW_INVALID_ARGUMENT;
     count_gone(pool, size, requested);
     pool->counts.frees++;
     blocks_note_freed(&pool->index.map, at, true);
@@ -29,5 +32,13 @@ static hpw_error release(hpw_pool *pool, uint64_t address, hpw_report *report) {
     return HPW_OK;
 }
 
+static hpw_error release(hpw_pool *pool, uint64_t address, hpw_report *report) {
+    return release_expected(pool, address, NULL, report);
+}
+
+static hpw_error release_sized(hpw_pool *pool, uint64_t address, uint64_t size) {
+    return release_expected(pool, address, &size, NULL);
+}
+
 #define GENERAL_CALLS                                                                                        \
-    { allocate, release }
+    { allocate, release, release_sized }

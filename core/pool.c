@@ -209,22 +209,12 @@ hpw_error hpw_free(hpw_pool *pool, void *block) {
 }
 
 hpw_error hpw_free_sized(hpw_pool *pool, void *block, size_t size) {
-    if (!block) return HPW_OK;
-    hpw_error error = HPW_OK;
-    uint64_t address = offset_of(pool, block), requested;
-    granule_t at, granules;
-    pool_enter(pool);
-    if (pool_find_live(pool, address, &at, &granules, &requested) && requested != size)
-        error = HPW_INVALID_ARGUMENT;
-    else
-        error = pool->inner.release(pool, address, NULL);
-    pool_leave(pool);
-    return error;
+    return block ? pool->outer.release_sized(pool, offset_of(pool, block), size) : HPW_OK;
 }
 
 /* ---- Which way ---- */
 
-/* The two calls under the host's lock. */
+/* The calls under the host's lock. */
 static void *allocate_hosted(hpw_pool *pool, uint64_t size) {
     pool->host.lock(pool->host.ud);
     void *block = pool->inner.allocate(pool, size);
@@ -235,6 +225,13 @@ static void *allocate_hosted(hpw_pool *pool, uint64_t size) {
 static hpw_error release_hosted(hpw_pool *pool, uint64_t address, hpw_report *report) {
     pool->host.lock(pool->host.ud);
     hpw_error error = pool->inner.release(pool, address, report);
+    pool->host.unlock(pool->host.ud);
+    return error;
+}
+
+static hpw_error release_sized_hosted(hpw_pool *pool, uint64_t address, uint64_t size) {
+    pool->host.lock(pool->host.ud);
+    hpw_error error = pool->inner.release_sized(pool, address, size);
     pool->host.unlock(pool->host.ud);
     return error;
 }
@@ -254,25 +251,35 @@ static hpw_error release_locked(hpw_pool *pool, uint64_t address, hpw_report *re
     lock_leave(pool->lock);
     return error;
 }
+
+static hpw_error release_sized_locked(hpw_pool *pool, uint64_t address, uint64_t size) {
+    lock_enter(pool->lock);
+    hpw_error error = pool->inner.release_sized(pool, address, size);
+    lock_leave(pool->lock);
+    return error;
+}
 #endif
 
 static pool_calls outer_calls(const hpw_pool *pool) {
     if (pool->locking == LOCKING_NONE) return pool->inner;
 #ifndef HPW_FREESTANDING
     if (pool->locking == LOCKING_CACHED) return pool->policy->cached;
-    if (pool->locking == LOCKING_OWN) return (pool_calls){allocate_locked, release_locked};
+    if (pool->locking == LOCKING_OWN)
+        return (pool_calls){allocate_locked, release_locked, release_sized_locked};
 #endif
-    return (pool_calls){allocate_hosted, release_hosted};
+    return (pool_calls){allocate_hosted, release_hosted, release_sized_hosted};
 }
 
 static pool_calls short_way(const hpw_pool *pool) {
-    if (pool->index.shift != PLAIN_SHIFT || pool->sink || pool->index.grows) return (pool_calls){NULL, NULL};
+    if (pool->index.shift != PLAIN_SHIFT || pool->sink || pool->index.grows)
+        return (pool_calls){NULL, NULL, NULL};
     return pool->index.map.freed ? pool->policy->remembering : pool->policy->calls[pool->index.order];
 }
 
 void pool_choose_way(hpw_pool *pool) {
     pool_calls way = short_way(pool);
     pool->inner = way.allocate && !pool->cache_count ? way : pool->policy->general;
+    if (!pool->inner.release_sized) pool->inner.release_sized = pool->policy->general.release_sized;
     if (pool->locking == LOCKING_NONE || !pool->outer.allocate) /* else other threads may be reading it */
         pool->outer = outer_calls(pool);
 }

@@ -144,15 +144,23 @@ APART hpw_error word_emptied(hpw_pool *pool, granule_t at) {
     return HPW_OK;
 }
 
-HOT hpw_error put_slot(hpw_pool *pool, uint64_t address, hpw_report *report, bool remembers) {
+/* What is not for the short way. */
+HOT hpw_error release_long(hpw_pool *pool, uint64_t address, const uint64_t *expected, hpw_report *report) {
+    return expected ? release_sized(pool, address, *expected) : release(pool, address, report);
+}
+
+/* `expected`: the size that it must have been requested with, NULL: any. */
+HOT hpw_error put_slot(hpw_pool *pool, uint64_t address, const uint64_t *expected, hpw_report *report,
+                       bool remembers) {
     slab *state = pool->index.state;
     const blocks *map = &pool->index.map;
     freeing f;
-    if (!locate(map, address, &f)) return release(pool, address, report);
+    if (!locate(map, address, &f)) return release_long(pool, address, expected, report);
     magazine *m = &state->heap.magazines[slots_kind_at(&state->pages, f.at)];
     KEEP(m);
-    if (m->count == m->room || !is_live_slot(&pool->index, address, m, &f, false))
-        return release(pool, address, report);
+    if (m->count == m->room || !is_live_slot(&pool->index, address, m, &f, false) ||
+        (expected && m->bytes - f.slack != *expected))
+        return release_long(pool, address, expected, report);
     pool->counts.frees++;
     pool->counts.granted_room += m->bytes;
     pool->counts.in_use_room += m->bytes - f.slack;
@@ -164,8 +172,14 @@ HOT hpw_error put_slot(hpw_pool *pool, uint64_t address, hpw_report *report, boo
 static void *allocate_slot(hpw_pool *pool, uint64_t size) { return take_slot(pool, size, false); }
 static void *allocate_remembering(hpw_pool *pool, uint64_t size) { return take_slot(pool, size, true); }
 static hpw_error release_slot(hpw_pool *pool, uint64_t address, hpw_report *report) {
-    return put_slot(pool, address, report, false);
+    return put_slot(pool, address, NULL, report, false);
 }
 static hpw_error release_remembering(hpw_pool *pool, uint64_t address, hpw_report *report) {
-    return put_slot(pool, address, report, true);
+    return put_slot(pool, address, NULL, report, true);
+}
+static hpw_error release_sized_slot(hpw_pool *pool, uint64_t address, uint64_t size) {
+    return put_slot(pool, address, &size, NULL, false);
+}
+static hpw_error release_sized_remembering(hpw_pool *pool, uint64_t address, uint64_t size) {
+    return put_slot(pool, address, &size, NULL, true);
 }

@@ -237,6 +237,40 @@ static void refused_configs(void) {
     hpw_close(NULL);
 }
 
+/* The size is asked of every block, under every policy, guard and lock, and a wrong one changes nothing. */
+static void sized_frees_on(const hpw_config *config) {
+    hpw_pool *pool = hpw_open(config, NULL);
+    if (!CHECK(pool)) return;
+    for (size_t size = 0; size < 5000; size += 1 + size / 3) {
+        hpw_stats before, after;
+        void *block = hpw_malloc(pool, size);
+        hpw_get_stats(pool, &before);
+        CHECK_EQ(hpw_free_sized(pool, block, size + 1), HPW_INVALID_ARGUMENT);
+        CHECK_EQ(hpw_free_sized(pool, block, size - 1), HPW_INVALID_ARGUMENT);
+        CHECK_EQ(hpw_free_sized(pool, (char *)block + 8, size), HPW_INVALID_FREE);
+        hpw_get_stats(pool, &after);
+        CHECK_EQ(memcmp(&before, &after, sizeof before), 0);
+        CHECK_EQ(hpw_free_sized(pool, block, size), HPW_OK);
+        CHECK(hpw_free_sized(pool, block, size) != HPW_OK);
+        hpw_get_stats(pool, &after);
+        CHECK_EQ(after.frees, before.frees + 1);
+        CHECK_EQ(after.in_use, 0);
+    }
+    CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+    hpw_close(pool);
+}
+
+static void sized_frees(void) {
+    const hpw_policy_info *info;
+    for (size_t i = 0; (info = hpw_policy_at(i)); i++)
+        for (hpw_guard guard = HPW_GUARD_OFF; guard < HPW_GUARD_COUNT; guard++)
+            for (int single = 0; single < 2; single++)
+                sized_frees_on(
+                    &(hpw_config){.policy = info->name, .guard = guard, .single_threaded = single});
+    sized_frees_on(&(hpw_config){.policy = "slab", .thread_caches = 2});
+    sized_frees_on(&(hpw_config){.policy = "slab", .granule = 32});
+}
+
 static void pointers_of_others(void) {
     hpw_pool *pool = hpw_open(NULL, NULL), *other = hpw_open(NULL, NULL);
     char *mine = hpw_malloc(pool, 100), *theirs = hpw_malloc(other, 100);
@@ -392,6 +426,7 @@ int main(int argc, char **argv) {
     max_capacity_below();
     capacities();
     huge_pages();
+    sized_frees();
     pointers_of_others();
     overwritten_slack();
     ring_of_events();
