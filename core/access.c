@@ -35,6 +35,7 @@ HOT entered enter(const hpw_pool *pool) {
 
 /* The same for the block around one address: no cache is brought to rest where it is not another thread's. */
 HOT entered enter_at(const hpw_pool *pool, uint64_t address) {
+    (void)address;
     if (!may_be_met(pool)) return ENTERED_NOTHING;
 #ifndef HPW_FREESTANDING
     if (pool->locking == LOCKING_CACHED && caches_look((hpw_pool *)pool, address)) return ENTERED_LOCK;
