@@ -14,8 +14,8 @@ static void *allocate(hpw_pool *pool, uint64_t size) {
 }
 
 /* `expected`: the size that it must have been requested with, NULL: any. */
-HOT hpw_error release_expected(hpw_pool *pool, uint64_t address, const uint64_t *expected,
-                               hpw_report *report) {
+APART hpw_error release_expected(hpw_pool *pool, uint64_t address, const uint64_t *expected,
+                                 hpw_report *report) {
     granule_t at, size;
     uint64_t requested;
     work w = begin_work(pool);

@@ -152,5 +152,6 @@ HOT hpw_error short_release(hpw_pool *pool, uint64_t address, hpw_report *report
 
 /* With `seek`: not all there is is at hand. */
 #define SHORT_CALLS(name, order, counts)                                                                     \
-    APART void *search_##name(hpw_pool *pool, uint64_t size) { return search(pool, size, order, seek); }     \
-    SHORT_PAIR(name, order, counts, search_##name)
+    static void *search_##name(hpw_pool *pool, uint64_t size);                                               \
+    SHORT_PAIR(name, order, counts, search_##name)                                                           \
+    APART void *search_##name(hpw_pool *pool, uint64_t size) { return search(pool, size, order, seek); }

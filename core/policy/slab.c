@@ -200,7 +200,7 @@ static void *heap_of(free_index *index, uint32_t number) { return slab_heap(inde
 static bool heap_sees(free_index *index, uint32_t number, granule_t at) {
     const slots *s = &((slab *)index->state)->pages;
     uint32_t owner = slots_owner_at(s, at);
-    uint64_t *freed = s->freed + at / PAGE * PAGE_WORDS, returned = 0;
+    uint64_t *freed = s->freed + (size_t)(at / PAGE) * PAGE_WORDS, returned = 0;
     if (!owner || owner != number) return !owner;
     for (unsigned i = 0; i < PAGE_WORDS; i++) returned |= word_load(&freed[i]);
     return !returned;
@@ -242,7 +242,7 @@ const policy policy_slab = {
             .name = "slab",
             .chooses = "the newest free slot of the size's kind; large sizes: best fit",
             .index = "a magazine a kind, pages; best fit's for pages and large sizes",
-            .bound = "O(1) for slots, amortised; best fit's for the rest",
+            .bound = "O(1) for slots, at most 280 steps; best fit's for the rest",
             .source = "Bonwick, USENIX 1994; Bonwick and Adams, USENIX 2001",
 #ifndef HPW_FREESTANDING
             .takes_caches = true,

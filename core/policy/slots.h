@@ -106,7 +106,7 @@ HOT unsigned slots_kind_at(const slots *s, granule_t at) { return s->kinds[at / 
 
 /* The words of the map for the page around `at`: is none of its slots live? */
 HOT bool slots_page_is_empty(const blocks *map, granule_t at) {
-    const uint64_t *live = map->live + at / PAGE * PAGE_WORDS;
+    const uint64_t *live = map->live + (size_t)(at / PAGE) * PAGE_WORDS;
     return !(live[0] | live[1] | live[2] | live[3]);
 }
 
