@@ -18,7 +18,7 @@
  *
  * A wait is at most one slice for each thread in front and for itself, and the
  * time that one holder is inside: of 64 threads that all want it all the time
- * 0.13 s. What the system's scheduler adds is not in that: a thread that it takes
+ * 0.26 s. What the system's scheduler adds is not in that: a thread that it takes
  * off its core inside makes all others wait.
  */
 #ifndef HPW_LOCK_H
@@ -45,7 +45,7 @@
  * fetch what it wrote, the blocks' own lines too: shorter slices cost throughput,
  * longer ones only make the others wait.
  */
-enum { LOCK_SLICE_NS = 2000000 };
+enum { LOCK_SLICE_NS = 4000000 };
 
 typedef struct lock_waiter lock_waiter;
 

@@ -187,7 +187,7 @@ static uint64_t run_crowd(hpw_pool *pool) {
     CHECK_EQ(stats.live_blocks, 0);
     CHECK_EQ(stats.granted, 0);
     CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
-    CHECK(longest < (uint64_t)10 * 1000000000); /* 64 slices are 0.13 s; ThreadSanitizer is slow */
+    CHECK(longest < (uint64_t)60 * 1000000000); /* 64 slices are 0.26 s; a loaded machine is slow */
     return failures;
 }
 
