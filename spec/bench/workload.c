@@ -112,7 +112,7 @@ static void make_w6(maker *m, bool tight) {
     for (size_t i = 0; i < live; i++) put(m, live + i, log_uniform(m, 16, 1024));
 }
 
-/* Of pools that have much room: 38 times what is live, or 3 times. */
+/* Of pools that have much room: 38 times what is live, or 2 to 3 times. */
 enum { SMALL_POOL = 32 << 20, LARGE_POOL = 256 << 20 };
 
 static const struct {
@@ -123,7 +123,7 @@ static const struct {
 } makers[] = {
     {"W1", make_w1, 10000, SMALL_POOL},  {"W2", make_w2, 10000, LARGE_POOL},
     {"W3", make_w3, 1000, SMALL_POOL},   {"W4", make_w4, 10000, SMALL_POOL},
-    {"W5", make_w5, 200000, SMALL_POOL}, {"W6", make_w6, 400000, LARGE_POOL},
+    {"W5", make_w5, 200000, SMALL_POOL}, {"W6", make_w6, 400000, LARGE_POOL / 2},
 };
 
 const char *workload_name(size_t number) {
