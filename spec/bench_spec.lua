@@ -155,8 +155,9 @@ describe("heapwright-bench", function()
   end)
 
   it("times two threads on one pool", function()
-    local measured = measure "--workload W1,W1x2,W1x2r --backend null,good-fit,good-fit/nolock"
-    assert.equal(7, #measured.rows) -- an unlocked pool is not for two threads
+    local measured = measure "--workload W1,W1x2,W1x2r --backend null,good-fit,good-fit/nolock,slab/cached"
+    assert.equal(10, #measured.rows) -- an unlocked pool is not for two threads
+    assert.equal(0, row_of(measured, "W1x2r", "slab/cached").failures)
     for _, workload in ipairs { "W1x2", "W1x2r" } do
       local row = row_of(measured, workload, "good-fit")
       assert.is_true(row.ns_per_op > 0)
@@ -179,6 +180,19 @@ describe("heapwright-bench", function()
         assert.is_nil(huge.page_faults)
       end
     end
+  end)
+
+  it("measures tightness by granule", function()
+    local measured = measure "--tightness --backend null,best-fit/fifo,best-fit/fifo/nolock"
+    assert.equal(0, #measured.rows)
+    assert.equal(8, #measured.tightness)
+    for i, one in ipairs(measured.tightness) do
+      assert.equal("best-fit/fifo", one.backend)
+      assert.equal(i <= 4 and "W1" or "W2", one.workload)
+      assert.equal(8 << (i - 1) % 4, one.granule)
+      assert.is_true(one.tightness > 0.5 and one.tightness < 1)
+    end
+    assert.is_true(measured.tightness[1].tightness > measured.tightness[4].tightness) -- W1: 8 against 64
   end)
 
   it("counts steps as the free blocks grow", function()

@@ -4,8 +4,8 @@
  * people would take instead.
  *
  *      heapwright-bench [--workload W1,W1x2] [--backend slab,mimalloc] [--rounds 7]
- *                       [--trace FILE] [--replay FILE] [--pages] [--growth] [--ratios]
- *                       [--json] [--help]
+ *                       [--trace FILE] [--replay FILE] [--pages] [--growth] [--tightness]
+ *                       [--ratios] [--json] [--help]
  *
  * Backends take turns, round by round, in one process; a figure is the median
  * of the rounds, its spread (most - least) / median. An operation is one call.
@@ -17,7 +17,8 @@
  *
  * --trace takes a recorded trace's calls as one more workload; --replay asks how
  * fast it is replayed (replays.h); --pages shows what huge pages do (pages.h);
- * --growth counts steps an operation at 10^2 ... 10^6 free blocks (growth.h).
+ * --growth counts steps an operation at 10^2 ... 10^6 free blocks (growth.h);
+ * --tightness shows it with other granules (tightness.h).
  * Each of these alone is all that is done; none of them, and no workload named:
  * all but the traces. --ratios measures what the goals are about, where nothing
  * else says what, and prints how far they are met instead of the tables.
@@ -37,6 +38,7 @@
 #include "replays.h"
 #include "results.h"
 #include "rounds.h"
+#include "tightness.h"
 #include "workload.h"
 
 enum { LARGEST_DECADE = 6 };
@@ -44,7 +46,7 @@ enum { LARGEST_DECADE = 6 };
 typedef struct options {
     const char *workloads, *backends, *trace, *replay;
     int rounds;
-    bool pages, growth, ratios, json, help;
+    bool pages, growth, tightness, ratios, json, help;
 } options;
 
 /* Two threads on a workload of one. */
@@ -103,7 +105,7 @@ static bool all_known(const char *what, const char *list, const char *(*known)(s
 static bool wanted(const options *o, const char *name) {
     if (o->workloads) return named(o->workloads, name);
     if (o->ratios) return ratios_want_workload(name);
-    return !(o->trace || o->replay || o->pages || o->growth);
+    return !(o->trace || o->replay || o->pages || o->growth || o->tightness);
 }
 
 /* A result is whole: its table, where tables are printed. */
@@ -217,8 +219,8 @@ static void ask_for_static_tls(char **argv) {
 
 static int usage(FILE *to, int status) {
     fputs("usage: heapwright-bench [--workload W1,W1x2,...] [--backend NAME,...] [--rounds N]\n"
-          "                        [--trace FILE] [--replay FILE] [--pages] [--growth] [--ratios]\n"
-          "                        [--json] [--help]\n"
+          "                        [--trace FILE] [--replay FILE] [--pages] [--growth] [--tightness]\n"
+          "                        [--ratios] [--json] [--help]\n"
           "Times heapwright's policies beside other allocators: see spec/bench/bench.c.\n"
           "A pair's speed-up (W1x2, W1x2r) needs W1 in the same run. Rounds: 7 to 99.\n",
           to);
@@ -227,9 +229,9 @@ static int usage(FILE *to, int status) {
 
 static bool read_options(int argc, char **argv, options *o) {
     static const struct option known[] = {
-        {"workload", 1, 0, 'w'}, {"backend", 1, 0, 'b'}, {"rounds", 1, 0, 'r'}, {"trace", 1, 0, 't'},
-        {"replay", 1, 0, 'R'},   {"pages", 0, 0, 'p'},   {"growth", 0, 0, 'g'}, {"ratios", 0, 0, 'q'},
-        {"json", 0, 0, 'j'},     {"help", 0, 0, 'h'},    {NULL, 0, 0, 0}};
+        {"workload", 1, 0, 'w'},  {"backend", 1, 0, 'b'}, {"rounds", 1, 0, 'r'}, {"trace", 1, 0, 't'},
+        {"tightness", 0, 0, 'i'}, {"replay", 1, 0, 'R'},  {"pages", 0, 0, 'p'},  {"growth", 0, 0, 'g'},
+        {"ratios", 0, 0, 'q'},    {"json", 0, 0, 'j'},    {"help", 0, 0, 'h'},   {NULL, 0, 0, 0}};
     *o = (options){.rounds = 7};
     for (int found; (found = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         if (found == 'w') o->workloads = optarg;
@@ -239,6 +241,7 @@ static bool read_options(int argc, char **argv, options *o) {
         if (found == 'R') o->replay = optarg;
         if (found == 'p') o->pages = true;
         if (found == 'g') o->growth = true;
+        if (found == 'i') o->tightness = true;
         if (found == 'q') o->ratios = true;
         if (found == 'j') o->json = true;
         if (found == 'h') o->help = true;
@@ -277,11 +280,15 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < known_count; i++)
         if (o.backends || !o.ratios ? named(o.backends, all[i].name) : ratios_want_backend(all[i].name))
             list[r.count++] = all[i];
-    bool nothing_named = !(o.workloads || o.trace || o.replay || o.pages || o.growth || o.ratios);
+    bool nothing_named =
+        !(o.workloads || o.trace || o.replay || o.pages || o.growth || o.tightness || o.ratios);
     if (!run_timed(&o, &r, list, nothing_named)) return 2;
     if (o.json && (o.growth || nothing_named)) printf(", \"growth\": [");
     if (o.growth || nothing_named) run_growth(&o, list, r.count);
-    if (o.json) printf("%s}\n", o.growth || nothing_named ? "\n]" : "");
+    if (o.json && (o.growth || nothing_named)) printf("\n]");
+    if (o.json && (o.tightness || nothing_named)) printf(", \"tightness\": [");
+    if (o.tightness || nothing_named) run_tightness(list, r.count, o.json);
+    if (o.json) printf("%s}\n", o.tightness || nothing_named ? "\n]" : "");
     results_free(&r);
     return 0;
 }

@@ -61,7 +61,4 @@ void row_summarise(row *r, int rounds);
 /* Times every backend, in turns. */
 void measure_rounds(backend *list, size_t count, const workload *w, int rounds, row *rows);
 
-/* Finds the smallest pool of each policy and order, to 1/2048 of it. */
-void measure_tightness(backend *list, size_t count, const workload *w, row *rows);
-
 #endif
