@@ -60,7 +60,7 @@ static bool add_page(hpw_pool *pool, thread_cache *mine, uint64_t size) {
     unsigned kind = slots_kind[(size + PLAIN_MASK) >> PLAIN_SHIFT];
     request want = {.size = slots_size[kind], .align = 1};
     lock_enter(pool->lock);
-    caches_settle(pool, mine);
+    caches_bring_home(pool, mine);
     work w = begin_work(pool);
     bool found = slots_find(&pool->index.map, &state->pages, h, kind, NO_GRANULE) != NO_GRANULE;
     state->current = h;
@@ -174,7 +174,11 @@ APART hpw_error release_somehow(hpw_pool *pool, uint64_t address, const uint64_t
     if (mine && caches_begin(pool->caches, mine)) {
         tried result = put_cached(pool, mine, address, expected);
         caches_end(mine);
-        if (result == TRIED_PAGES) caches_tidy(pool, mine);
+        if (result == TRIED_PAGES) {
+            lock_enter(pool->lock);
+            caches_bring_home(pool, mine);
+            lock_leave(pool->lock);
+        }
         if (result != TRIED_NOTHING) return HPW_OK;
     }
     if (!caches_have_sink(pool->caches) && release_locked_only(pool, address, expected)) return HPW_OK;

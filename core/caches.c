@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#if defined(__linux__) && defined(__has_include)
+#if defined(__linux__) && defined(__has_include) && !defined(HPW_PORTABLE_BITS)
 #if __has_include(<linux/membarrier.h>)
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
@@ -59,16 +59,8 @@ bool caches_begin_slowly(pool_caches *all, thread_cache *mine) {
     return false;
 }
 
-static void count_out(hpw_pool *pool, uint64_t in_use, uint64_t granted) {
-    pool->counts.in_use_room += (int64_t)in_use;
-    pool->counts.granted_room += (int64_t)granted;
-}
-
-void caches_settle(hpw_pool *pool, thread_cache *cache) {
-    if (cache->in_use < 0) count_out(pool, (uint64_t)-cache->in_use, 0);
-    if (cache->granted < 0) count_out(pool, 0, (uint64_t)-cache->granted);
-    count_sizes(pool, cache->granted > 0 ? (uint64_t)cache->granted : 0,
-                cache->in_use > 0 ? (uint64_t)cache->in_use : 0);
+static void settle(hpw_pool *pool, thread_cache *cache) {
+    count_sizes(pool, (uint64_t)cache->granted, (uint64_t)cache->in_use); /* of either sign */
     pool->counts.allocations += cache->allocations;
     pool->counts.frees += cache->frees;
     if (cache->high_water > pool->counts.high_water) pool->counts.high_water = cache->high_water;
@@ -76,18 +68,11 @@ void caches_settle(hpw_pool *pool, thread_cache *cache) {
     cache->allocations = cache->frees = 0;
 }
 
-/* Its heap's blocks are as the map says, and its counts are the pool's. */
-static void bring_home(hpw_pool *pool, thread_cache *cache) {
+void caches_bring_home(hpw_pool *pool, thread_cache *cache) {
     work w = begin_work(pool);
     while (!pool->policy->caches->collect(&pool->index, cache->number)) give_runs_back(pool, &w, false);
     add_work(pool, &w);
-    caches_settle(pool, cache);
-}
-
-void caches_tidy(hpw_pool *pool, thread_cache *mine) {
-    lock_enter(pool->lock);
-    bring_home(pool, mine);
-    lock_leave(pool->lock);
+    settle(pool, cache);
 }
 
 static bool has_thread(const thread_cache *cache) {
@@ -106,7 +91,7 @@ void caches_enter(hpw_pool *pool) {
     for (uint32_t i = 0; i < all->count; i++) {
         thread_cache *cache = &all->each[i];
         while (atomic_load(&cache->busy)) sched_yield();
-        bring_home(pool, cache);
+        caches_bring_home(pool, cache);
     }
 }
 

@@ -17,7 +17,8 @@
  * Saying busy is a plain store and looking at stop a plain load: that the two are
  * not exchanged is seen to by the one who stops, with a barrier in all threads of
  * the process (membarrier, Linux 4.14); where there is none, by a fence in each
- * call. As in «biased locking» (Kawachiya, Koseki and Onodera, OOPSLA 2002).
+ * call (and with HPW_PORTABLE_BITS, which tests it). As in «biased locking» (Kawachiya, Koseki and Onodera,
+ * OOPSLA 2002).
  */
 #ifndef HPW_CACHES_H
 #define HPW_CACHES_H
@@ -105,12 +106,11 @@ HOT bool caches_have_sink(pool_caches *all) {
  */
 bool caches_look(hpw_pool *pool, uint64_t address);
 
-/* Gives back the pages that the heap has too many of. */
-void caches_tidy(hpw_pool *pool, thread_cache *mine);
-
-/* Adds what the cache counted to the pool's counts; the lock is held, and its thread calls or does not run.
+/*
+ * The cache's blocks are as the map says, no more pages are kept than may be, and
+ * its counts are the pool's. The lock is held, and its thread calls or does not run.
  */
-void caches_settle(hpw_pool *pool, thread_cache *cache);
+void caches_bring_home(hpw_pool *pool, thread_cache *cache);
 
 /* The sink changed: with one every call takes the lock. The pool is entered. */
 void caches_note_sink(hpw_pool *pool);

@@ -147,6 +147,7 @@ typedef struct hpw_config {
  * several threads have one. Counts are exact; peaks and high_water are those of
  * the moments when a cache met the pool, so a peak may have been passed in
  * between by what the caches hold, and high_water counts what a cache held.
+ * Where the system has no thread key left, the pool has its lock alone.
  *
  * Returns NULL and sets *error (which may be NULL) if and only if
  *  - HPW_INVALID_ARGUMENT: the policy is unknown; the granule is not a power of

@@ -108,7 +108,7 @@ void pool_open_policy(hpw_pool *pool) {
     unsigned char *memory = (unsigned char *)pool->index.state + pool->state_bytes - pool->caches_bytes;
     pool->policy->caches->open(&pool->index, memory, pool->cache_count);
 #ifndef HPW_FREESTANDING
-    caches_set_heaps(pool);
+    if (pool->caches) caches_set_heaps(pool); /* else there was no key for them: the lock does */
 #endif
 }
 

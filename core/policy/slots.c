@@ -2,6 +2,12 @@
 /* Slots in pages: magazines, lines, kept pages, the check. See slots.h. */
 #include "slots.h"
 
+#ifndef HPW_FREESTANDING
+#include <assert.h>
+#else
+#define assert(condition) ((void)0)
+#endif
+
 /* ---- Layout ---- */
 
 static size_t pages_of(granule_t capacity) { return (size_t)capacity / PAGE + 1; }
@@ -150,7 +156,10 @@ void slots_put(slots *s, slots_heap *h, granule_t at) {
 
 /* ---- Kept pages ---- */
 
-void slots_emptied(slots_heap *h, granule_t at) { h->kept[h->kept_count++] = at / PAGE; }
+void slots_emptied(slots_heap *h, granule_t at) {
+    assert(h->kept_count <= h->most_kept); /* there is room for one more */
+    h->kept[h->kept_count++] = at / PAGE;
+}
 
 void slots_revived(slots_heap *h, granule_t at) {
     uint32_t i = h->kept_count;

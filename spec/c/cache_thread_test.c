@@ -321,6 +321,54 @@ static void freed_for_all(void) {
     hpw_close(h.pool);
 }
 
+/*
+ * Others empty more pages than a heap keeps, and are still there: their end would bring
+ * all home.
+ */
+static void *empty_and_wait(void *ud) {
+    holder *h = ud;
+    for (uint64_t address = 0; address < h->size; address += 64)
+        CHECK_EQ(hpw_free(h->pool, hpw_pointer(h->pool, address)), HPW_OK);
+    pthread_barrier_wait(&h->barrier);
+    pthread_barrier_wait(&h->barrier);
+    return NULL;
+}
+
+static void many_pages_come_back_at_once(void) {
+    holder h = {.pool = open_cached(CAPACITY, CACHES), .size = 100 * 4096};
+    pthread_t thread;
+    pthread_barrier_init(&h.barrier, NULL, 2);
+    for (size_t i = 0; i < h.size / 64; i++) CHECK(hpw_malloc(h.pool, 64) == hpw_pointer(h.pool, i * 64));
+    CHECK_EQ(pthread_create(&thread, NULL, empty_and_wait, &h), 0);
+    pthread_barrier_wait(&h.barrier);
+    void *block = hpw_malloc(h.pool, 200); /* collects them, and wants a page of its own */
+    CHECK(block);
+    CHECK_EQ(hpw_free(h.pool, block), HPW_OK);
+    pthread_barrier_wait(&h.barrier);
+    pthread_join(thread, NULL);
+    whole_again(h.pool);
+    pthread_barrier_destroy(&h.barrier);
+    hpw_close(h.pool);
+}
+
+/* Without a key for the end of threads there are no caches, but a pool under its lock. */
+static void no_key_left(void) {
+    static pthread_key_t keys[4096];
+    size_t count = 0;
+    while (count < 4096 && !pthread_key_create(&keys[count], NULL)) count++;
+    CHECK(count && count < 4096);
+    hpw_pool *pool = open_cached(CAPACITY, CACHES);
+    bundle *b = calloc(1, sizeof *b);
+    *b = (bundle){.pool = pool, .size = 64};
+    allocate_all(b);
+    CHECK_EQ(b->count, MANY);
+    in_thread(free_all, b);
+    whole_again(pool);
+    hpw_close(pool);
+    free(b);
+    while (count) pthread_key_delete(keys[--count]);
+}
+
 /* Each thread on two pools in turn, one of which is closed under the other's feet. */
 static void *two_pools(void *ud) {
     hpw_pool *const *pools = ud;
@@ -348,6 +396,7 @@ static void several_pools(void) {
 }
 
 int main(void) {
+    no_key_left(); /* the first of all: a key that there is stays */
     refuses();
     in_a_buffer();
     counts_are_exact();
@@ -361,6 +410,7 @@ int main(void) {
     nothing_is_held_back(64, 60000);
     shared_pages_are_not_held_back();
     freed_for_all();
+    many_pages_come_back_at_once();
     several_pools();
     return CHECK_DONE();
 }
