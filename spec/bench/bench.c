@@ -218,9 +218,9 @@ static void ask_for_static_tls(char **argv) {
 }
 
 static int usage(FILE *to, int status) {
-    fputs("usage: heapwright-bench [--workload W1,W1x2,...] [--backend NAME,...] [--rounds N]\n"
-          "                        [--trace FILE] [--replay FILE] [--pages] [--growth] [--tightness]\n"
-          "                        [--ratios] [--json] [--help]\n"
+    fputs("usage: heapwright-bench [--workload W1,W1x2,...] [--backend NAME,...]\n"
+          "                        [--rounds N] [--trace FILE] [--replay FILE] [--pages]\n"
+          "                        [--growth] [--tightness] [--ratios] [--json] [--help]\n"
           "Times heapwright's policies beside other allocators: see spec/bench/bench.c.\n"
           "A pair's speed-up (W1x2, W1x2r) needs W1 in the same run. Rounds: 7 to 99.\n",
           to);

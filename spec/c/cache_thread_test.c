@@ -335,7 +335,7 @@ static void *empty_and_wait(void *ud) {
 }
 
 static void many_pages_come_back_at_once(void) {
-    holder h = {.pool = open_cached(CAPACITY, CACHES), .size = 100 * 4096};
+    holder h = {.pool = open_cached(CAPACITY, CACHES), .size = (size_t)100 * 4096};
     pthread_t thread;
     pthread_barrier_init(&h.barrier, NULL, 2);
     for (size_t i = 0; i < h.size / 64; i++) CHECK(hpw_malloc(h.pool, 64) == hpw_pointer(h.pool, i * 64));
