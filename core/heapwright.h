@@ -415,6 +415,109 @@ HPW_API const hpw_policy_info *hpw_policy_at(size_t index);
 /* "no_memory", "invalid_free" ...; "unknown" for what is no error code. Pure. */
 HPW_API const char *hpw_error_name(hpw_error error);
 
+/* ---- Accounts: a pool under Lua states --------------------------------------- */
+
+/*
+ * An account is one Lua state's view of a pool: hpw_lua_alloc is its lua_Alloc
+ * and the account the `ud`. Any number of accounts may share one pool, on any
+ * number of threads; the sum of what they take can't pass the pool. One account
+ * serves one state: its calls come from one thread at a time, as the state's do.
+ * What the account needs for itself lies in the pool too.
+ *
+ * Objects carry no header. Small sizes are slots of slabs that the account takes
+ * from the pool and has to itself, so they cost no lock; larger ones are blocks
+ * of the pool. Unlike everywhere else, `ptr` and `osize` are believed: Lua never
+ * lies about them.
+ */
+typedef struct hpw_account hpw_account;
+
+/* What a Lua state allocates for. */
+typedef enum hpw_lua_kind {
+    HPW_LUA_OTHER,     /* "other": arrays of tables, stacks, code, buffers */
+    HPW_LUA_STRING,    /* "string" */
+    HPW_LUA_TABLE,     /* "table" */
+    HPW_LUA_FUNCTION,  /* "function": closures */
+    HPW_LUA_USERDATA,  /* "userdata" */
+    HPW_LUA_THREAD,    /* "thread": coroutines, without their stacks */
+    HPW_LUA_UPVALUE,   /* "upvalue" */
+    HPW_LUA_PROTOTYPE, /* "prototype": functions as compiled */
+    HPW_LUA_KINDS
+} hpw_lua_kind;
+
+#define HPW_NO_LIMIT UINT64_MAX
+
+/* Zeroed: no limit but the pool, no headroom. */
+typedef struct hpw_account_config {
+    uint64_t limit; /* bytes that the state may have in use, as it asked for them; 0: HPW_NO_LIMIT */
+    uint64_t
+        headroom; /* bytes below the limit that only a collection may open: see hpw_set_headroom; 0: none */
+} hpw_account_config;
+
+/* Sizes are bytes. Exact where the state's own thread asks; else as of a moment ago. */
+typedef struct hpw_account_stats {
+    uint64_t limit, headroom; /* as set; HPW_NO_LIMIT */
+    uint64_t in_use;          /* what the state asked for and has not freed */
+    uint64_t peak_in_use;
+    uint64_t granted; /* what the account has of the pool, itself and empty slabs included */
+    uint64_t peak_granted;
+    uint64_t allocations, frees, reallocations;
+    uint64_t over_limit;    /* requests refused since the limit would be passed */
+    uint64_t over_pool;     /* requests refused since the pool held nothing */
+    uint64_t over_headroom; /* requests sent back once, for a collection */
+    bool pressure;          /* see hpw_account_pressure */
+    struct {
+        uint64_t in_use, blocks; /* bytes; how many */
+    } kinds[HPW_LUA_KINDS];
+} hpw_account_stats;
+
+/*
+ * Opens an account in `pool`, which must outlive it. A NULL config is a zeroed one. NULL with
+ * HPW_NO_MEMORY where the pool does not hold it. Thread-safe.
+ */
+HPW_API hpw_account *hpw_open_account(hpw_pool *pool, const hpw_account_config *config, hpw_error *error);
+
+/*
+ * Gives all that the account has back to the pool, itself included: after
+ * lua_close, the pool is as it was before. HPW_INVALID_ARGUMENT, nothing
+ * changed, while a block of its state is live. NULL is fine.
+ */
+HPW_API hpw_error hpw_close_account(hpw_account *account);
+
+/*
+ * A lua_Alloc (Lua 5.4): grants, resizes or, with nsize 0, frees. Aligned to 8
+ * bytes. Shrinking never fails. NULL where the request would pass the limit or
+ * the pool holds nothing: Lua then collects and asks once more.
+ * Cost: O(1) for sizes to 1 KiB, mostly without the pool; else as hpw_realloc.
+ */
+HPW_API void *hpw_lua_alloc(void *account, void *ptr, size_t osize, size_t nsize);
+
+/*
+ * Changes the limit; from any thread, while the state runs. A limit below what is in use frees nothing:
+ * what shrinks goes on, what grows is refused. HPW_NO_LIMIT lifts it.
+ */
+HPW_API void hpw_set_limit(hpw_account *account, uint64_t bytes);
+
+/*
+ * "Keep `bytes` free": an object that would leave less than that below the limit
+ * is sent back once, so that Lua collects first, and granted at its second
+ * asking. Where that collection frees too little, the next one is asked for when
+ * an eighth of the headroom is gone, and so on. Buffers and arrays, for which
+ * Lua may not collect, are granted as ever. 0: none.
+ */
+HPW_API void hpw_set_headroom(hpw_account *account, uint64_t bytes);
+
+HPW_API void hpw_get_account_stats(const hpw_account *account, hpw_account_stats *out);
+
+/*
+ * Has an account of the same pool been refused for want of memory in the pool since this was last asked? Then
+ * this state's host should collect its garbage, since an emergency collection collects the asking state only.
+ * Thread-safe.
+ */
+HPW_API bool hpw_account_pressure(hpw_account *account);
+
+/* "other", "string" ...; "unknown" for what is no kind. Pure. */
+HPW_API const char *hpw_lua_kind_name(hpw_lua_kind kind);
+
 /* ---- Events ----------------------------------------------------------------- */
 
 typedef enum hpw_event_kind {
