@@ -1,79 +1,264 @@
 /* SPDX-License-Identifier: MIT */
-/* A pool as lua_Alloc: accounts. */
+/*
+ * A pool as lua_Alloc: grants, resizes and takes back what a Lua state asks for.
+ * account.h tells how the account is made. The way of a small block touches the
+ * account's counts, its bin, its slab and the slot, no lock and no block map; what
+ * happens now and then is kept apart from it.
+ */
+#include "account.h"
+
 #include <string.h>
 
-#include "heapwright.h"
-
-struct hpw_account {
-    hpw_pool *pool;
-    uint64_t limit;
-    hpw_account_stats stats;
-};
-
-const char *hpw_lua_kind_name(hpw_lua_kind kind) {
-    static const char *const names[HPW_LUA_KINDS] = {
-        [HPW_LUA_OTHER] = "other",       [HPW_LUA_STRING] = "string",       [HPW_LUA_TABLE] = "table",
-        [HPW_LUA_FUNCTION] = "function", [HPW_LUA_USERDATA] = "userdata",   [HPW_LUA_THREAD] = "thread",
-        [HPW_LUA_UPVALUE] = "upvalue",   [HPW_LUA_PROTOTYPE] = "prototype",
+/* The kind that Lua says with a new block, 0 for what it does not say (lstate.h's tags 4 to 10). */
+HOT hpw_lua_kind kind_of(size_t tag) {
+    static const unsigned char kinds[] = {
+        [4] = HPW_LUA_STRING, [5] = HPW_LUA_TABLE,   [6] = HPW_LUA_FUNCTION,   [7] = HPW_LUA_USERDATA,
+        [8] = HPW_LUA_THREAD, [9] = HPW_LUA_UPVALUE, [10] = HPW_LUA_PROTOTYPE,
     };
-    return (unsigned)kind < HPW_LUA_KINDS ? names[kind] : "unknown";
+    return tag < sizeof kinds ? (hpw_lua_kind)kinds[tag] : HPW_LUA_OTHER;
 }
 
-hpw_account *hpw_open_account(hpw_pool *pool, const hpw_account_config *config, hpw_error *error) {
-    hpw_account *account = hpw_calloc(pool, 1, sizeof *account);
-    if (error) *error = account ? HPW_OK : HPW_NO_MEMORY;
-    if (!account) return NULL;
-    account->pool = pool;
-    account->stats.limit = config && config->limit ? config->limit : HPW_NO_LIMIT;
-    account->stats.headroom = config ? config->headroom : 0;
-    return account;
+HOT void count_in(hpw_account *account, unsigned kind, size_t size) {
+    uint64_t in_use = counter_get(&account->in_use) + size;
+    counter_set(&account->in_use, in_use);
+    if (in_use > counter_get(&account->peak_in_use)) counter_set(&account->peak_in_use, in_use);
+    counter_add(&account->kinds[kind].in_use, size);
 }
 
-hpw_error hpw_close_account(hpw_account *account) {
-    if (!account) return HPW_OK;
-    if (account->stats.in_use) return HPW_INVALID_ARGUMENT;
-    return hpw_free(account->pool, account);
+HOT void count_out(hpw_account *account, unsigned kind, size_t size) {
+    counter_take(&account->in_use, size);
+    counter_take(&account->kinds[kind].in_use, size);
 }
 
-void hpw_set_limit(hpw_account *account, uint64_t bytes) { account->stats.limit = bytes; }
-void hpw_set_headroom(hpw_account *account, uint64_t bytes) { account->stats.headroom = bytes; }
-void hpw_get_account_stats(const hpw_account *account, hpw_account_stats *out) { *out = account->stats; }
-bool hpw_account_pressure(hpw_account *account) {
-    bool pressure = account->stats.pressure;
-    account->stats.pressure = false;
-    return pressure;
+/* ---- Slots ---- */
+
+HOT void *take_slot(hpw_account *account, unsigned kind, unsigned class) {
+    slab *s = account->bins[kind][class];
+    void *slot = s->free;
+    if (!MOSTLY(slot)) {
+        s = slabs_fill(account, kind, class);
+        if (!s) return NULL;
+        slot = s->free;
+    }
+    memcpy(&s->free, slot, sizeof s->free);
+    s->used++;
+    return slot;
 }
 
-static void *count(hpw_account_stats *stats, void *ptr, uint64_t less, uint64_t more) {
-    if (!ptr) {
-        stats->over_pool++;
-        stats->pressure = true;
+HOT void give_slot(hpw_account *account, slab *s, void *slot) {
+    memcpy(slot, &s->free, sizeof s->free);
+    s->free = slot;
+    if (!MOSTLY(--s->used != s->wakes_at)) slabs_wake(account, s);
+}
+
+/* ---- Large blocks ---- */
+
+/* A block of the pool, with its kind behind it where that is not "other". */
+static void *take_large(hpw_account *account, unsigned kind, size_t size) {
+    size_t tail = kind != HPW_LUA_OTHER;
+    if (size > SIZE_MAX - tail) return NULL;
+    unsigned char *block;
+    do {
+        block = hpw_malloc(account->pool, size + tail);
+    } while (!block && slabs_give_back(account));
+    if (!block) return NULL;
+    if (tail) block[size] = (unsigned char)kind;
+    account_took(account, hpw_usable_size(account->pool, block));
+    return block;
+}
+
+/* Its kind. */
+static unsigned kind_of_large(const hpw_account *account, const unsigned char *block, size_t size) {
+    uint64_t requested;
+    hpw_size(account->pool, hpw_address(account->pool, block), &requested, NULL, NULL);
+    return requested > size ? block[size] : HPW_LUA_OTHER;
+}
+
+static void give_large(hpw_account *account, void *block) {
+    counter_take(&account->granted, hpw_usable_size(account->pool, block));
+    hpw_free(account->pool, block);
+}
+
+/* ---- Misfits ---- */
+
+/*
+ * A link to a misfit is its address / 8 + 1, and in the high bits the class of its
+ * slot, 0 for a block of the pool. Its last 8 bytes hold the link to the next one;
+ * in a block of the pool, its kind is in the byte before. That much is left over:
+ * a slot of a smaller class is smaller by 8, and a block keeps so much.
+ */
+enum { LINK_CLASS = 56, LINK_BYTES = sizeof(uint64_t), MISFIT_TAIL = 1 + LINK_BYTES };
+
+/* A block as it really is. */
+typedef struct place {
+    unsigned char *block;
+    unsigned class; /* of its slot; 0: a block of the pool */
+    unsigned kind;
+    bool misfit;
+} place;
+
+/* Where the misfit of this link keeps the link to the next. */
+static unsigned char *misfit_end(const hpw_account *account, uint64_t link, place *found) {
+    uint64_t address = ((link & (((uint64_t)1 << LINK_CLASS) - 1)) - 1) * 8, size;
+    *found = (place){.block = (unsigned char *)hpw_pointer(account->pool, address),
+                     .class = (unsigned)(link >> LINK_CLASS),
+                     .misfit = true};
+    if (found->class)
+        size = class_bytes(found->class);
+    else
+        hpw_size(account->pool, address, &size, NULL, NULL);
+    unsigned char *end = found->block + size - LINK_BYTES;
+    found->kind = found->class ? slab_of(found->block, found->class)->kind : end[-1];
+    return end;
+}
+
+/* Is `block` one of the misfits? If so, and `takes_out`, it is none from now on. */
+static bool find_misfit(hpw_account *account, const void *block, place *found, bool takes_out) {
+    unsigned char *before = (unsigned char *)&account->misfits;
+    for (uint64_t link = account->misfits; link;) {
+        unsigned char *end = misfit_end(account, link, found);
+        if (found->block == block) {
+            if (takes_out) memcpy(before, end, LINK_BYTES);
+            return true;
+        }
+        memcpy(&link, end, LINK_BYTES);
+        before = end;
+    }
+    return false;
+}
+
+/* What lies at `block`, of which Lua says that it has `size` bytes. */
+static place place_of(hpw_account *account, void *block, size_t size) {
+    place p;
+    if (account->misfits && find_misfit(account, block, &p, false)) return p;
+    p = (place){.block = block, .class = size <= SMALL_MAX ? class_of(size) : 0};
+    p.kind = p.class ? slab_of(block, p.class)->kind : kind_of_large(account, block, size);
+    return p;
+}
+
+/* It shrinks to `size` where it lies, since there is no place where it belongs. */
+static void leave_misfit(hpw_account *account, const place *p, size_t size) {
+    if (p->misfit) return;
+    uint64_t at = hpw_address(account->pool, p->block);
+    unsigned char *end = p->block + class_bytes(p->class) - LINK_BYTES;
+    if (!p->class) {
+        uint64_t granted = hpw_usable_size(account->pool, p->block), rest;
+        hpw_realloc(account->pool, p->block, size + MISFIT_TAIL); /* in place: it is smaller */
+        hpw_size(account->pool, at, NULL, &rest, NULL);
+        counter_take(&account->granted, granted - rest);
+        p->block[size] = (unsigned char)p->kind;
+        end = p->block + size + 1;
+    }
+    memcpy(end, &account->misfits, LINK_BYTES);
+    account->misfits = (at / 8 + 1) | (uint64_t)p->class << LINK_CLASS;
+}
+
+/* ---- Any block ---- */
+
+static void *take(hpw_account *account, unsigned kind, size_t size) {
+    return size <= SMALL_MAX ? take_slot(account, kind, class_of(size)) : take_large(account, kind, size);
+}
+
+static void give(hpw_account *account, const place *p) {
+    place misfit;
+    if (p->misfit) find_misfit(account, p->block, &misfit, true);
+    if (p->class)
+        give_slot(account, slab_of(p->block, p->class), p->block);
+    else
+        give_large(account, p->block);
+}
+
+/* The long way of what is large, or may be a misfit. */
+APART void release_apart(hpw_account *account, void *block, size_t size) {
+    place p = place_of(account, block, size);
+    count_out(account, p.kind, size);
+    counter_take(&account->kinds[p.kind].blocks, 1);
+    give(account, &p);
+}
+
+HOT void release(hpw_account *account, void *block, size_t size) {
+    if (!MOSTLY(size <= SMALL_MAX && !account->misfits)) {
+        release_apart(account, block, size);
+        return;
+    }
+    slab *s = slab_of(block, class_of(size));
+    count_out(account, s->kind, size);
+    counter_take(&account->kinds[s->kind].blocks, 1);
+    give_slot(account, s, block);
+}
+
+HOT bool may_have(hpw_account *account, size_t more, bool object) {
+    uint64_t in_use = counter_get(&account->in_use) + more;
+    return MOSTLY(in_use <= counter_get(&account->line) && in_use >= more) ||
+           account_may_have(account, more, object);
+}
+
+HOT void *grant(hpw_account *account, hpw_lua_kind kind, size_t size) {
+    if (!may_have(account, size, kind != HPW_LUA_OTHER)) return NULL;
+    void *block = take(account, kind, size);
+    if (!MOSTLY(block)) {
+        account_refused(account);
         return NULL;
     }
-    stats->in_use += more - less;
-    if (stats->in_use > stats->peak_in_use) stats->peak_in_use = stats->in_use;
-    return ptr;
+    count_in(account, kind, size);
+    counter_add(&account->kinds[kind].blocks, 1);
+    counter_add(&account->allocations, 1);
+    return block;
+}
+
+/* ---- Resize ---- */
+
+/* A block of the pool that stays one. */
+static void *resize_large(hpw_account *account, const place *p, size_t size) {
+    size_t tail = p->kind != HPW_LUA_OTHER;
+    uint64_t granted = hpw_usable_size(account->pool, p->block);
+    unsigned char *block;
+    if (size > SIZE_MAX - tail) return NULL;
+    do {
+        block = hpw_realloc(account->pool, p->block, size + tail);
+    } while (!block && slabs_give_back(account));
+    if (!block) return NULL;
+    if (tail) block[size] = (unsigned char)p->kind;
+    counter_take(&account->granted, granted);
+    account_took(account, hpw_usable_size(account->pool, block));
+    return block;
+}
+
+static void *resize_by_moving(hpw_account *account, const place *p, size_t old_size, size_t size) {
+    void *block = take(account, p->kind, size);
+    if (!block) return NULL;
+    memcpy(block, p->block, size < old_size ? size : old_size);
+    give(account, p);
+    return block;
+}
+
+APART void *resize_apart(hpw_account *account, const place *p, size_t old_size, size_t size) {
+    void *block = !p->class && !p->misfit && size > SMALL_MAX ? resize_large(account, p, size)
+                                                              : resize_by_moving(account, p, old_size, size);
+    if (!block && size <= old_size) {
+        leave_misfit(account, p, size);
+        block = p->block;
+    }
+    if (!block) account_refused(account);
+    return block;
+}
+
+static void *resize(hpw_account *account, void *block, size_t old_size, size_t size) {
+    if (size > old_size && !may_have(account, size - old_size, false)) return NULL;
+    place p = place_of(account, block, old_size);
+    bool stays = p.class && !p.misfit && size <= SMALL_MAX && class_of(size) == p.class;
+    void *moved = stays ? block : resize_apart(account, &p, old_size, size);
+    if (!moved) return NULL;
+    count_out(account, p.kind, old_size);
+    count_in(account, p.kind, size);
+    counter_add(&account->reallocations, 1);
+    return moved;
 }
 
 void *hpw_lua_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
-    hpw_account *account = ud;
-    hpw_account_stats *stats = &account->stats;
-    if (!ptr) osize = 0;
     if (nsize == 0) {
-        if (ptr) stats->frees++;
-        stats->in_use -= osize;
-        hpw_free(account->pool, ptr);
+        if (ptr) release(ud, ptr, osize);
         return NULL;
     }
-    if (nsize > osize && nsize - osize > stats->limit - stats->in_use) {
-        stats->over_limit++;
-        return NULL;
-    }
-    if (!ptr) {
-        stats->allocations++;
-        return count(stats, hpw_malloc(account->pool, nsize), 0, nsize);
-    }
-    stats->reallocations++;
-    void *moved = hpw_realloc(account->pool, ptr, nsize);
-    return count(stats, !moved && nsize <= osize ? ptr : moved, osize, nsize);
+    return ptr ? resize(ud, ptr, osize, nsize) : grant(ud, kind_of(osize), nsize);
 }

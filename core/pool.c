@@ -109,13 +109,21 @@ static void *allocate_aligned_inside(hpw_pool *pool, uint64_t size, uint64_t ali
         pool_refuse(pool, 0, size, alignment);
         return NULL;
     }
-    if (alignment > pool->largest_align) pool->largest_align = alignment;
     return granted(pool, at);
 }
 
 static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     pool_enter(pool);
     void *block = allocate_aligned_inside(pool, size, alignment);
+    if (block && alignment > pool->largest_align) pool->largest_align = alignment;
+    pool_leave(pool);
+    return block;
+}
+
+void *pool_allocate_slab(hpw_pool *pool, uint64_t size) {
+    if (size <= pool_bytes(pool, 1)) return hpw_malloc(pool, (size_t)size);
+    pool_enter(pool);
+    void *block = allocate_aligned_inside(pool, size, size);
     pool_leave(pool);
     return block;
 }

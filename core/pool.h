@@ -54,6 +54,7 @@ struct hpw_pool {
     pool_lock *lock;            /* in the metadata */
     struct pool_caches *caches; /* NULL: none */
 #endif
+    struct hpw_account *accounts; /* those open in it */
     hpw_sink *sink;
     void *sink_ud;
     uint64_t site;
@@ -215,6 +216,12 @@ size_t system_host_size(uint32_t caches);
 void system_host_open(hpw_pool *pool, void *storage, const hpw_config *config);
 void system_host_close(hpw_pool *pool);
 #endif
+
+/*
+ * `size` bytes, a power of two, aligned to as much, for a block that is never resized: unlike
+ * hpw_aligned_alloc this does not make others keep such an alignment when they move.
+ */
+void *pool_allocate_slab(hpw_pool *pool, uint64_t size);
 
 /* Lays the pool out in `memory` (metadata) and `bytes`; the config is valid. */
 hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *config);
