@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Accounts: opening, closing, limits, statistics. What other threads may do with
- * a running account goes through counters alone: they set its limit and ask it to
- * look (`line` = 0), read its counts, and tell it that somebody was refused.
+ * a running account goes through atomics alone: they set its limit and ask it to
+ * look (`line` = 0), and tell it that somebody was refused.
  */
 #include "account.h"
 
@@ -41,8 +41,9 @@ hpw_account *hpw_open_account(hpw_pool *pool, const hpw_account_config *config, 
     if (error) *error = account ? HPW_OK : HPW_NO_MEMORY;
     if (!account) return NULL;
     account->pool = pool;
-    counter_set(&account->limit, config && config->limit ? config->limit : HPW_NO_LIMIT);
-    counter_set(&account->headroom, config ? config->headroom : 0);
+    account->small_max = SMALL_MAX;
+    shared_set(&account->limit, config && config->limit ? config->limit : HPW_NO_LIMIT);
+    shared_set(&account->headroom, config ? config->headroom : 0);
     for (unsigned kind = 0; kind < HPW_LUA_KINDS; kind++)
         for (unsigned class = 0; class < CLASSES; class ++) account->bins[kind][class] = &account->full;
     account_took(account, hpw_usable_size(pool, account));
@@ -53,7 +54,7 @@ hpw_account *hpw_open_account(hpw_pool *pool, const hpw_account_config *config, 
 hpw_error hpw_close_account(hpw_account *account) {
     if (!account) return HPW_OK;
     for (unsigned kind = 0; kind < HPW_LUA_KINDS; kind++)
-        if (counter_get(&account->kinds[kind].blocks)) return HPW_INVALID_ARGUMENT;
+        if (account->kinds[kind].allocations != account->kinds[kind].frees) return HPW_INVALID_ARGUMENT;
     slabs_give_back(account);
     leave_pool(account);
     return hpw_free(account->pool, account);
@@ -66,15 +67,15 @@ hpw_error hpw_close_account(hpw_account *account) {
  * the line to 0 then; the owner sets its line first and looks at the limits then:
  * whichever way the two meet, the last line set is 0 or made from the new limit.
  */
-static void look_again(hpw_account *account) { counter_put(&account->line, 0); }
+static void look_again(hpw_account *account) { shared_set(&account->line, 0); }
 
 void hpw_set_limit(hpw_account *account, uint64_t bytes) {
-    counter_put(&account->limit, bytes);
+    shared_set(&account->limit, bytes);
     look_again(account);
 }
 
 void hpw_set_headroom(hpw_account *account, uint64_t bytes) {
-    counter_put(&account->headroom, bytes);
+    shared_set(&account->headroom, bytes);
     look_again(account);
 }
 
@@ -85,7 +86,7 @@ static uint64_t soft_limit(uint64_t limit, uint64_t headroom) {
 
 /* Is this object sent back, for a collection first? Says where the next one is. */
 static bool asks(hpw_account *account, uint64_t in_use, uint64_t soft, uint64_t headroom, bool object) {
-    if (counter_get(&account->in_use) < soft && !account->asked) account->asks_at = soft;
+    if (account->in_use < soft && !account->asked) account->asks_at = soft;
     if (account->asked) { /* collected; was it enough? */
         account->asked = false;
         account->asks_at = in_use <= soft ? soft : in_use + headroom / 8;
@@ -96,68 +97,67 @@ static bool asks(hpw_account *account, uint64_t in_use, uint64_t soft, uint64_t 
 }
 
 bool account_may_have(hpw_account *account, uint64_t more, bool object) {
-    uint64_t in_use = counter_get(&account->in_use) + more, limit, headroom;
+    uint64_t in_use = account->in_use + more, limit, headroom;
     bool sent_back = false;
     do {
-        limit = counter_look(&account->limit);
-        headroom = counter_look(&account->headroom);
+        limit = shared_look(&account->limit);
+        headroom = shared_look(&account->headroom);
         uint64_t soft = soft_limit(limit, headroom);
         if (soft == limit)
             account->asks_at = limit;
         else if (!sent_back && in_use <= limit)
             sent_back = asks(account, in_use, soft, headroom, object);
-        counter_put(&account->line, account->asked ? 0 : account->asks_at < limit ? account->asks_at : limit);
-    } while (limit != counter_look(&account->limit) || headroom != counter_look(&account->headroom));
+        shared_set(&account->line, account->asked ? 0 : account->asks_at < limit ? account->asks_at : limit);
+    } while (limit != shared_look(&account->limit) || headroom != shared_look(&account->headroom));
     if (in_use < more || in_use > limit) {
-        counter_add(&account->over_limit, 1);
+        account->over_limit++;
         return false;
     }
-    if (sent_back) counter_add(&account->over_headroom, 1);
+    if (sent_back) account->over_headroom++;
     return !sent_back;
 }
 
 void account_took(hpw_account *account, uint64_t bytes) {
-    counter_add(&account->granted, bytes);
-    uint64_t granted = counter_get(&account->granted);
-    if (granted > counter_get(&account->peak_granted)) counter_set(&account->peak_granted, granted);
+    account->granted += bytes;
+    if (account->granted > account->peak_granted) account->peak_granted = account->granted;
 }
 
 /* ---- Pressure ---- */
 
 void account_refused(hpw_account *account) {
     hpw_pool *pool = account->pool;
-    counter_add(&account->over_pool, 1);
+    account->over_pool++;
     pool_enter(pool);
     for (hpw_account *each = pool->accounts; each; each = each->next) {
-        counter_put(&each->pressure, 1);
-        if (each != account) counter_put(&each->squeezed, 1);
+        shared_set(&each->pressure, 1);
+        if (each != account) shared_set(&each->squeezed, 1);
     }
     pool_leave(pool);
 }
 
-bool hpw_account_pressure(hpw_account *account) { return counter_swap(&account->pressure, 0); }
+bool hpw_account_pressure(hpw_account *account) { return shared_swap(&account->pressure, 0); }
 
 /* ---- Statistics ---- */
 
 void hpw_get_account_stats(const hpw_account *account, hpw_account_stats *out) {
     *out = (hpw_account_stats){
-        .limit = counter_get(&account->limit),
-        .headroom = counter_get(&account->headroom),
-        .in_use = counter_get(&account->in_use),
-        .peak_in_use = counter_get(&account->peak_in_use),
-        .granted = counter_get(&account->granted),
-        .peak_granted = counter_get(&account->peak_granted),
-        .allocations = counter_get(&account->allocations),
-        .reallocations = counter_get(&account->reallocations),
-        .over_limit = counter_get(&account->over_limit),
-        .over_pool = counter_get(&account->over_pool),
-        .over_headroom = counter_get(&account->over_headroom),
-        .pressure = counter_get(&account->pressure),
+        .limit = shared_get(&account->limit),
+        .headroom = shared_get(&account->headroom),
+        .in_use = account->in_use,
+        .peak_in_use = account->peak_in_use,
+        .granted = account->granted,
+        .peak_granted = account->peak_granted,
+        .reallocations = account->reallocations,
+        .over_limit = account->over_limit,
+        .over_pool = account->over_pool,
+        .over_headroom = account->over_headroom,
+        .pressure = shared_get(&account->pressure),
     };
-    out->frees = out->allocations;
     for (unsigned kind = 0; kind < HPW_LUA_KINDS; kind++) {
-        out->kinds[kind].in_use = counter_get(&account->kinds[kind].in_use);
-        out->kinds[kind].blocks = counter_get(&account->kinds[kind].blocks);
-        out->frees -= out->kinds[kind].blocks;
+        const account_kind *of = &account->kinds[kind];
+        out->kinds[kind].in_use = of->in_use;
+        out->kinds[kind].blocks = of->allocations - of->frees;
+        out->allocations += of->allocations;
+        out->frees += of->frees;
     }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An account from the inside: lua_alloc.c grants and takes back, account.c opens,
- * closes, limits and counts, slabs.c takes slabs from the pool and gives them back.
+ * closes, limits and counts, slabs.c fills bins with slabs, which chunks.c takes
+ * from the pool.
  *
  * Sizes to SMALL_MAX are *slots*. A slab is 1 to 16 KiB of the pool, aligned to its
  * size, cut into slots of one class and used for one kind of object, so that the
@@ -12,7 +13,9 @@
  *
  * A class and kind has a bin: the slabs with a free slot. Slabs with no live slot
  * go to `kept`, by size, whatever they were used for; what is kept beyond a share
- * of the account goes back to the pool, and all of it before a request is refused.
+ * of the account is given back, and all of it before a request is refused. A small
+ * account's slabs are blocks of the pool, a larger one's lie in chunks, so that
+ * most slabs are taken and given back without the pool.
  *
  * Larger sizes are blocks of the pool. Where the kind is another than "other",
  * one byte more than asked for is, and the kind lies in the last one: the pool
@@ -25,7 +28,7 @@
  * looked up there first.
  *
  *   in_use  = sum of kinds[].in_use           <= limit, but after a limit was lowered
- *   granted = slabs + kept + large + the account itself
+ *   granted = slabs, chunks, large blocks and the account itself
  */
 #ifndef HPW_ACCOUNT_H
 #define HPW_ACCOUNT_H
@@ -37,86 +40,84 @@
 #include "pool.h"
 
 enum {
-    SMALL_MAX = 1024,                                         /* bytes of the largest slot */
-    FINE_MAX = 512,                                           /* classes by 8 to here, by 64 from here on */
-    CLASSES = FINE_MAX / 8 + (SMALL_MAX - FINE_MAX) / 64 + 1, /* 0 is of no size */
-    SLAB_MIN = 10,  /* the smallest slab's size, as a power of two */
-    SLAB_SIZES = 5, /* 1, 2, 4, 8, 16 KiB */
-    SLAB_SLOTS = 16 /* a slab is as large as so many slots want, within that range */
+    SMALL_MAX = 1024, /* bytes of the largest slot */
+    CLASSES =
+        64, /* 1 ... 32 by 8 bytes to 256, to 48 by 16 to 512, to 56 by 64 to 1 KiB; 0 and the rest: none */
+    SLAB_MIN = 10, /* the smallest slab's size, as a power of two */
+    SLAB_SIZES = 5 /* 1, 2, 4, 8, 16 KiB */
 };
 
-/* Read by any thread, written by the account's. */
+/* What other threads may write: in one order that all of them agree on. */
 #ifdef HPW_FREESTANDING
-typedef uint64_t counter;
-HOT uint64_t counter_get(const counter *c) { return *c; }
-HOT void counter_set(counter *c, uint64_t value) { *c = value; }
-HOT uint64_t counter_look(const counter *c) { return *c; }
-HOT void counter_put(counter *c, uint64_t value) { *c = value; }
-HOT uint64_t counter_swap(counter *c, uint64_t value) {
-    uint64_t was = *c;
-    *c = value;
+typedef uint64_t shared;
+HOT uint64_t shared_get(const shared *s) { return *s; }
+HOT uint64_t shared_look(const shared *s) { return *s; }
+HOT void shared_set(shared *s, uint64_t value) { *s = value; }
+HOT uint64_t shared_swap(shared *s, uint64_t value) {
+    uint64_t was = *s;
+    *s = value;
     return was;
 }
 #else
-typedef _Atomic uint64_t counter;
-HOT uint64_t counter_get(const counter *c) { return atomic_load_explicit(c, memory_order_relaxed); }
-HOT void counter_set(counter *c, uint64_t value) { atomic_store_explicit(c, value, memory_order_relaxed); }
-/* The same in one order that all threads agree on: for what is written by others. */
-HOT uint64_t counter_look(const counter *c) { return atomic_load(c); }
-HOT void counter_put(counter *c, uint64_t value) { atomic_store(c, value); }
-HOT uint64_t counter_swap(counter *c, uint64_t value) { return atomic_exchange(c, value); }
+typedef _Atomic uint64_t shared;
+HOT uint64_t shared_get(const shared *s) { return atomic_load_explicit(s, memory_order_relaxed); }
+HOT uint64_t shared_look(const shared *s) { return atomic_load(s); }
+HOT void shared_set(shared *s, uint64_t value) { atomic_store(s, value); }
+HOT uint64_t shared_swap(shared *s, uint64_t value) { return atomic_exchange(s, value); }
 #endif
-HOT void counter_add(counter *c, uint64_t n) { counter_set(c, counter_get(c) + n); }
-HOT void counter_take(counter *c, uint64_t n) { counter_set(c, counter_get(c) - n); }
+
+typedef struct chunk chunk;
 
 typedef struct slab {
     void *free;                   /* slots given back, newest first; each holds the next */
     struct slab *next, *previous; /* in the bin, where it has a free slot; of kept ones `next` */
+    chunk *of;                    /* NULL: it is a block of the pool */
     uint16_t used;                /* live slots */
     uint16_t wakes_at; /* `used` at which giving back a slot is an event: it was full; it is empty */
-    uint16_t fresh;    /* bytes from the slab's start to what was not cut yet, in 8s */
+    uint16_t fresh;    /* from the slab's start to what was not cut yet, in 8 bytes */
     uint8_t class, kind;
 } slab;
 
 typedef struct account_kind {
-    counter in_use, blocks;
+    uint64_t in_use; /* bytes */
+    uint64_t allocations, frees;
 } account_kind;
 
 struct hpw_account {
-    hpw_pool *pool;
-    counter in_use, peak_in_use;
-    counter line; /* of in_use: above it a request goes the long way */
-    counter allocations, reallocations;
+    uint64_t in_use, peak_in_use;
+    shared line;      /* of in_use: above it a request goes the long way */
+    size_t small_max; /* what is larger is released the long way: SMALL_MAX; 0 while there are misfits */
     account_kind kinds[HPW_LUA_KINDS];
-    uint64_t misfits; /* a link to the first misfit; 0: none. See lua_alloc.c */
-
-    counter limit, headroom;
-    counter granted, peak_granted;
-    counter over_limit, over_pool, over_headroom;
-    counter pressure; /* 1: see hpw_account_pressure */
-    counter squeezed; /* 1: what is kept has to go back to the pool, another account was refused */
-    uint64_t asks_at; /* above this in_use, an object is sent back for a collection */
-    bool asked;       /* the last object was */
-    uint64_t kept_bytes;
-    slab *kept[SLAB_SIZES];
-    hpw_account *next, *previous;       /* of the pool's accounts, under its lock */
     slab *bins[HPW_LUA_KINDS][CLASSES]; /* never NULL: `full` where there is no slab with a free slot */
     slab full;
+
+    hpw_pool *pool;
+    uint64_t misfits; /* a link to the first misfit; 0: none. See lua_alloc.c */
+    shared limit, headroom;
+    shared pressure;  /* 1: see hpw_account_pressure */
+    shared squeezed;  /* 1: what is kept has to go back to the pool, another account was refused */
+    uint64_t asks_at; /* above this in_use, an object is sent back for a collection */
+    bool asked;       /* the last object was */
+    uint64_t granted, peak_granted;
+    uint64_t reallocations, over_limit, over_pool, over_headroom;
+    uint64_t kept_bytes;
+    slab *kept[SLAB_SIZES];
+    chunk *chunks;                /* those with a free unit */
+    hpw_account *next, *previous; /* of the pool's accounts, under its lock */
 };
 
-HOT unsigned class_of(size_t size) {
-    return (unsigned)(size <= FINE_MAX ? (size + 7) / 8 : FINE_MAX / 8 + (size - FINE_MAX + 63) / 64);
-}
+/* By (size + 7) / 8, to SMALL_MAX: the class; and the bits that an address has within that class's slabs. */
+extern const unsigned char account_classes[SMALL_MAX / 8 + 1];
+extern const uint16_t account_slab_masks[SMALL_MAX / 8 + 1];
+
+HOT unsigned class_of(size_t size) { return account_classes[(size + 7) / 8]; }
 
 HOT unsigned class_bytes(unsigned class) {
-    return class <= FINE_MAX / 8 ? class * 8 : FINE_MAX + (class - FINE_MAX / 8) * 64;
+    return class <= 32 ? class * 8 : class <= 48 ? 256 + (class - 32) * 16 : 512 + (class - 48) * 64;
 }
 
-/* The size of a class's slabs, as a power of two. */
-extern const unsigned char account_slab_shift[CLASSES];
-
-HOT slab *slab_of(const void *slot, unsigned class) {
-    return (slab *)((uintptr_t)slot & ~(((uintptr_t)1 << account_slab_shift[class]) - 1));
+HOT slab *slab_of(const void *slot, size_t size) {
+    return (slab *)((uintptr_t)slot & ~(uintptr_t)account_slab_masks[(size + 7) / 8]);
 }
 
 /* ---- account.c ---- */
@@ -137,6 +138,15 @@ slab *slabs_fill(hpw_account *account, unsigned kind, unsigned class);
 
 /* A slot of the slab was given back and `used` is where it wakes: it was full, or is empty now. */
 void slabs_wake(hpw_account *account, slab *s);
+
+/* ---- chunks.c ---- */
+
+/* A slab of so many bytes, from a chunk or the pool, with `of` set; NULL where there is none. */
+slab *chunks_take(hpw_account *account, uint64_t bytes);
+
+void chunks_give(hpw_account *account, slab *s, uint64_t bytes);
+
+/* ---- slabs.c, again ---- */
 
 /* Gives all kept slabs back to the pool; false where there were none. */
 bool slabs_give_back(hpw_account *account);

@@ -7,39 +7,34 @@
  */
 #include "account.h"
 
+#include <assert.h>
 #include <string.h>
 
-/* The kind that Lua says with a new block, 0 for what it does not say (lstate.h's tags 4 to 10). */
-HOT hpw_lua_kind kind_of(size_t tag) {
-    static const unsigned char kinds[] = {
-        [4] = HPW_LUA_STRING, [5] = HPW_LUA_TABLE,   [6] = HPW_LUA_FUNCTION,   [7] = HPW_LUA_USERDATA,
-        [8] = HPW_LUA_THREAD, [9] = HPW_LUA_UPVALUE, [10] = HPW_LUA_PROTOTYPE,
-    };
-    return tag < sizeof kinds ? (hpw_lua_kind)kinds[tag] : HPW_LUA_OTHER;
+/* The kind that Lua says with a new block: 4 to 10, as its own tags of types; anything else is other. */
+HOT unsigned kind_of(size_t tag) {
+    size_t kind = tag - 3;
+    return kind < HPW_LUA_KINDS ? (unsigned)kind : HPW_LUA_OTHER;
 }
 
+static_assert(HPW_LUA_STRING == 1 && HPW_LUA_TABLE == 2 && HPW_LUA_FUNCTION == 3 && HPW_LUA_USERDATA == 4 &&
+                  HPW_LUA_THREAD == 5 && HPW_LUA_UPVALUE == 6 && HPW_LUA_PROTOTYPE == 7,
+              "in the order of Lua's tags");
+
 HOT void count_in(hpw_account *account, unsigned kind, size_t size) {
-    uint64_t in_use = counter_get(&account->in_use) + size;
-    counter_set(&account->in_use, in_use);
-    if (in_use > counter_get(&account->peak_in_use)) counter_set(&account->peak_in_use, in_use);
-    counter_add(&account->kinds[kind].in_use, size);
+    account->in_use += size;
+    if (account->in_use > account->peak_in_use) account->peak_in_use = account->in_use;
+    account->kinds[kind].in_use += size;
 }
 
 HOT void count_out(hpw_account *account, unsigned kind, size_t size) {
-    counter_take(&account->in_use, size);
-    counter_take(&account->kinds[kind].in_use, size);
+    account->in_use -= size;
+    account->kinds[kind].in_use -= size;
 }
 
 /* ---- Slots ---- */
 
-HOT void *take_slot(hpw_account *account, unsigned kind, unsigned class) {
-    slab *s = account->bins[kind][class];
+HOT void *pop(slab *s) {
     void *slot = s->free;
-    if (!MOSTLY(slot)) {
-        s = slabs_fill(account, kind, class);
-        if (!s) return NULL;
-        slot = s->free;
-    }
     memcpy(&s->free, slot, sizeof s->free);
     s->used++;
     return slot;
@@ -48,7 +43,14 @@ HOT void *take_slot(hpw_account *account, unsigned kind, unsigned class) {
 HOT void give_slot(hpw_account *account, slab *s, void *slot) {
     memcpy(slot, &s->free, sizeof s->free);
     s->free = slot;
-    if (!MOSTLY(--s->used != s->wakes_at)) slabs_wake(account, s);
+    if (MOSTLY(--s->used != s->wakes_at)) return;
+    slabs_wake(account, s);
+}
+
+static void *take_slot(hpw_account *account, unsigned kind, unsigned class) {
+    slab *s = account->bins[kind][class];
+    if (!s->free) s = slabs_fill(account, kind, class);
+    return s ? pop(s) : NULL;
 }
 
 /* ---- Large blocks ---- */
@@ -75,7 +77,7 @@ static unsigned kind_of_large(const hpw_account *account, const unsigned char *b
 }
 
 static void give_large(hpw_account *account, void *block) {
-    counter_take(&account->granted, hpw_usable_size(account->pool, block));
+    account->granted -= hpw_usable_size(account->pool, block);
     hpw_free(account->pool, block);
 }
 
@@ -108,7 +110,7 @@ static unsigned char *misfit_end(const hpw_account *account, uint64_t link, plac
     else
         hpw_size(account->pool, address, &size, NULL, NULL);
     unsigned char *end = found->block + size - LINK_BYTES;
-    found->kind = found->class ? slab_of(found->block, found->class)->kind : end[-1];
+    found->kind = found->class ? slab_of(found->block, class_bytes(found->class))->kind : end[-1];
     return end;
 }
 
@@ -119,6 +121,7 @@ static bool find_misfit(hpw_account *account, const void *block, place *found, b
         unsigned char *end = misfit_end(account, link, found);
         if (found->block == block) {
             if (takes_out) memcpy(before, end, LINK_BYTES);
+            if (!account->misfits) account->small_max = SMALL_MAX;
             return true;
         }
         memcpy(&link, end, LINK_BYTES);
@@ -132,7 +135,7 @@ static place place_of(hpw_account *account, void *block, size_t size) {
     place p;
     if (account->misfits && find_misfit(account, block, &p, false)) return p;
     p = (place){.block = block, .class = size <= SMALL_MAX ? class_of(size) : 0};
-    p.kind = p.class ? slab_of(block, p.class)->kind : kind_of_large(account, block, size);
+    p.kind = p.class ? slab_of(block, size)->kind : kind_of_large(account, block, size);
     return p;
 }
 
@@ -145,12 +148,13 @@ static void leave_misfit(hpw_account *account, const place *p, size_t size) {
         uint64_t granted = hpw_usable_size(account->pool, p->block), rest;
         hpw_realloc(account->pool, p->block, size + MISFIT_TAIL); /* in place: it is smaller */
         hpw_size(account->pool, at, NULL, &rest, NULL);
-        counter_take(&account->granted, granted - rest);
+        account->granted -= granted - rest;
         p->block[size] = (unsigned char)p->kind;
         end = p->block + size + 1;
     }
     memcpy(end, &account->misfits, LINK_BYTES);
     account->misfits = (at / 8 + 1) | (uint64_t)p->class << LINK_CLASS;
+    account->small_max = 0;
 }
 
 /* ---- Any block ---- */
@@ -163,47 +167,59 @@ static void give(hpw_account *account, const place *p) {
     place misfit;
     if (p->misfit) find_misfit(account, p->block, &misfit, true);
     if (p->class)
-        give_slot(account, slab_of(p->block, p->class), p->block);
+        give_slot(account, slab_of(p->block, class_bytes(p->class)), p->block);
     else
         give_large(account, p->block);
 }
 
-/* The long way of what is large, or may be a misfit. */
-APART void release_apart(hpw_account *account, void *block, size_t size) {
-    place p = place_of(account, block, size);
-    count_out(account, p.kind, size);
-    counter_take(&account->kinds[p.kind].blocks, 1);
-    give(account, &p);
-}
-
-HOT void release(hpw_account *account, void *block, size_t size) {
-    if (!MOSTLY(size <= SMALL_MAX && !account->misfits)) {
-        release_apart(account, block, size);
-        return;
-    }
-    slab *s = slab_of(block, class_of(size));
-    count_out(account, s->kind, size);
-    counter_take(&account->kinds[s->kind].blocks, 1);
-    give_slot(account, s, block);
-}
+/* ---- Grant and release: the long way, and the short one of small blocks ---- */
 
 HOT bool may_have(hpw_account *account, size_t more, bool object) {
-    uint64_t in_use = counter_get(&account->in_use) + more;
-    return MOSTLY(in_use <= counter_get(&account->line) && in_use >= more) ||
+    uint64_t in_use = account->in_use + more;
+    return MOSTLY(in_use <= shared_get(&account->line) && in_use >= more) ||
            account_may_have(account, more, object);
 }
 
-HOT void *grant(hpw_account *account, hpw_lua_kind kind, size_t size) {
+APART void *grant_apart(hpw_account *account, unsigned kind, size_t size) {
     if (!may_have(account, size, kind != HPW_LUA_OTHER)) return NULL;
     void *block = take(account, kind, size);
-    if (!MOSTLY(block)) {
+    if (!block) {
         account_refused(account);
         return NULL;
     }
     count_in(account, kind, size);
-    counter_add(&account->kinds[kind].blocks, 1);
-    counter_add(&account->allocations, 1);
+    account->kinds[kind].allocations++;
     return block;
+}
+
+HOT void *grant(hpw_account *account, unsigned kind, size_t size) {
+    if (!MOSTLY(size <= SMALL_MAX && account->in_use + size <= shared_get(&account->line)))
+        return grant_apart(account, kind, size);
+    slab *s = account->bins[kind][class_of(size)];
+    if (!MOSTLY(s->free)) return grant_apart(account, kind, size);
+    void *slot = pop(s);
+    count_in(account, kind, size);
+    account->kinds[kind].allocations++;
+    return slot;
+}
+
+APART void release_apart(hpw_account *account, void *block, size_t size) {
+    place p = place_of(account, block, size);
+    count_out(account, p.kind, size);
+    account->kinds[p.kind].frees++;
+    give(account, &p);
+}
+
+HOT void release(hpw_account *account, void *block, size_t size) {
+    if (!MOSTLY(size <= account->small_max)) {
+        release_apart(account, block, size);
+        return;
+    }
+    slab *s = slab_of(block, size);
+    unsigned kind = s->kind;
+    count_out(account, kind, size);
+    account->kinds[kind].frees++;
+    give_slot(account, s, block);
 }
 
 /* ---- Resize ---- */
@@ -219,7 +235,7 @@ static void *resize_large(hpw_account *account, const place *p, size_t size) {
     } while (!block && slabs_give_back(account));
     if (!block) return NULL;
     if (tail) block[size] = (unsigned char)p->kind;
-    counter_take(&account->granted, granted);
+    account->granted -= granted;
     account_took(account, hpw_usable_size(account->pool, block));
     return block;
 }
@@ -243,7 +259,7 @@ APART void *resize_apart(hpw_account *account, const place *p, size_t old_size, 
     return block;
 }
 
-static void *resize(hpw_account *account, void *block, size_t old_size, size_t size) {
+APART void *resize(hpw_account *account, void *block, size_t old_size, size_t size) {
     if (size > old_size && !may_have(account, size - old_size, false)) return NULL;
     place p = place_of(account, block, old_size);
     bool stays = p.class && !p.misfit && size <= SMALL_MAX && class_of(size) == p.class;
@@ -251,7 +267,7 @@ static void *resize(hpw_account *account, void *block, size_t old_size, size_t s
     if (!moved) return NULL;
     count_out(account, p.kind, old_size);
     count_in(account, p.kind, size);
-    counter_add(&account->reallocations, 1);
+    account->reallocations++;
     return moved;
 }
 

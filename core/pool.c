@@ -120,10 +120,10 @@ static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment)
     return block;
 }
 
-void *pool_allocate_slab(hpw_pool *pool, uint64_t size) {
-    if (size <= pool_bytes(pool, 1)) return hpw_malloc(pool, (size_t)size);
+void *pool_allocate_slab(hpw_pool *pool, uint64_t size, uint64_t alignment) {
+    if (alignment <= pool_bytes(pool, 1)) return hpw_malloc(pool, (size_t)size);
     pool_enter(pool);
-    void *block = allocate_aligned_inside(pool, size, size);
+    void *block = allocate_aligned_inside(pool, size, alignment);
     pool_leave(pool);
     return block;
 }

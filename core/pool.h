@@ -218,10 +218,10 @@ void system_host_close(hpw_pool *pool);
 #endif
 
 /*
- * `size` bytes, a power of two, aligned to as much, for a block that is never resized: unlike
+ * `size` bytes at a multiple of `alignment`, a power of two, for a block that is never resized: unlike
  * hpw_aligned_alloc this does not make others keep such an alignment when they move.
  */
-void *pool_allocate_slab(hpw_pool *pool, uint64_t size);
+void *pool_allocate_slab(hpw_pool *pool, uint64_t size, uint64_t alignment);
 
 /* Lays the pool out in `memory` (metadata) and `bytes`; the config is valid. */
 hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *config);

@@ -9,19 +9,26 @@
 
 #include <string.h>
 
-/* 1 KiB for slots to 64 bytes, 2 KiB to 128 ... 16 KiB to 1 KiB. */
-#define SHIFT_OF(bytes)                                                                                      \
-    ((bytes) <= 64 ? 10 : (bytes) <= 128 ? 11 : (bytes) <= 256 ? 12 : (bytes) <= 512 ? 13 : 14)
-#define FINE(n) SHIFT_OF((n)*8)
-#define FINE8(n)                                                                                             \
-    FINE(n), FINE(n + 1), FINE(n + 2), FINE(n + 3), FINE(n + 4), FINE(n + 5), FINE(n + 6), FINE(n + 7)
+/* 1 KiB for slots to 64 bytes, 2 KiB to 128 ... 16 KiB to 1 KiB: 15 slots and more. */
+#define MASK(n) ((n) <= 8 ? 0x3ff : (n) <= 16 ? 0x7ff : (n) <= 32 ? 0xfff : (n) <= 64 ? 0x1fff : 0x3fff)
+#define CLASS(n) ((n) <= 32 ? (n) : (n) <= 64 ? 32 + ((n)-31) / 2 : 48 + ((n)-57) / 8)
+#define EIGHT(of, n) of(n), of(n + 1), of(n + 2), of(n + 3), of(n + 4), of(n + 5), of(n + 6), of(n + 7)
+#define ALL(of)                                                                                              \
+    {                                                                                                        \
+        EIGHT(of, 0), EIGHT(of, 8), EIGHT(of, 16), EIGHT(of, 24), EIGHT(of, 32), EIGHT(of, 40),              \
+            EIGHT(of, 48), EIGHT(of, 56), EIGHT(of, 64), EIGHT(of, 72), EIGHT(of, 80), EIGHT(of, 88),        \
+            EIGHT(of, 96), EIGHT(of, 104), EIGHT(of, 112), EIGHT(of, 120), of(128)                           \
+    }
 
-const unsigned char account_slab_shift[CLASSES] = {
-    FINE8(0), FINE8(8), FINE8(16), FINE8(24), FINE8(32), FINE8(40), FINE8(48), FINE8(56), FINE(64),
-    14,       14,       14,        14,        14,        14,        14,        14,
-};
+const unsigned char account_classes[] = ALL(CLASS);
+const uint16_t account_slab_masks[] = ALL(MASK);
 
-static uint64_t slab_bytes(const slab *s) { return (uint64_t)1 << account_slab_shift[s->class]; }
+static uint64_t slab_bytes(const slab *s) {
+    return (uint64_t)account_slab_masks[class_bytes(s->class) / 8] + 1;
+}
+
+/* 0 ... SLAB_SIZES - 1 */
+static unsigned slab_size(uint64_t bytes) { return bits_lowest(bytes) - SLAB_MIN; }
 
 /* ---- In its bin ---- */
 
@@ -64,24 +71,17 @@ static bool cut(slab *s) {
 
 /* ---- From and to the pool ---- */
 
-static slab *take_slab(hpw_account *account, unsigned shift) {
-    slab **kept = &account->kept[shift - SLAB_MIN], *s = *kept;
-    uint64_t bytes = (uint64_t)1 << shift;
+static slab *take_slab(hpw_account *account, uint64_t bytes) {
+    slab **kept = &account->kept[slab_size(bytes)], *s = *kept;
     if (s) {
         *kept = s->next;
         account->kept_bytes -= bytes;
         return s;
     }
     do {
-        s = pool_allocate_slab(account->pool, bytes);
+        s = chunks_take(account, bytes);
     } while (!s && slabs_give_back(account));
-    if (s) account_took(account, hpw_usable_size(account->pool, s));
     return s;
-}
-
-static void give_slab(hpw_account *account, slab *s) {
-    counter_take(&account->granted, hpw_usable_size(account->pool, s));
-    hpw_free(account->pool, s);
 }
 
 bool slabs_give_back(hpw_account *account) {
@@ -89,20 +89,20 @@ bool slabs_give_back(hpw_account *account) {
     for (unsigned size = 0; size < SLAB_SIZES; size++) {
         for (slab *s = account->kept[size], *next; s; s = next) {
             next = s->next;
-            give_slab(account, s);
+            chunks_give(account, s, (uint64_t)1 << (size + SLAB_MIN));
             any = true;
         }
         account->kept[size] = NULL;
     }
     account->kept_bytes = 0;
-    counter_set(&account->squeezed, 0);
+    shared_set(&account->squeezed, 0);
     return any;
 }
 
 /* An eighth of what the account has, two slabs of the smallest size at least. */
 static bool is_worth_keeping(hpw_account *account, uint64_t bytes) {
-    if (counter_get(&account->squeezed)) slabs_give_back(account);
-    uint64_t most = counter_get(&account->granted) / 8;
+    if (shared_get(&account->squeezed)) slabs_give_back(account);
+    uint64_t most = account->granted / 8;
     if (most < 2048) most = 2048;
     return account->kept_bytes + bytes <= most;
 }
@@ -116,9 +116,9 @@ slab *slabs_fill(hpw_account *account, unsigned kind, unsigned class) {
         unlist(account, s);
         s->wakes_at = (uint16_t)(s->used - 1);
     }
-    s = take_slab(account, account_slab_shift[class]);
+    s = take_slab(account, (uint64_t)account_slab_masks[class_bytes(class) / 8] + 1);
     if (!s) return NULL;
-    *s = (slab){.fresh = SLOTS_AT / 8, .class = (uint8_t) class, .kind = (uint8_t)kind};
+    *s = (slab){.of = s->of, .fresh = SLOTS_AT / 8, .class = (uint8_t) class, .kind = (uint8_t)kind};
     list(account, s);
     cut(s);
     return s;
@@ -131,10 +131,10 @@ void slabs_wake(hpw_account *account, slab *s) {
     }
     unlist(account, s);
     if (!is_worth_keeping(account, slab_bytes(s))) {
-        give_slab(account, s);
+        chunks_give(account, s, slab_bytes(s));
         return;
     }
-    slab **kept = &account->kept[account_slab_shift[s->class] - SLAB_MIN];
+    slab **kept = &account->kept[slab_size(slab_bytes(s))];
     s->next = *kept;
     *kept = s;
     account->kept_bytes += slab_bytes(s);
