@@ -4,16 +4,17 @@
  * beside the allocators that a host would take instead.
  *
  *      heapwright-lua-bench [--program NAME,...] [--backend NAME,...] [--rounds 7]
- *                           [--memory] [--small] [--json] [--programs FOLDER] [--help]
+ *                           [--times] [--memory] [--small] [--json] [--programs FOLDER] [--help]
  *
  * Each round runs each program once with each backend, in turns that begin with
  * another backend each time; a run is a process of its own (lua_runs.h). A figure
  * is the median over the rounds of the ratio to glibc's time in the same round.
- * All backends must give the same checksum. --memory takes no times: it runs each
- * program twice, once counting what the state asks for, once in a pool, and shows
- * the footprint (lua_report.h); and the same of a state with the standard
- * libraries and a small script. Programs are the files in spec/bench/lua; --small
- * runs them with a small argument: what is then timed is the start of a state.
+ * All backends must give the same checksum. For memory, each program runs twice,
+ * once counting what the state asks for, once in a pool, which gives the footprint
+ * (lua_report.h); and so does a state with the standard libraries and a small
+ * script. --times and --memory each leave the other out. Programs are the files in
+ * spec/bench/lua; --small runs them with a small argument: what is then timed is
+ * the start of a state.
  * Status 0; 1 where a program failed or checksums differ; 2 for a wrong call. A
  * goal that is missed is shown, and is no failure: times are a machine's.
  */
@@ -33,7 +34,7 @@
 typedef struct options {
     const char *programs, *backends;
     int rounds;
-    bool memory, json, help;
+    bool times, memory, json, help;
     lua_runner how;
 } options;
 
@@ -134,7 +135,8 @@ static bool measure(const options *o, lua_report *r) {
     const lua_program *program;
     for (size_t i = 0; (program = lua_program_at(i)); i++) {
         if (!named(o->programs, program->name)) continue;
-        fine &= o->memory ? weigh_program(o, r, program, LUA_POOL_CAPACITY) : time_program(o, r, program);
+        if (o->times) fine &= time_program(o, r, program);
+        if (o->memory) fine &= weigh_program(o, r, program, LUA_POOL_CAPACITY);
     }
     if (o->memory && !o->programs) fine &= weigh_program(o, r, &small_state, SMALL_POOL);
     return fine;
@@ -154,35 +156,46 @@ static void ask_for_static_tls(char **argv) {
 
 static int usage(FILE *to, int status) {
     fputs("usage: heapwright-lua-bench [--program NAME,...] [--backend NAME,...]\n"
-          "                            [--rounds N] [--memory] [--small] [--json]\n"
-          "                            [--programs FOLDER] [--help]\n"
+          "                            [--rounds N] [--times] [--memory] [--small]\n"
+          "                            [--programs FOLDER] [--json] [--help]\n"
           "Runs Lua programs with a pool as their allocator, beside other allocators, and\n"
-          "prints CPU time as ratios to glibc's: see spec/bench/lua_bench.c.\n"
+          "prints CPU time as ratios to glibc's, how much pool each program needs, and the\n"
+          "goals: see spec/bench/lua_bench.c. 0: all ran, 1: a program failed, 2: usage.\n"
           "  --rounds N         1 to 99; 7 unless said\n"
-          "  --memory           how much pool they need instead of how long they take\n"
+          "  --times            only how long they take\n"
+          "  --memory           only how much pool they need\n"
           "  --small            each with a small argument: does everything work?\n"
           "  --programs FOLDER  where NAME.lua is looked for\n",
           to);
     return status;
 }
 
+/* 0, which is refused, where it is no number or too large a one. */
+static int read_rounds(const char *text) {
+    char *end;
+    long rounds = strtol(text, &end, 10);
+    return *end || rounds > MAX_LUA_ROUNDS ? 0 : (int)rounds;
+}
+
 static bool read_options(int argc, char **argv, options *o) {
     static const struct option known[] = {
-        {"program", 1, 0, 'p'}, {"backend", 1, 0, 'b'},  {"rounds", 1, 0, 'r'},
-        {"memory", 0, 0, 'm'},  {"small", 0, 0, 's'},    {"json", 0, 0, 'j'},
-        {"help", 0, 0, 'h'},    {"programs", 1, 0, 'P'}, {NULL, 0, 0, 0}};
+        {"program", 1, 0, 'p'},  {"backend", 1, 0, 'b'}, {"rounds", 1, 0, 'r'}, {"times", 0, 0, 't'},
+        {"memory", 0, 0, 'm'},   {"small", 0, 0, 's'},   {"json", 0, 0, 'j'},   {"help", 0, 0, 'h'},
+        {"programs", 1, 0, 'P'}, {NULL, 0, 0, 0}};
     *o = (options){.rounds = 7, .how.folder = HPW_LUA_PROGRAMS};
     for (int found; (found = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         if (found == 'p') o->programs = optarg;
         if (found == 'b') o->backends = optarg;
-        if (found == 'r') o->rounds = atoi(optarg);
+        if (found == 'r') o->rounds = read_rounds(optarg);
         if (found == 'P') o->how.folder = optarg;
+        if (found == 't') o->times = true;
         if (found == 'm') o->memory = true;
         if (found == 's') o->how.small = true;
         if (found == 'j') o->json = true;
         if (found == 'h') o->help = true;
         if (found == '?') return false;
     }
+    if (!o->times && !o->memory) o->times = o->memory = true;
     return optind == argc && o->rounds >= 1 && o->rounds <= MAX_LUA_ROUNDS;
 }
 
@@ -198,7 +211,7 @@ int main(int argc, char **argv) {
     known_backends = all;
     if (!all_known("backend", o.backends, backend_at) || !all_known("program", o.programs, program_at))
         return 2;
-    lua_report r = {.backends = chosen, .rounds = o.memory ? 0 : o.rounds, .times = times, .memory = memory};
+    lua_report r = {.backends = chosen, .rounds = o.times ? o.rounds : 0, .times = times, .memory = memory};
     for (size_t i = 0; i < known_count; i++) /* glibc always: it is what the others are compared with */
         if (i == 0 || named(o.backends, all[i].name)) chosen[r.backend_count++] = all[i];
     if (!measure(&o, &r)) return 1;

@@ -89,6 +89,7 @@ static void print_goals(const lua_report *r) {
     printf("\n%-52s %6s %8s\n", "goal", "most", "found");
     for (size_t i = 0; i < sizeof goals / sizeof *goals; i++) {
         double found = find_value(r, &goals[i]);
+        if (goals[i].backend ? !r->rounds : !r->memory_count) continue;
         if (isnan(found))
             printf("%-52s %6.2f %8s  not measured\n", goals[i].says, goals[i].most, "-");
         else
@@ -99,7 +100,7 @@ static void print_goals(const lua_report *r) {
 
 /* ---- Tables ---- */
 
-/* "heapwright/small-pages" over "small-pages": its column is as wide as one word. */
+/* "/small-pages" for "heapwright/small-pages", so that a line fits 80 columns. */
 static const char *column_of(const lua_report *r, size_t backend) {
     const char *name = r->backends[backend].name, *slash = strchr(name, '/');
     return slash ? slash : name;
@@ -112,7 +113,7 @@ static int width_of(const lua_report *r, size_t backend) {
 
 static void print_means(const lua_report *r, bool heavy) {
     if (isnan(mean_ratio(r, heavy, 0, 0))) return;
-    printf("%-16s %5s", heavy ? "mean, heavy" : "mean, light", "");
+    printf("%-14s %5s", heavy ? "mean, heavy" : "mean, light", "");
     for (size_t b = 1; b < r->backend_count; b++)
         printf(" %*.3f", width_of(r, b), mean_ratio(r, heavy, b, 0));
     putchar('\n');
@@ -122,7 +123,7 @@ static void print_group(const lua_report *r, bool heavy) {
     for (size_t i = 0; i < r->time_count; i++) {
         const lua_times *one = &r->times[i];
         if (one->program->heavy != heavy) continue;
-        printf("%-16s %5.0f", one->program->name, seconds_of(r, one, 0) * 1000);
+        printf("%-14s %5.0f", one->program->name, seconds_of(r, one, 0) * 1000);
         for (size_t b = 1; b < r->backend_count; b++)
             printf(" %*.3f", width_of(r, b), lua_ratio(r, one, b, 0));
         putchar('\n');
@@ -133,7 +134,7 @@ static void print_group(const lua_report *r, bool heavy) {
 static void print_times(const lua_report *r) {
     printf("CPU time: milliseconds with %s, then ratios to it in the same round; medians of %d\n",
            r->backends[0].name, r->rounds);
-    printf("%-16s %5s", "program", "ms");
+    printf("%-14s %5s", "program", "ms");
     for (size_t b = 1; b < r->backend_count; b++) printf(" %*s", width_of(r, b), column_of(r, b));
     putchar('\n');
     print_group(r, true);
@@ -167,6 +168,18 @@ static void print_json_time(const lua_report *r, const lua_times *one, size_t ba
         (unsigned long long)one->page_faults[backend], one->checksum);
 }
 
+static void print_json_means(const lua_report *r) {
+    const char *comma = "";
+    for (int light = 0; light < 2; light++)
+        for (size_t b = 0; b < r->backend_count; b++) {
+            double mean = mean_ratio(r, !light, b, 0);
+            if (isnan(mean)) continue;
+            printf("%s\n  {\"group\": \"%s\", \"backend\": \"%s\", \"ratio\": %.4f}", comma,
+                   light ? "light" : "heavy", r->backends[b].name, mean);
+            comma = ",";
+        }
+}
+
 static void print_json_goals(const lua_report *r) {
     for (size_t i = 0; i < sizeof goals / sizeof *goals; i++) {
         double found = find_value(r, &goals[i]);
@@ -185,6 +198,8 @@ void lua_report_print_json(const lua_report *r) {
             printf("%s\n  ", comma);
             print_json_time(r, &r->times[i], b);
         }
+    printf("],\n\"means\": [");
+    print_json_means(r);
     printf("],\n\"memory\": [");
     for (size_t i = 0; i < r->memory_count; i++) {
         const lua_memory *m = &r->memory[i];

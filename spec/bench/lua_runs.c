@@ -13,11 +13,30 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+/* clang-format off */
 static const lua_program programs[] = {
-    {"binary_trees", true, "6"}, {"planner", true, "1"},        {"json_encode", true, "1"},
-    {"json_decode", true, "1"},  {"string_buffers", true, "2"}, {"closures", true, "1"},
+    {"binary_trees", true, "6"},
+    {"planner", true, "1"},
+    {"loop_finder", true, "1"},
+    {"json_encode", true, "1"},
+    {"json_decode", true, "1"},
+    {"storage", true, "1"},
+    {"collisions", true, "1"},
+    {"string_buffers", true, "2"},
+    {"closures", true, "1"},
+    {"life", true, "2"},
+    {"arrays", true, "1"},
+    {"substrings", true, "500"},
+    {"parser", true, "1"},
+    {"cache", true, "9000"},
+    {"pipelines", true, "1"},
     {"nbody", false, "100"},
+    {"spectral_norm", false, "10"},
+    {"fannkuch", false, "5"},
+    {"mandelbrot", false, "20"},
+    {"sieve", false, "1"},
 };
+/* clang-format on */
 
 const lua_program *lua_program_at(size_t index) {
     return index < sizeof programs / sizeof *programs ? &programs[index] : NULL;

@@ -76,10 +76,10 @@ local text = make_document(400)
 local sum = 0
 for _ = 1, times do
   local records = decode(text, 1)
-  for _, record in ipairs(records) do
-    sum = sum + record.id + #record.name + record.place.x + record.history[4] + #record.cities[2]
-    if record.note ~= null then sum = sum + #record.note end
-    if record.open then sum = sum + math.floor(record.balance) end
+  for _, customer in ipairs(records) do
+    sum = sum + customer.id + #customer.name + customer.place.x + customer.history[4] + #customer.cities[2]
+    if customer.note ~= null then sum = sum + #customer.note end
+    if customer.open then sum = sum + math.floor(customer.balance) end
   end
 end
 return sum

@@ -3,12 +3,12 @@
 -- handlers, a little state. With the standard libraries, a state of some 55 KB.
 
 local settings = {}
-for i = 1, 36 do
+for i = 1, 30 do
   settings["setting " .. i] = { name = "setting " .. i, value = i * 10, changed = false }
 end
 
 local handlers, log = {}, {}
-for i = 1, 36 do
+for i = 1, 30 do
   handlers[i] = function(event)
     local setting = settings["setting " .. i]
     if event.value ~= setting.value then
@@ -24,5 +24,5 @@ for turn = 1, 50 do
 end
 
 local sum = 0
-for i = 1, 36 do sum = sum + settings["setting " .. i].value end
+for i = 1, 30 do sum = sum + settings["setting " .. i].value end
 return sum + #log
