@@ -24,8 +24,7 @@ static void *allocate_plain(void *ud, void *block, size_t osize, size_t nsize) {
 
 static void *allocate_counted(void *ud, void *block, size_t osize, size_t nsize) {
     lua_count *counted = ud;
-    void *granted = allocate_plain(NULL, block, osize, nsize);
-    counted->calls++;
+    void *granted = counted->next(counted->ud, block, osize, nsize);
     if (nsize && !granted) return NULL;
     counted->in_use += nsize - (block ? osize : 0);
     if (counted->in_use > counted->peak) counted->peak = counted->in_use;
@@ -65,23 +64,11 @@ size_t lua_backends_list(lua_backend *list) {
     list[count++] = (lua_backend){.name = "glibc", .functions = {realloc, free}};
     count = add_foreign(list, count);
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
-        list[count++] =
-            (lua_backend){.name = pools[i].name, .kind = LUA_BACKEND_POOL, .config = pools[i].config};
+        list[count++] = (lua_backend){.name = pools[i].name, .is_pool = true, .config = pools[i].config};
     return count;
 }
 
-bool lua_backend_open(lua_backend *b) {
-    if (b->kind == LUA_BACKEND_COUNT) {
-        b->counted = (lua_count){0};
-        b->allocate = allocate_counted;
-        b->ud = &b->counted;
-        return true;
-    }
-    if (b->kind == LUA_BACKEND_FUNCTIONS) {
-        b->allocate = b->functions.release == free ? allocate_plain : allocate_foreign;
-        b->ud = &b->functions;
-        return true;
-    }
+static bool open_pool(lua_backend *b) {
     b->pool = hpw_open(&b->config, NULL);
     b->account = b->pool ? hpw_open_account(b->pool, NULL, NULL) : NULL;
     b->allocate = hpw_lua_alloc;
@@ -89,9 +76,20 @@ bool lua_backend_open(lua_backend *b) {
     return b->account != NULL;
 }
 
+bool lua_backend_open(lua_backend *b) {
+    b->allocate = b->functions.release == free ? allocate_plain : allocate_foreign;
+    b->ud = &b->functions;
+    if (b->is_pool && !open_pool(b)) return false;
+    if (!b->counts) return true;
+    b->counted = (lua_count){.next = b->allocate, .ud = b->ud};
+    b->allocate = allocate_counted;
+    b->ud = &b->counted;
+    return true;
+}
+
 bool lua_backend_close(lua_backend *b, hpw_stats *left) {
-    *left = (hpw_stats){.in_use = b->counted.in_use};
-    if (b->kind != LUA_BACKEND_POOL) return left->in_use == 0;
+    *left = (hpw_stats){0};
+    if (!b->is_pool) return true;
     bool closed = hpw_close_account(b->account) == HPW_OK;
     hpw_get_stats(b->pool, left);
     return closed && left->live_blocks == 0;

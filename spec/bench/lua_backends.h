@@ -22,19 +22,19 @@ typedef struct lua_foreign {
     void (*release)(void *block);
 } lua_foreign;
 
-/* Counts what a state asks for, over the C library's functions. */
+/* What a state asks for, counted before it is passed on. */
 typedef struct lua_count {
-    uint64_t in_use, peak, calls;
+    uint64_t in_use, peak;
+    lua_Alloc next;
+    void *ud;
 } lua_count;
-
-typedef enum lua_backend_kind { LUA_BACKEND_FUNCTIONS, LUA_BACKEND_POOL, LUA_BACKEND_COUNT } lua_backend_kind;
 
 typedef struct lua_backend {
     const char *name;
-    lua_backend_kind kind;
-    lua_foreign functions; /* LUA_BACKEND_FUNCTIONS */
-    lua_count counted;     /* LUA_BACKEND_COUNT */
-    hpw_config config;     /* LUA_BACKEND_POOL; these three as well */
+    bool is_pool, counts;
+    lua_foreign functions; /* where it is none */
+    hpw_config config;     /* of a pool */
+    lua_count counted;     /* of one that counts, while open and after; these as well */
     hpw_pool *pool;
     hpw_account *account;
     lua_Alloc allocate; /* while open: for lua_newstate */

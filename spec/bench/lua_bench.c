@@ -9,8 +9,8 @@
  * Each round runs each program once with each backend, in turns that begin with
  * another backend each time; a run is a process of its own (lua_runs.h). A figure
  * is the median over the rounds of the ratio to glibc's time in the same round.
- * All backends must give the same checksum. For memory, each program runs twice,
- * once counting what the state asks for, once in a pool, which gives the footprint
+ * All backends must give the same checksum. For memory, each program runs
+ * once more, in a pool, while what it asks for is counted: that gives the footprint
  * (lua_report.h); and so does a state with the standard libraries and a small
  * script. --times and --memory each leave the other out. Programs are the files in
  * spec/bench/lua; --small runs them with a small argument: what is then timed is
@@ -113,17 +113,15 @@ static bool time_program(const options *o, lua_report *r, const lua_program *pro
 
 /* The high water is that of a pool with room to spare; the metadata that of one without. */
 static bool weigh_program(const options *o, lua_report *r, const lua_program *program, uint64_t capacity) {
-    const lua_backend count = {.name = "counting", .kind = LUA_BACKEND_COUNT};
-    const lua_backend pool = {.name = "heapwright",
-                              .kind = LUA_BACKEND_POOL,
-                              .config = {.capacity = capacity, .small_pages = true}};
-    lua_run counted, pooled;
-    if (!run(o, program, &count, &counted) || !run(o, program, &pool, &pooled)) return false;
+    lua_backend pool = {.name = "heapwright", .is_pool = true, .counts = true};
+    lua_run with;
+    pool.config = (hpw_config){.capacity = capacity, .small_pages = true};
+    if (!run(o, program, &pool, &with)) return false;
     lua_memory *m = &r->memory[r->memory_count++];
     *m = (lua_memory){.name = program->name,
-                      .peak = counted.counted.peak,
-                      .high_water = pooled.pool.high_water,
-                      .metadata = hpw_metadata_size(&(hpw_config){.capacity = pooled.pool.high_water}),
+                      .peak = with.peak,
+                      .high_water = with.pool.high_water,
+                      .metadata = hpw_metadata_size(&(hpw_config){.capacity = with.pool.high_water}),
                       .small = program == &small_state};
     m->footprint = (double)(m->high_water + m->metadata) / (double)m->peak;
     return true;

@@ -98,7 +98,7 @@ static void run_here(job *j, lua_backend *b) {
     bool empty = lua_backend_close(b, &out->pool);
     out->seconds = cpu_seconds() - begin;
     out->page_faults = page_faults() - faults;
-    out->counted = b->counted;
+    out->peak = b->counts ? b->counted.peak : 0;
     if (!empty && !*out->error)
         snprintf(out->error, sizeof out->error, "%s: %llu bytes in %llu blocks left after lua_close", b->name,
                  (unsigned long long)out->pool.in_use, (unsigned long long)out->pool.live_blocks);
@@ -137,8 +137,11 @@ bool lua_run_program(const lua_runner *how, const lua_program *program, const lu
     bool whole = child > 0 && read_whole(ends[0], out, sizeof *out);
     close(ends[0]);
     if (child > 0) waitpid(child, &status, 0);
-    if (!whole)
-        snprintf(out->error, sizeof out->error, "its process ended early, status %d",
-                 child > 0 ? status : -1);
+    if (child < 0)
+        snprintf(out->error, sizeof out->error, "no process for it");
+    else if (!whole && WIFSIGNALED(status))
+        snprintf(out->error, sizeof out->error, "its process was ended by signal %d", WTERMSIG(status));
+    else if (!whole)
+        snprintf(out->error, sizeof out->error, "its process ended early, status %d", WEXITSTATUS(status));
     return !*out->error;
 }

@@ -5,7 +5,10 @@
  * unused, and pages that nobody touched. What is timed is the process's CPU
  * time, the system's part included, from before the pool or state is opened
  * until after lua_close; what ends with the process (the pool's mapping, the
- * other allocators' heaps) is not.
+ * other allocators' heaps) is not. Lua mixes the address of its state and the
+ * second of the day into the hashes of strings, so that two runs differ a little
+ * in their collisions, and in when a table that loses and gains keys is rehashed:
+ * rounds, not runs, are compared.
  */
 #ifndef HPW_LUA_BENCH_RUNS_H
 #define HPW_LUA_BENCH_RUNS_H
@@ -26,8 +29,8 @@ typedef struct lua_run {
     char checksum[64];    /* what the program returned, as text */
     double seconds;       /* CPU time */
     uint64_t page_faults; /* minor ones */
-    lua_count counted;    /* of LUA_BACKEND_COUNT */
-    hpw_stats pool;       /* of LUA_BACKEND_POOL, after the account was closed */
+    uint64_t peak;        /* of a backend that counts: requested bytes in use at most */
+    hpw_stats pool;       /* of a pool, after the account was closed */
 } lua_run;
 
 typedef struct lua_runner {
