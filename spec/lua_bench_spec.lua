@@ -176,6 +176,14 @@ describe("heapwright-lua-bench", function()
     end)
   end)
 
+  it("keeps a result that is text of any kind", function()
+    with_program([[return 'a "b"\\\n']], function(arguments)
+      local output, status = run(arguments .. "--json --backend heapwright")
+      assert.equal(0, status, output)
+      assert.equal('a "b"\\\n', assert(json.decode(output)).times[2].checksum)
+    end)
+  end)
+
   it("refuses what it does not know, and names what it does", function()
     local output, status = run "--program cache,bees"
     assert.equal(2, status)

@@ -159,13 +159,28 @@ void lua_report_print(const lua_report *r) {
 
 /* ---- JSON ---- */
 
+/* A checksum is whatever a program returned. */
+static void print_json_string(const char *text) {
+    putchar('"');
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ') {
+            printf("\\u%04x", (unsigned)*text);
+            continue;
+        }
+        if (*text == '"' || *text == '\\') putchar('\\');
+        putchar(*text);
+    }
+    putchar('"');
+}
+
 static void print_json_time(const lua_report *r, const lua_times *one, size_t backend) {
-    printf(
-        "{\"program\": \"%s\", \"group\": \"%s\", \"backend\": \"%s\", \"seconds\": %.6f, \"ratio\": %.4f, "
-        "\"page_faults\": %llu, \"checksum\": \"%s\"}",
-        one->program->name, one->program->heavy ? "heavy" : "light", r->backends[backend].name,
-        seconds_of(r, one, backend), lua_ratio(r, one, backend, 0),
-        (unsigned long long)one->page_faults[backend], one->checksum);
+    printf("{\"program\": \"%s\", \"group\": \"%s\", \"backend\": \"%s\", ", one->program->name,
+           one->program->heavy ? "heavy" : "light", r->backends[backend].name);
+    printf("\"seconds\": %.6f, \"ratio\": %.4f, \"page_faults\": %llu, \"checksum\": ",
+           seconds_of(r, one, backend), lua_ratio(r, one, backend, 0),
+           (unsigned long long)one->page_faults[backend]);
+    print_json_string(one->checksum);
+    putchar('}');
 }
 
 static void print_json_means(const lua_report *r) {
