@@ -15,8 +15,10 @@ local HEAVY = {
 local LIGHT = { "nbody", "spectral_norm", "fannkuch", "mandelbrot", "sieve" }
 local POOLS = { "heapwright", "heapwright/small-pages", "heapwright/nolock" }
 
-local function run(arguments)
-  local pipe = assert(io.popen(bench .. " " .. arguments .. " 2>&1"))
+-- Under this limit of the shell's, where one is given.
+local function run(arguments, limit)
+  local command = ("exec 2>&1; %s exec %s %s"):format(limit and "ulimit " .. limit .. ";" or "", bench, arguments)
+  local pipe = assert(io.popen(command))
   local output = pipe:read "a"
   local _, _, status = pipe:close()
   return output, status
@@ -166,6 +168,15 @@ describe("heapwright-lua-bench", function()
       assert.equal(1, status)
       assert.matches("binary_trees with heapwright/small-pages: not enough memory", output, 1, true)
     end)
+  end)
+
+  it("tells where the system has no pool, no pipe for it", function()
+    local output, status = run("--times --small --program cache --backend heapwright", "-v 900000")
+    assert.equal(1, status)
+    assert.matches("cache with heapwright: no memory for a state", output, 1, true)
+    output, status = run("--times --small --program cache", "-n 4")
+    assert.equal(1, status)
+    assert.matches("cache with glibc: no pipe for it", output, 1, true)
   end)
 
   it("tells a program that does not return the same each time", function()
