@@ -32,14 +32,15 @@ cov: ## Prints the core's line and branch coverage, writes HTML to build-cov/
 	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(TESTS) $(COVERAGE)" sh .cmake/deps.sh
 	@sh .cmake/coverage.sh build-cov $(JOBS)
 
-bench-build: ## Builds the bench, build/heapwright-bench, and what the bench of calls loads
+bench-build: ## Builds the benches, build/heapwright-bench and build/heapwright-lua-bench
 	@cmake -S . -B $(BUILD) >/dev/null
 	@cmake --build $(BUILD) --parallel $(JOBS) --target bench
 
-bench: ## Times every policy beside other allocators (installs these), and calls from Lua
+bench: ## Times policies and Lua programs beside other allocators (installs these)
 	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(PEERS)" sh .cmake/deps.sh
 	@$(MAKE) bench-build
 	@$(BUILD)/heapwright-bench
+	@$(BUILD)/heapwright-lua-bench
 	@LUA_CPATH='$(BUILD)/?.so' lua5.4 spec/bench/calls.lua
 
 clean: ## Removes what was built
