@@ -37,15 +37,16 @@ static void leave_pool(hpw_account *account) {
 }
 
 hpw_account *hpw_open_account(hpw_pool *pool, const hpw_account_config *config, hpw_error *error) {
-    hpw_account *account = hpw_calloc(pool, 1, sizeof *account);
+    uint64_t limit = config && config->limit ? config->limit : HPW_NO_LIMIT;
+    uint64_t most = pool_bytes(pool, pool->max_capacity);
+    if (limit < most) most = limit;
+    hpw_account *account = hpw_calloc(pool, 1, slabs_account_bytes(most));
     if (error) *error = account ? HPW_OK : HPW_NO_MEMORY;
     if (!account) return NULL;
     account->pool = pool;
-    account->small_max = SMALL_MAX;
-    shared_set(&account->limit, config && config->limit ? config->limit : HPW_NO_LIMIT);
+    shared_set(&account->limit, limit);
     shared_set(&account->headroom, config ? config->headroom : 0);
-    for (unsigned kind = 0; kind < HPW_LUA_KINDS; kind++)
-        for (unsigned class = 0; class < CLASSES; class ++) account->bins[kind][class] = &account->full;
+    slabs_open(account, most);
     account_took(account, hpw_usable_size(pool, account));
     join_pool(account);
     return account;

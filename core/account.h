@@ -43,8 +43,8 @@ enum {
     SMALL_MAX = 1024, /* bytes of the largest slot */
     CLASSES =
         64, /* 1 ... 32 by 8 bytes to 256, to 48 by 16 to 512, to 56 by 64 to 1 KiB; 0 and the rest: none */
-    SLAB_MIN = 10, /* the smallest slab's size, as a power of two */
-    SLAB_SIZES = 5 /* 1, 2, 4, 8, 16 KiB */
+    SLAB_MIN = 9,  /* the smallest slab's size, as a power of two */
+    SLAB_SIZES = 6 /* 512 bytes, 1, 2, 4, 8, 16 KiB */
 };
 
 /* What other threads may write: in one order that all of them agree on. */
@@ -86,9 +86,10 @@ typedef struct account_kind {
 struct hpw_account {
     uint64_t in_use, peak_in_use;
     shared line;      /* of in_use: above it a request goes the long way */
-    size_t small_max; /* what is larger is released the long way: SMALL_MAX; 0 while there are misfits */
+    size_t slot_max;  /* bytes of the largest slot of this account */
+    size_t small_max; /* what is larger is released the long way: slot_max; 0 while there are misfits */
     account_kind kinds[HPW_LUA_KINDS];
-    slab *bins[HPW_LUA_KINDS][CLASSES]; /* never NULL: `full` where there is no slab with a free slot */
+    uint16_t masks[SMALL_MAX / 8 + 1]; /* by (size + 7) / 8: the bits that an address has within its slab */
     slab full;
 
     hpw_pool *pool;
@@ -102,13 +103,16 @@ struct hpw_account {
     uint64_t reallocations, over_limit, over_pool, over_headroom;
     uint64_t kept_bytes;
     slab *kept[SLAB_SIZES];
+    uint64_t unit;                /* bytes that chunks are made of; 0: no chunks */
     chunk *chunks;                /* those with a free unit */
     hpw_account *next, *previous; /* of the pool's accounts, under its lock */
+
+    /* As many as slot_max wants. Never NULL: `full` where there is no slab with a free slot. */
+    slab *bins[][HPW_LUA_KINDS];
 };
 
-/* By (size + 7) / 8, to SMALL_MAX: the class; and the bits that an address has within that class's slabs. */
+/* By (size + 7) / 8. */
 extern const unsigned char account_classes[SMALL_MAX / 8 + 1];
-extern const uint16_t account_slab_masks[SMALL_MAX / 8 + 1];
 
 HOT unsigned class_of(size_t size) { return account_classes[(size + 7) / 8]; }
 
@@ -116,8 +120,13 @@ HOT unsigned class_bytes(unsigned class) {
     return class <= 32 ? class * 8 : class <= 48 ? 256 + (class - 32) * 16 : 512 + (class - 48) * 64;
 }
 
-HOT slab *slab_of(const void *slot, size_t size) {
-    return (slab *)((uintptr_t)slot & ~(uintptr_t)account_slab_masks[(size + 7) / 8]);
+HOT slab *slab_of(const hpw_account *account, const void *slot, size_t size) {
+    return (slab *)((uintptr_t)slot & ~(uintptr_t)account->masks[(size + 7) / 8]);
+}
+
+/* Of a class's slabs. */
+HOT uint64_t slab_bytes(const hpw_account *account, unsigned class) {
+    return (uint64_t)account->masks[class_bytes(class) / 8] + 1;
 }
 
 /* ---- account.c ---- */
@@ -132,6 +141,12 @@ void account_refused(hpw_account *account);
 void account_took(hpw_account *account, uint64_t bytes);
 
 /* ---- slabs.c ---- */
+
+/* How large slots and slabs are, by what the account may come to: `most` bytes. Before anything else. */
+void slabs_open(hpw_account *account, uint64_t most);
+
+/* Of the account, with its bins. */
+size_t slabs_account_bytes(uint64_t most);
 
 /* A slab with a free slot for the bin, now its first; NULL where the pool holds none. */
 slab *slabs_fill(hpw_account *account, unsigned kind, unsigned class);

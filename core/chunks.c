@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where an account's slabs come from. While the account is small, each slab is a
- * block of the pool; later they lie in chunks, which are blocks of 16 and 64 KiB
- * made of units of 1 KiB. A chunk's free units are bits of a word, so that a free
- * run of 2^k units at a multiple of 2^k is found by k steps of shifting and masking:
+ * block of the pool; later they lie in chunks, which are blocks of 4 and then of 16
+ * units, a unit being the smallest slab. A chunk's free units are bits of a word,
+ * so that a free run of 2^k units at a multiple of 2^k is found by k steps of
+ * shifting and masking:
  *
- *      free  1110 1111 0011    free & free >> 1    at even places    the lowest
+ *      free  0011 1111 0111    free & free >> 1    at even places    the lowest
  *
  * A chunk with no unit in use goes back to the pool; slabs.c keeps what is to be
  * kept. At most LOOKS chunks are looked at before the pool is asked for another.
@@ -13,10 +14,12 @@
 #include "account.h"
 
 enum {
-    UNIT = 1 << SLAB_MIN,
     LOOKS = 8,
-    CHUNKS_FROM = 64 * 1024,    /* an account of so many bytes has chunks, of 16 KiB */
-    LARGE_CHUNKS_FROM = 1 << 20 /* of 64 KiB */
+    CHUNK = 4, /* units; of an account of CHUNKS_FROM units and more */
+    CHUNKS_FROM = 16,
+    LARGE_CHUNK = 16, /* units; of one of LARGE_CHUNKS_FROM units and more */
+    LARGE_CHUNKS_FROM = 256,
+    SLAB_MAX = 1 << (SLAB_MIN + SLAB_SIZES - 1)
 };
 
 struct chunk {
@@ -58,18 +61,21 @@ static void give_block(hpw_account *account, void *block, uint64_t bytes) {
     hpw_free(account->pool, block);
 }
 
-static uint64_t chunk_bytes(const chunk *c) { return ((uint64_t)bits_highest(c->all) + 1) * UNIT; }
+static uint64_t chunk_bytes(const hpw_account *account, const chunk *c) {
+    return (bits_highest(c->all) + 1) * account->unit;
+}
 
-static chunk *open_chunk(hpw_account *account, uint64_t bytes) {
+static chunk *open_chunk(hpw_account *account, unsigned units) {
+    uint64_t bytes = units * account->unit;
     chunk *c = hpw_malloc(account->pool, sizeof *c);
     if (!c) return NULL;
-    unsigned char *block = take_block(account, bytes, bytes < 16 * UNIT ? bytes : 16 * UNIT);
+    unsigned char *block = take_block(account, bytes, bytes < SLAB_MAX ? bytes : SLAB_MAX);
     if (!block) {
         hpw_free(account->pool, c);
         return NULL;
     }
     account_took(account, hpw_usable_size(account->pool, c));
-    c->all = UINT64_MAX >> (64 - bytes / UNIT);
+    c->all = bits_below(units);
     c->free = c->all;
     c->bytes = block;
     list(account, c);
@@ -78,7 +84,7 @@ static chunk *open_chunk(hpw_account *account, uint64_t bytes) {
 
 static void close_chunk(hpw_account *account, chunk *c) {
     unlist(account, c);
-    give_block(account, c->bytes, chunk_bytes(c));
+    give_block(account, c->bytes, chunk_bytes(account, c));
     account->granted -= hpw_usable_size(account->pool, c);
     hpw_free(account->pool, c);
 }
@@ -97,7 +103,7 @@ static uint64_t find_run(const chunk *c, unsigned units) {
 static slab *take_run(hpw_account *account, chunk *c, uint64_t run) {
     c->free &= ~run;
     if (!c->free) unlist(account, c);
-    slab *s = (slab *)(void *)(c->bytes + (size_t)bits_lowest(run) * UNIT);
+    slab *s = (slab *)(void *)(c->bytes + bits_lowest(run) * account->unit);
     s->of = c;
     return s;
 }
@@ -113,15 +119,25 @@ static slab *take_from_chunks(hpw_account *account, unsigned units) {
 
 /* ---- Slabs ---- */
 
-slab *chunks_take(hpw_account *account, uint64_t bytes) {
-    unsigned units = (unsigned)(bytes / UNIT);
+/* How many units a new chunk has; 0: a slab is to be a block of the pool. */
+static unsigned chunk_units(const hpw_account *account) {
+    if (account->granted < CHUNKS_FROM * account->unit) return 0;
+    return account->granted < LARGE_CHUNKS_FROM * account->unit ? CHUNK : LARGE_CHUNK;
+}
+
+static slab *take_in_chunk(hpw_account *account, uint64_t bytes) {
+    unsigned units = (unsigned)(bytes / account->unit);
     slab *s = take_from_chunks(account, units);
-    if (s) return s;
-    uint64_t most = account->granted < CHUNKS_FROM ? 0 : account->granted < LARGE_CHUNKS_FROM ? 16 : 64;
-    for (; most > units; most /= 4) {
-        chunk *c = open_chunk(account, most * UNIT);
-        if (c) return take_run(account, c, find_run(c, units));
+    for (unsigned most = chunk_units(account); !s && most > units; most /= 4) {
+        chunk *c = open_chunk(account, most);
+        if (c) s = take_run(account, c, find_run(c, units));
     }
+    return s;
+}
+
+slab *chunks_take(hpw_account *account, uint64_t bytes) {
+    slab *s = account->unit ? take_in_chunk(account, bytes) : NULL;
+    if (s) return s;
     s = take_block(account, bytes, bytes);
     if (s) s->of = NULL;
     return s;
@@ -134,6 +150,7 @@ void chunks_give(hpw_account *account, slab *s, uint64_t bytes) {
         return;
     }
     if (!c->free) list(account, c);
-    c->free |= bits_below((unsigned)(bytes / UNIT)) << (((unsigned char *)s - c->bytes) / UNIT);
+    uint64_t at = (uint64_t)((unsigned char *)s - c->bytes) / account->unit;
+    c->free |= bits_below((unsigned)(bytes / account->unit)) << at;
     if (c->free == c->all) close_chunk(account, c);
 }

@@ -48,16 +48,27 @@ HOT void give_slot(hpw_account *account, slab *s, void *slot) {
 }
 
 static void *take_slot(hpw_account *account, unsigned kind, unsigned class) {
-    slab *s = account->bins[kind][class];
+    slab *s = account->bins[class][kind];
     if (!s->free) s = slabs_fill(account, kind, class);
     return s ? pop(s) : NULL;
 }
 
 /* ---- Large blocks ---- */
 
-/* A block of the pool, with its kind behind it where that is not "other". */
+/*
+ * What a block of the pool has behind its `size` bytes: nothing, or its kind and
+ * perhaps more. The least ones have room for what a misfit needs, see below, so
+ *
+ *      requested bytes >= slot_max + MISFIT_TAIL
+ */
+enum { LINK_BYTES = sizeof(uint64_t), MISFIT_TAIL = 1 + LINK_BYTES };
+
+static size_t tail_of(const hpw_account *account, unsigned kind, size_t size) {
+    return size < account->slot_max + MISFIT_TAIL ? MISFIT_TAIL : kind != HPW_LUA_OTHER;
+}
+
 static void *take_large(hpw_account *account, unsigned kind, size_t size) {
-    size_t tail = kind != HPW_LUA_OTHER;
+    size_t tail = tail_of(account, kind, size);
     if (size > SIZE_MAX - tail) return NULL;
     unsigned char *block;
     do {
@@ -87,9 +98,9 @@ static void give_large(hpw_account *account, void *block) {
  * A link to a misfit is its address / 8 + 1, and in the high bits the class of its
  * slot, 0 for a block of the pool. Its last 8 bytes hold the link to the next one;
  * in a block of the pool, its kind is in the byte before. That much is left over:
- * a slot of a smaller class is smaller by 8, and a block keeps so much.
+ * a slot of a smaller class is smaller by 8, and a block of the pool is large enough.
  */
-enum { LINK_CLASS = 56, LINK_BYTES = sizeof(uint64_t), MISFIT_TAIL = 1 + LINK_BYTES };
+enum { LINK_CLASS = 56 };
 
 /* A block as it really is. */
 typedef struct place {
@@ -110,7 +121,7 @@ static unsigned char *misfit_end(const hpw_account *account, uint64_t link, plac
     else
         hpw_size(account->pool, address, &size, NULL, NULL);
     unsigned char *end = found->block + size - LINK_BYTES;
-    found->kind = found->class ? slab_of(found->block, class_bytes(found->class))->kind : end[-1];
+    found->kind = found->class ? slab_of(account, found->block, class_bytes(found->class))->kind : end[-1];
     return end;
 }
 
@@ -121,7 +132,7 @@ static bool find_misfit(hpw_account *account, const void *block, place *found, b
         unsigned char *end = misfit_end(account, link, found);
         if (found->block == block) {
             if (takes_out) memcpy(before, end, LINK_BYTES);
-            if (!account->misfits) account->small_max = SMALL_MAX;
+            if (!account->misfits) account->small_max = account->slot_max;
             return true;
         }
         memcpy(&link, end, LINK_BYTES);
@@ -134,8 +145,8 @@ static bool find_misfit(hpw_account *account, const void *block, place *found, b
 static place place_of(hpw_account *account, void *block, size_t size) {
     place p;
     if (account->misfits && find_misfit(account, block, &p, false)) return p;
-    p = (place){.block = block, .class = size <= SMALL_MAX ? class_of(size) : 0};
-    p.kind = p.class ? slab_of(block, size)->kind : kind_of_large(account, block, size);
+    p = (place){.block = block, .class = size <= account->slot_max ? class_of(size) : 0};
+    p.kind = p.class ? slab_of(account, block, size)->kind : kind_of_large(account, block, size);
     return p;
 }
 
@@ -160,14 +171,15 @@ static void leave_misfit(hpw_account *account, const place *p, size_t size) {
 /* ---- Any block ---- */
 
 static void *take(hpw_account *account, unsigned kind, size_t size) {
-    return size <= SMALL_MAX ? take_slot(account, kind, class_of(size)) : take_large(account, kind, size);
+    return size <= account->slot_max ? take_slot(account, kind, class_of(size))
+                                     : take_large(account, kind, size);
 }
 
 static void give(hpw_account *account, const place *p) {
     place misfit;
     if (p->misfit) find_misfit(account, p->block, &misfit, true);
     if (p->class)
-        give_slot(account, slab_of(p->block, class_bytes(p->class)), p->block);
+        give_slot(account, slab_of(account, p->block, class_bytes(p->class)), p->block);
     else
         give_large(account, p->block);
 }
@@ -193,9 +205,9 @@ APART void *grant_apart(hpw_account *account, unsigned kind, size_t size) {
 }
 
 HOT void *grant(hpw_account *account, unsigned kind, size_t size) {
-    if (!MOSTLY(size <= SMALL_MAX && account->in_use + size <= shared_get(&account->line)))
+    if (!MOSTLY(size <= account->slot_max && account->in_use + size <= shared_get(&account->line)))
         return grant_apart(account, kind, size);
-    slab *s = account->bins[kind][class_of(size)];
+    slab *s = account->bins[class_of(size)][kind];
     if (!MOSTLY(s->free)) return grant_apart(account, kind, size);
     void *slot = pop(s);
     count_in(account, kind, size);
@@ -215,7 +227,7 @@ HOT void release(hpw_account *account, void *block, size_t size) {
         release_apart(account, block, size);
         return;
     }
-    slab *s = slab_of(block, size);
+    slab *s = slab_of(account, block, size);
     unsigned kind = s->kind;
     count_out(account, kind, size);
     account->kinds[kind].frees++;
@@ -224,15 +236,17 @@ HOT void release(hpw_account *account, void *block, size_t size) {
 
 /* ---- Resize ---- */
 
-/* A block of the pool that stays one. */
-static void *resize_large(hpw_account *account, const place *p, size_t size) {
-    size_t tail = p->kind != HPW_LUA_OTHER;
+/* A block of the pool that stays one. Shrinking it may add a tail: where that finds no room, it lies where it
+ * is. */
+static void *resize_large(hpw_account *account, const place *p, size_t old_size, size_t size) {
+    size_t tail = tail_of(account, p->kind, size);
     uint64_t granted = hpw_usable_size(account->pool, p->block);
     unsigned char *block;
     if (size > SIZE_MAX - tail) return NULL;
     do {
         block = hpw_realloc(account->pool, p->block, size + tail);
     } while (!block && slabs_give_back(account));
+    if (!block && size < old_size) block = p->block, tail = 1;
     if (!block) return NULL;
     if (tail) block[size] = (unsigned char)p->kind;
     account->granted -= granted;
@@ -249,8 +263,9 @@ static void *resize_by_moving(hpw_account *account, const place *p, size_t old_s
 }
 
 APART void *resize_apart(hpw_account *account, const place *p, size_t old_size, size_t size) {
-    void *block = !p->class && !p->misfit && size > SMALL_MAX ? resize_large(account, p, size)
-                                                              : resize_by_moving(account, p, old_size, size);
+    void *block = !p->class && !p->misfit && size > account->slot_max
+                      ? resize_large(account, p, old_size, size)
+                      : resize_by_moving(account, p, old_size, size);
     if (!block && size <= old_size) {
         leave_misfit(account, p, size);
         block = p->block;
@@ -262,7 +277,7 @@ APART void *resize_apart(hpw_account *account, const place *p, size_t old_size, 
 APART void *resize(hpw_account *account, void *block, size_t old_size, size_t size) {
     if (size > old_size && !may_have(account, size - old_size, false)) return NULL;
     place p = place_of(account, block, old_size);
-    bool stays = p.class && !p.misfit && size <= SMALL_MAX && class_of(size) == p.class;
+    bool stays = p.class && !p.misfit && size <= account->slot_max && class_of(size) == p.class;
     void *moved = stays ? block : resize_apart(account, &p, old_size, size);
     if (!moved) return NULL;
     count_out(account, p.kind, old_size);

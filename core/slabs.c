@@ -9,22 +9,59 @@
 
 #include <string.h>
 
-/* 1 KiB for slots to 64 bytes, 2 KiB to 128 ... 16 KiB to 1 KiB: 15 slots and more. */
-#define MASK(n) ((n) <= 8 ? 0x3ff : (n) <= 16 ? 0x7ff : (n) <= 32 ? 0xfff : (n) <= 64 ? 0x1fff : 0x3fff)
 #define CLASS(n) ((n) <= 32 ? (n) : (n) <= 64 ? 32 + ((n)-31) / 2 : 48 + ((n)-57) / 8)
-#define EIGHT(of, n) of(n), of(n + 1), of(n + 2), of(n + 3), of(n + 4), of(n + 5), of(n + 6), of(n + 7)
-#define ALL(of)                                                                                              \
-    {                                                                                                        \
-        EIGHT(of, 0), EIGHT(of, 8), EIGHT(of, 16), EIGHT(of, 24), EIGHT(of, 32), EIGHT(of, 40),              \
-            EIGHT(of, 48), EIGHT(of, 56), EIGHT(of, 64), EIGHT(of, 72), EIGHT(of, 80), EIGHT(of, 88),        \
-            EIGHT(of, 96), EIGHT(of, 104), EIGHT(of, 112), EIGHT(of, 120), of(128)                           \
+#define EIGHT(n)                                                                                             \
+    CLASS(n), CLASS(n + 1), CLASS(n + 2), CLASS(n + 3), CLASS(n + 4), CLASS(n + 5), CLASS(n + 6), CLASS(n + 7)
+
+const unsigned char account_classes[] = {
+    EIGHT(0),  EIGHT(8),  EIGHT(16), EIGHT(24), EIGHT(32),  EIGHT(40),  EIGHT(48),  EIGHT(56),  EIGHT(64),
+    EIGHT(72), EIGHT(80), EIGHT(88), EIGHT(96), EIGHT(104), EIGHT(112), EIGHT(120), CLASS(128),
+};
+
+/* ---- How large ---- */
+
+/*
+ * A slab with few slots taken is what an account wastes, one a class and kind; so
+ * one that can't become large has small slabs, and no slots of sizes that it has
+ * few blocks of.
+ */
+typedef struct scale {
+    uint64_t most;     /* for accounts of so many bytes at most */
+    size_t slot_max;   /* bytes */
+    uint64_t slab_min; /* bytes */
+    unsigned slots;    /* a slab is at least as large as so many want */
+    bool chunks;       /* slabs lie in chunks */
+} scale;
+
+static const scale scales[] = {
+    {.most = 256 * 1024, .slot_max = 128, .slab_min = 512, .slots = 7},
+    {.most = 4096 * 1024, .slot_max = 512, .slab_min = 1024, .slots = 7, .chunks = true},
+    {.most = UINT64_MAX, .slot_max = SMALL_MAX, .slab_min = 4096, .slots = 15, .chunks = true},
+};
+
+static const scale *scale_of(uint64_t most) {
+    const scale *s = scales;
+    while (s->most < most) s++;
+    return s;
+}
+
+size_t slabs_account_bytes(uint64_t most) {
+    size_t bins = (size_t)class_of(scale_of(most)->slot_max) + 1;
+    return sizeof(hpw_account) + bins * sizeof(slab *[HPW_LUA_KINDS]);
+}
+
+void slabs_open(hpw_account *account, uint64_t most) {
+    const scale *s = scale_of(most);
+    account->slot_max = s->slot_max;
+    account->small_max = s->slot_max;
+    account->unit = s->chunks ? s->slab_min : 0;
+    for (unsigned class = 0; class <= class_of(s->slot_max); class ++)
+        for (unsigned kind = 0; kind < HPW_LUA_KINDS; kind++) account->bins[class][kind] = &account->full;
+    for (size_t eighths = 0; eighths <= s->slot_max / 8; eighths++) {
+        uint64_t bytes = s->slab_min, wanted = (uint64_t)s->slots * class_bytes(account_classes[eighths]);
+        while (bytes < wanted) bytes *= 2;
+        account->masks[eighths] = (uint16_t)(bytes - 1);
     }
-
-const unsigned char account_classes[] = ALL(CLASS);
-const uint16_t account_slab_masks[] = ALL(MASK);
-
-static uint64_t slab_bytes(const slab *s) {
-    return (uint64_t)account_slab_masks[class_bytes(s->class) / 8] + 1;
 }
 
 /* 0 ... SLAB_SIZES - 1 */
@@ -32,7 +69,7 @@ static unsigned slab_size(uint64_t bytes) { return bits_lowest(bytes) - SLAB_MIN
 
 /* ---- In its bin ---- */
 
-static slab **bin_of(hpw_account *account, const slab *s) { return &account->bins[s->kind][s->class]; }
+static slab **bin_of(hpw_account *account, const slab *s) { return &account->bins[s->class][s->kind]; }
 
 static void list(hpw_account *account, slab *s) {
     slab **bin = bin_of(account, s), *first = *bin;
@@ -53,9 +90,10 @@ static void unlist(hpw_account *account, slab *s) {
 enum { CUT_AT_ONCE = 32, SLOTS_AT = (sizeof(slab) + 7) / 8 * 8 };
 
 /* Makes free slots of what was not cut yet; false where nothing is left. */
-static bool cut(slab *s) {
+static bool cut(const hpw_account *account, slab *s) {
     unsigned bytes = class_bytes(s->class);
-    unsigned char *at = (unsigned char *)s + (size_t)s->fresh * 8, *end = (unsigned char *)s + slab_bytes(s);
+    unsigned char *at = (unsigned char *)s + (size_t)s->fresh * 8,
+                  *end = (unsigned char *)s + slab_bytes(account, s->class);
     size_t count = (size_t)(end - at) / bytes;
     if (!count) return false;
     if (count > CUT_AT_ONCE) count = CUT_AT_ONCE;
@@ -99,11 +137,11 @@ bool slabs_give_back(hpw_account *account) {
     return any;
 }
 
-/* An eighth of what the account has, two slabs of the smallest size at least. */
+/* A sixteenth of what the account has, and two of the smallest slabs at least. */
 static bool is_worth_keeping(hpw_account *account, uint64_t bytes) {
     if (shared_get(&account->squeezed)) slabs_give_back(account);
-    uint64_t most = account->granted / 8;
-    if (most < 2048) most = 2048;
+    uint64_t most = account->granted / 16;
+    if (most < 2 * slab_bytes(account, 1)) most = 2 * slab_bytes(account, 1);
     return account->kept_bytes + bytes <= most;
 }
 
@@ -111,16 +149,16 @@ static bool is_worth_keeping(hpw_account *account, uint64_t bytes) {
 
 slab *slabs_fill(hpw_account *account, unsigned kind, unsigned class) {
     slab *s;
-    while ((s = account->bins[kind][class]) != &account->full) {
-        if (s->free || cut(s)) return s;
+    while ((s = account->bins[class][kind]) != &account->full) {
+        if (s->free || cut(account, s)) return s;
         unlist(account, s);
         s->wakes_at = (uint16_t)(s->used - 1);
     }
-    s = take_slab(account, (uint64_t)account_slab_masks[class_bytes(class) / 8] + 1);
+    s = take_slab(account, slab_bytes(account, class));
     if (!s) return NULL;
     *s = (slab){.of = s->of, .fresh = SLOTS_AT / 8, .class = (uint8_t) class, .kind = (uint8_t)kind};
     list(account, s);
-    cut(s);
+    cut(account, s);
     return s;
 }
 
@@ -130,12 +168,12 @@ void slabs_wake(hpw_account *account, slab *s) {
         return;
     }
     unlist(account, s);
-    if (!is_worth_keeping(account, slab_bytes(s))) {
-        chunks_give(account, s, slab_bytes(s));
+    if (!is_worth_keeping(account, slab_bytes(account, s->class))) {
+        chunks_give(account, s, slab_bytes(account, s->class));
         return;
     }
-    slab **kept = &account->kept[slab_size(slab_bytes(s))];
+    slab **kept = &account->kept[slab_size(slab_bytes(account, s->class))];
     s->next = *kept;
     *kept = s;
-    account->kept_bytes += slab_bytes(s);
+    account->kept_bytes += slab_bytes(account, s->class);
 }

@@ -168,6 +168,7 @@ int main(void) {
         seed = 88172645463325252U + i;
         run(&(hpw_config){.policy = name, .capacity = 8 << 20}, 1, 60000);
         run(&(hpw_config){.policy = name, .capacity = 400 << 10}, 2, 60000);
+        run(&(hpw_config){.policy = name, .capacity = 1 << 20}, 2, 100000);
         run(&(hpw_config){.policy = name, .capacity = 64 << 10}, 3, 60000);
         run(&(hpw_config){.policy = name, .capacity = 200 << 10, .granule = 8, .guard = HPW_GUARD_CHECK}, 2,
             60000);
