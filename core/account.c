@@ -85,30 +85,34 @@ static uint64_t soft_limit(uint64_t limit, uint64_t headroom) {
     return limit > headroom ? limit - headroom : 0;
 }
 
-/* Is this object sent back, for a collection first? Says where the next one is. */
-static bool asks(hpw_account *account, uint64_t in_use, uint64_t soft, uint64_t headroom, bool object) {
-    if (account->in_use < soft && !account->asked) account->asks_at = soft;
+/* Is this object sent back, for a collection first? */
+static bool asks(hpw_account *account, uint64_t in_use, uint64_t headroom, bool object) {
     if (account->asked) { /* collected; was it enough? */
         account->asked = false;
-        account->asks_at = in_use <= soft ? soft : in_use + headroom / 8;
+        account->asks_at = in_use <= account->soft ? account->soft : in_use + headroom / 8;
         return false;
     }
+    if (account->in_use < account->soft) account->asks_at = account->soft;
     account->asked = object && in_use > account->asks_at;
     return account->asked;
 }
 
 bool account_may_have(hpw_account *account, uint64_t more, bool object) {
     uint64_t in_use = account->in_use + more, limit, headroom;
-    bool sent_back = false;
+    bool sent_back = false, decided = false;
     do {
         limit = shared_look(&account->limit);
         headroom = shared_look(&account->headroom);
-        uint64_t soft = soft_limit(limit, headroom);
-        if (soft == limit)
+        account->soft = soft_limit(limit, headroom);
+        if (account->soft == limit) {
             account->asks_at = limit;
-        else if (!sent_back && in_use <= limit)
-            sent_back = asks(account, in_use, soft, headroom, object);
-        shared_set(&account->line, account->asked ? 0 : account->asks_at < limit ? account->asks_at : limit);
+            account->asked = sent_back = false;
+        } else if (!decided && in_use <= limit) {
+            sent_back = asks(account, in_use, headroom, object);
+            decided = true;
+        }
+        uint64_t line = account->asks_at < limit ? account->asks_at : limit;
+        shared_set(&account->line, account->asked ? 0 : line);
     } while (limit != shared_look(&account->limit) || headroom != shared_look(&account->headroom));
     if (in_use < more || in_use > limit) {
         account->over_limit++;

@@ -97,7 +97,8 @@ struct hpw_account {
     shared limit, headroom;
     shared pressure;  /* 1: see hpw_account_pressure */
     shared squeezed;  /* 1: what is kept has to go back to the pool, another account was refused */
-    uint64_t asks_at; /* above this in_use, an object is sent back for a collection */
+    uint64_t soft;    /* the limit less the headroom */
+    uint64_t asks_at; /* above this in_use, an object is sent back for a collection: `soft` or more */
     bool asked;       /* the last object was */
     uint64_t granted, peak_granted;
     uint64_t reallocations, over_limit, over_pool, over_headroom;
@@ -136,6 +137,11 @@ bool account_may_have(hpw_account *account, uint64_t more, bool object);
 
 /* The pool did not hold it: counts that, and tells the pool's other accounts. */
 void account_refused(hpw_account *account);
+
+/* Something large was given back: the headroom may be whole again. */
+HOT void account_fell(hpw_account *account) {
+    if (account->asks_at != account->soft && account->in_use < account->soft) shared_set(&account->line, 0);
+}
 
 /* The pool granted `bytes`. */
 void account_took(hpw_account *account, uint64_t bytes);

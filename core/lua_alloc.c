@@ -7,7 +7,6 @@
  */
 #include "account.h"
 
-#include <assert.h>
 #include <string.h>
 
 /* The kind that Lua says with a new block: 4 to 10, as its own tags of types; anything else is other. */
@@ -16,9 +15,9 @@ HOT unsigned kind_of(size_t tag) {
     return kind < HPW_LUA_KINDS ? (unsigned)kind : HPW_LUA_OTHER;
 }
 
-static_assert(HPW_LUA_STRING == 1 && HPW_LUA_TABLE == 2 && HPW_LUA_FUNCTION == 3 && HPW_LUA_USERDATA == 4 &&
-                  HPW_LUA_THREAD == 5 && HPW_LUA_UPVALUE == 6 && HPW_LUA_PROTOTYPE == 7,
-              "in the order of Lua's tags");
+_Static_assert(HPW_LUA_STRING == 1 && HPW_LUA_TABLE == 2 && HPW_LUA_FUNCTION == 3 && HPW_LUA_USERDATA == 4 &&
+                   HPW_LUA_THREAD == 5 && HPW_LUA_UPVALUE == 6 && HPW_LUA_PROTOTYPE == 7,
+               "in the order of Lua's tags");
 
 HOT void count_in(hpw_account *account, unsigned kind, size_t size) {
     account->in_use += size;
@@ -90,6 +89,7 @@ static unsigned kind_of_large(const hpw_account *account, const unsigned char *b
 static void give_large(hpw_account *account, void *block) {
     account->granted -= hpw_usable_size(account->pool, block);
     hpw_free(account->pool, block);
+    account_fell(account);
 }
 
 /* ---- Misfits ---- */

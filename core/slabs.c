@@ -11,7 +11,8 @@
 
 #define CLASS(n) ((n) <= 32 ? (n) : (n) <= 64 ? 32 + ((n)-31) / 2 : 48 + ((n)-57) / 8)
 #define EIGHT(n)                                                                                             \
-    CLASS(n), CLASS(n + 1), CLASS(n + 2), CLASS(n + 3), CLASS(n + 4), CLASS(n + 5), CLASS(n + 6), CLASS(n + 7)
+    CLASS(n), CLASS((n) + 1), CLASS((n) + 2), CLASS((n) + 3), CLASS((n) + 4), CLASS((n) + 5),                \
+        CLASS((n) + 6), CLASS((n) + 7)
 
 const unsigned char account_classes[] = {
     EIGHT(0),  EIGHT(8),  EIGHT(16), EIGHT(24), EIGHT(32),  EIGHT(40),  EIGHT(48),  EIGHT(56),  EIGHT(64),
@@ -168,6 +169,7 @@ void slabs_wake(hpw_account *account, slab *s) {
         return;
     }
     unlist(account, s);
+    account_fell(account);
     if (!is_worth_keeping(account, slab_bytes(account, s->class))) {
         chunks_give(account, s, slab_bytes(account, s->class));
         return;

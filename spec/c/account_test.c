@@ -15,16 +15,16 @@
 
 enum { MOST = 4000 };
 
-typedef struct held {
+typedef struct model_block {
     unsigned char *block;
     size_t size;
     unsigned kind;
     unsigned char mark;
-} held;
+} model_block;
 
 typedef struct state {
     hpw_account *account;
-    held blocks[MOST];
+    model_block blocks[MOST];
     size_t count;
     uint64_t in_use, peak, by_kind[HPW_LUA_KINDS], blocks_by_kind[HPW_LUA_KINDS];
 } state;
@@ -43,12 +43,12 @@ static size_t draw_size(void) {
     return 1 + (size_t)draw(top);
 }
 
-static void check_bytes(const held *h) {
+static void check_bytes(const model_block *h) {
     for (size_t i = 0; i < h->size; i++)
         if (h->block[i] != h->mark) CHECK(h->block[i] == h->mark);
 }
 
-static void note(state *s, const held *h, bool comes) {
+static void note(state *s, const model_block *h, bool comes) {
     if (comes) {
         s->in_use += h->size, s->by_kind[h->kind] += h->size, s->blocks_by_kind[h->kind]++;
         if (s->in_use > s->peak) s->peak = s->in_use;
@@ -62,7 +62,8 @@ static const size_t tags[HPW_LUA_KINDS] = {0, 4, 5, 6, 7, 8, 9, 10};
 
 static bool grant(state *s) {
     if (s->count == MOST) return false;
-    held h = {.size = draw_size(), .kind = (unsigned)draw(HPW_LUA_KINDS), .mark = (unsigned char)draw(256)};
+    model_block h = {
+        .size = draw_size(), .kind = (unsigned)draw(HPW_LUA_KINDS), .mark = (unsigned char)draw(256)};
     h.block = hpw_lua_alloc(s->account, NULL, tags[h.kind], h.size);
     if (!h.block) return false;
     CHECK((uintptr_t)h.block % 8 == 0);
@@ -73,7 +74,7 @@ static bool grant(state *s) {
 }
 
 static void release(state *s, size_t i) {
-    held *h = &s->blocks[i];
+    model_block *h = &s->blocks[i];
     check_bytes(h);
     CHECK(hpw_lua_alloc(s->account, h->block, h->size, 0) == NULL);
     note(s, h, false);
@@ -81,7 +82,7 @@ static void release(state *s, size_t i) {
 }
 
 static void resize(state *s, size_t i) {
-    held *h = &s->blocks[i], before = *h;
+    model_block *h = &s->blocks[i], before = *h;
     size_t size = draw(3) ? draw_size() : 1 + draw(h->size + 16);
     check_bytes(h);
     unsigned char *moved = hpw_lua_alloc(s->account, h->block, h->size, size);
@@ -161,7 +162,156 @@ static void run(const hpw_config *config, unsigned accounts, unsigned steps) {
     hpw_close(pool);
 }
 
+/* ---- Limits ---- */
+
+static hpw_account_stats stats_of(const hpw_account *account) {
+    hpw_account_stats stats;
+    hpw_get_account_stats(account, &stats);
+    return stats;
+}
+
+/* To the byte, for every kind, small and large, on any limit. */
+static void limits(void) {
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 8 << 20}, NULL);
+    static const uint64_t some[] = {1, 7, 8, 100, 4987, 65536, 300000, 5000000};
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        size_t limit = (size_t)some[i];
+        hpw_account *account = hpw_open_account(pool, &(hpw_account_config){.limit = limit}, NULL);
+        CHECK(!hpw_lua_alloc(account, NULL, 0, limit + 1));
+        CHECK(!hpw_lua_alloc(account, NULL, 4, SIZE_MAX));
+        CHECK_EQ(stats_of(account).over_limit, 2);
+        void *block = hpw_lua_alloc(account, NULL, 4, limit);
+        CHECK(block && !hpw_lua_alloc(account, NULL, 0, 1));
+        CHECK(!hpw_lua_alloc(account, block, limit, limit + 1));
+        hpw_set_limit(account, HPW_NO_LIMIT);
+        block = hpw_lua_alloc(account, block, limit, limit + 1);
+        CHECK(block);
+        hpw_set_limit(account, limit / 2); /* below what is in use: what shrinks goes on */
+        CHECK(!hpw_lua_alloc(account, NULL, 5, 1));
+        block = hpw_lua_alloc(account, block, limit + 1, limit);
+        CHECK(block && stats_of(account).in_use == limit && stats_of(account).limit == limit / 2);
+        CHECK_EQ(hpw_close_account(account), HPW_INVALID_ARGUMENT);
+        hpw_lua_alloc(account, block, limit, 0);
+        CHECK_EQ(hpw_close_account(account), HPW_OK);
+    }
+    hpw_close(pool);
+
+    hpw_error error;
+    pool = hpw_open(&(hpw_config){.capacity = 64}, NULL);
+    CHECK(!hpw_open_account(pool, NULL, &error) && error == HPW_NO_MEMORY);
+    CHECK_EQ(hpw_close_account(NULL), HPW_OK);
+    hpw_close(pool);
+}
+
+/* An object is sent back once, then granted; the next asking comes an eighth later; what is not an object
+ * never asks. */
+static void headroom(void) {
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 8 << 20}, NULL);
+    hpw_account *account =
+        hpw_open_account(pool, &(hpw_account_config){.limit = 100000, .headroom = 8000}, NULL);
+    void *array = hpw_lua_alloc(account, NULL, 0, 91900), *held[100];
+    CHECK(array);
+    CHECK(held[0] = hpw_lua_alloc(account, NULL, 4, 100)); /* 92,000: as full as it may be */
+    CHECK(!hpw_lua_alloc(account, NULL, 4, 100));
+    CHECK(held[1] = hpw_lua_alloc(account, NULL, 4, 100)); /* nothing was collected; granted all the same */
+    unsigned refused = 0, count = 2;
+    while (stats_of(account).in_use + 100 <= 100000) {
+        held[count] = hpw_lua_alloc(account, NULL, 5, 100);
+        if (held[count])
+            count++;
+        else
+            refused++;
+    }
+    CHECK_EQ(refused, 7);
+    CHECK_EQ(stats_of(account).over_headroom, 8);
+    CHECK_EQ(stats_of(account).over_limit, 0);
+    CHECK(!hpw_lua_alloc(account, NULL, 0, 1) && stats_of(account).over_limit == 1);
+    for (unsigned i = count; i-- > 0;) hpw_lua_alloc(account, held[i], 100, 0);
+    /* A collection that frees enough: asked for once more at the same place. */
+    CHECK(held[0] = hpw_lua_alloc(account, NULL, 6, 100));
+    CHECK(!hpw_lua_alloc(account, NULL, 6, 200));
+    hpw_lua_alloc(account, held[0], 100, 0);
+    CHECK(held[0] = hpw_lua_alloc(account, NULL, 6, 100));
+    CHECK(!hpw_lua_alloc(account, NULL, 6, 200));
+    CHECK(held[1] = hpw_lua_alloc(account, NULL, 6, 200));
+    CHECK(held[2] = hpw_lua_alloc(account, NULL, 0, 2000)); /* a buffer is not sent back */
+    hpw_set_headroom(account, 0);
+    CHECK(held[3] = hpw_lua_alloc(account, NULL, 7, 5000));
+    hpw_lua_alloc(account, held[3], 5000, 0);
+    hpw_lua_alloc(account, held[2], 2000, 0);
+    hpw_lua_alloc(account, held[1], 200, 0);
+    hpw_lua_alloc(account, held[0], 100, 0);
+    hpw_lua_alloc(account, array, 91900, 0);
+    CHECK_EQ(hpw_close_account(account), HPW_OK);
+    hpw_close(pool);
+}
+
+/* A refusal of one account is told to all; what another keeps empty comes back at its next event. */
+static void pressure(void) {
+    enum { COUNT = 2000 };
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 1 << 20}, NULL);
+    hpw_account *a = hpw_open_account(pool, NULL, NULL), *b = hpw_open_account(pool, NULL, NULL);
+    static void *held[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) CHECK(held[i] = hpw_lua_alloc(a, NULL, 5, 100));
+    for (unsigned i = 1; i < COUNT; i++) hpw_lua_alloc(a, held[i], 100, 0);
+    CHECK(!hpw_account_pressure(a) && !hpw_account_pressure(b));
+    CHECK(!hpw_lua_alloc(b, NULL, 0, 1 << 20));
+    CHECK_EQ(stats_of(b).over_pool, 1);
+    CHECK(stats_of(a).pressure && hpw_account_pressure(a) && !hpw_account_pressure(a));
+    CHECK(hpw_account_pressure(b) && !hpw_account_pressure(b));
+    void *other = hpw_lua_alloc(a, NULL, 4, 50);
+    hpw_lua_alloc(a, other, 50, 0);
+    CHECK(stats_of(a).granted < 16000);
+    hpw_lua_alloc(a, held[0], 100, 0);
+    CHECK_EQ(hpw_close_account(a), HPW_OK);
+    CHECK_EQ(hpw_close_account(b), HPW_OK);
+    hpw_close(pool);
+}
+
+/* What an account keeps is given up before a request is refused: all of the pool is one block in the end. */
+static void reclaims(void) {
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 16 << 20}, NULL);
+    hpw_account *account = hpw_open_account(pool, NULL, NULL);
+    static void *held[50000];
+    unsigned count = 0;
+    while ((held[count] = hpw_lua_alloc(account, NULL, 4 + count % 7, 16 + count % 600))) count++;
+    for (unsigned i = 0; i < count; i++) hpw_lua_alloc(account, held[i], 16 + i % 600, 0);
+    CHECK(stats_of(account).granted > 500000);
+    size_t most = (16 << 20) - 32 * 1024;
+    void *block = hpw_lua_alloc(account, NULL, 0, most);
+    CHECK(block);
+    CHECK(hpw_lua_alloc(account, block, most, 8)); /* shrinks into a slot */
+    CHECK(hpw_lua_alloc(account, NULL, 0, most));
+    hpw_close(pool);
+}
+
+/* What is no kind is "other"; names. */
+static void kinds(void) {
+    hpw_pool *pool = hpw_open(NULL, NULL);
+    hpw_account *account = hpw_open_account(pool, NULL, NULL);
+    static const size_t others[] = {0, 1, 2, 3, 11, 12, 1000, SIZE_MAX};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        void *block = hpw_lua_alloc(account, NULL, others[i], 24);
+        CHECK_EQ(stats_of(account).kinds[HPW_LUA_OTHER].in_use, 24);
+        hpw_lua_alloc(account, block, 24, 0);
+    }
+    CHECK(hpw_lua_alloc(account, NULL, 0, 0) == NULL);
+    CHECK_EQ(stats_of(account).allocations, stats_of(account).frees);
+    CHECK_EQ(hpw_close_account(account), HPW_OK);
+    hpw_close(pool);
+    static const char *const names[] = {"other",    "string", "table",   "function",
+                                        "userdata", "thread", "upvalue", "prototype"};
+    for (unsigned kind = 0; kind < HPW_LUA_KINDS; kind++)
+        CHECK(strcmp(hpw_lua_kind_name((hpw_lua_kind)kind), names[kind]) == 0);
+    CHECK(strcmp(hpw_lua_kind_name(HPW_LUA_KINDS), "unknown") == 0);
+}
+
 int main(void) {
+    limits();
+    headroom();
+    pressure();
+    reclaims();
+    kinds();
     for (size_t i = 0; hpw_policy_at(i); i++) {
         const char *name = hpw_policy_at(i)->name;
         if (strcmp(name, "bump") == 0) continue;
