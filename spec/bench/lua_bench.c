@@ -7,16 +7,14 @@
  *                           [--times] [--memory] [--small] [--json] [--programs FOLDER] [--help]
  *
  * Each round runs each program once with each backend, in turns that begin with
- * another backend each time; a run is a process of its own (lua_runs.h). A figure
- * is the median over the rounds of the ratio to glibc's time in the same round.
- * All backends must give the same checksum. For memory, each program runs
- * once more, in a pool, while what it asks for is counted: that gives the footprint
- * (lua_report.h); and so does a state with the standard libraries and a small
- * script. --times and --memory each leave the other out. Programs are the files in
- * spec/bench/lua; --small runs them with a small argument: what is then timed is
- * the start of a state.
- * Status 0; 1 where a program failed or checksums differ; 2 for a wrong call. A
- * goal that is missed is shown, and is no failure: times are a machine's.
+ * another backend each time, and run backwards every second time; a run is a process of its own (lua_runs.h).
+ * A figure is the median over the rounds of the ratio to glibc's time in the same round. All backends must
+ * give the same checksum. For memory, each program runs once more, in a pool, while what it asks for is
+ * counted: that gives the footprint (lua_report.h); and so does a state with the standard libraries and a
+ * small script. --times and --memory each leave the other out. Programs are the files in spec/bench/lua;
+ * --small runs them with a small argument: what is then timed is the start of a state. Status 0; 1 where a
+ * program failed or checksums differ; 2 for a wrong call. A goal that is missed is shown, and is no failure:
+ * times are a machine's.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -102,6 +100,7 @@ static bool time_program(const options *o, lua_report *r, const lua_program *pro
     for (int round = 0; round < o->rounds; round++)
         for (size_t turn = 0; turn < r->backend_count; turn++) {
             size_t at = (turn + (size_t)round) % r->backend_count;
+            if (round % 2) at = r->backend_count - 1 - at;
             lua_run with;
             if (!run(o, program, &r->backends[at], &with) || !agrees(one, &r->backends[at], &with))
                 return false;

@@ -19,10 +19,24 @@ static double median(double *figures, size_t count) {
     return count % 2 ? figures[count / 2] : (figures[count / 2 - 1] + figures[count / 2]) / 2;
 }
 
-double lua_ratio(const lua_report *r, const lua_times *one, size_t backend, size_t against) {
+/* How one program's times with two backends are made into one figure. */
+typedef double ratio_of(const lua_report *r, const lua_times *one, size_t backend, size_t against);
+
+/* The median over the rounds of the ratio in the same round. */
+static double ratio(const lua_report *r, const lua_times *one, size_t backend, size_t against) {
     double ratios[MAX_LUA_ROUNDS];
     for (int i = 0; i < r->rounds; i++) ratios[i] = one->seconds[backend][i] / one->seconds[against][i];
     return median(ratios, (size_t)r->rounds);
+}
+
+static double least(const lua_report *r, const double *seconds) {
+    double found = seconds[0];
+    for (int i = 1; i < r->rounds; i++) found = fmin(found, seconds[i]);
+    return found;
+}
+
+static double least_ratio(const lua_report *r, const lua_times *one, size_t backend, size_t against) {
+    return least(r, one->seconds[backend]) / least(r, one->seconds[against]);
 }
 
 static double seconds_of(const lua_report *r, const lua_times *one, size_t backend) {
@@ -32,12 +46,12 @@ static double seconds_of(const lua_report *r, const lua_times *one, size_t backe
 }
 
 /* Geometric mean of the ratios of one group's programs; NAN where none was run. */
-static double mean_ratio(const lua_report *r, bool heavy, size_t backend, size_t against) {
+static double mean_ratio(const lua_report *r, bool heavy, ratio_of *of, size_t backend, size_t against) {
     double sum = 0;
     size_t count = 0;
     for (size_t i = 0; i < r->time_count; i++) {
         if (r->times[i].program->heavy != heavy) continue;
-        sum += log(lua_ratio(r, &r->times[i], backend, against));
+        sum += log(of(r, &r->times[i], backend, against));
         count++;
     }
     return count ? exp(sum / (double)count) : (double)NAN;
@@ -82,7 +96,7 @@ static double find_value(const lua_report *r, const struct goal *g) {
     if (!g->backend) return find_footprint(r, g->of == SMALL_STATE);
     size_t backend = find_backend(r, g->backend), against = find_backend(r, g->against);
     if (backend == r->backend_count || against == r->backend_count) return (double)NAN;
-    return mean_ratio(r, g->of == HEAVY, backend, against);
+    return mean_ratio(r, g->of == HEAVY, ratio, backend, against);
 }
 
 static void print_goals(const lua_report *r) {
@@ -111,11 +125,10 @@ static int width_of(const lua_report *r, size_t backend) {
     return length < 8 ? 8 : length;
 }
 
-static void print_means(const lua_report *r, bool heavy) {
-    if (isnan(mean_ratio(r, heavy, 0, 0))) return;
-    printf("%-14s %5s", heavy ? "mean, heavy" : "mean, light", "");
+static void print_means(const lua_report *r, const char *title, bool heavy, ratio_of *of) {
+    printf("%-14s %5s", title, "");
     for (size_t b = 1; b < r->backend_count; b++)
-        printf(" %*.3f", width_of(r, b), mean_ratio(r, heavy, b, 0));
+        printf(" %*.3f", width_of(r, b), mean_ratio(r, heavy, of, b, 0));
     putchar('\n');
 }
 
@@ -124,11 +137,12 @@ static void print_group(const lua_report *r, bool heavy) {
         const lua_times *one = &r->times[i];
         if (one->program->heavy != heavy) continue;
         printf("%-14s %5.0f", one->program->name, seconds_of(r, one, 0) * 1000);
-        for (size_t b = 1; b < r->backend_count; b++)
-            printf(" %*.3f", width_of(r, b), lua_ratio(r, one, b, 0));
+        for (size_t b = 1; b < r->backend_count; b++) printf(" %*.3f", width_of(r, b), ratio(r, one, b, 0));
         putchar('\n');
     }
-    print_means(r, heavy);
+    if (isnan(mean_ratio(r, heavy, ratio, 0, 0))) return;
+    print_means(r, heavy ? "mean, heavy" : "mean, light", heavy, ratio);
+    print_means(r, "  of the least", heavy, least_ratio);
 }
 
 static void print_times(const lua_report *r) {
@@ -176,8 +190,8 @@ static void print_json_string(const char *text) {
 static void print_json_time(const lua_report *r, const lua_times *one, size_t backend) {
     printf("{\"program\": \"%s\", \"group\": \"%s\", \"backend\": \"%s\", ", one->program->name,
            one->program->heavy ? "heavy" : "light", r->backends[backend].name);
-    printf("\"seconds\": %.6f, \"ratio\": %.4f, \"page_faults\": %llu, \"checksum\": ",
-           seconds_of(r, one, backend), lua_ratio(r, one, backend, 0),
+    printf("\"seconds\": %.6f, \"ratio\": %.4f, \"least_ratio\": %.4f, \"page_faults\": %llu, \"checksum\": ",
+           seconds_of(r, one, backend), ratio(r, one, backend, 0), least_ratio(r, one, backend, 0),
            (unsigned long long)one->page_faults[backend]);
     print_json_string(one->checksum);
     putchar('}');
@@ -187,10 +201,11 @@ static void print_json_means(const lua_report *r) {
     const char *comma = "";
     for (int light = 0; light < 2; light++)
         for (size_t b = 0; b < r->backend_count; b++) {
-            double mean = mean_ratio(r, !light, b, 0);
+            double mean = mean_ratio(r, !light, ratio, b, 0);
             if (isnan(mean)) continue;
-            printf("%s\n  {\"group\": \"%s\", \"backend\": \"%s\", \"ratio\": %.4f}", comma,
-                   light ? "light" : "heavy", r->backends[b].name, mean);
+            printf("%s\n  {\"group\": \"%s\", \"backend\": \"%s\", \"ratio\": %.4f, \"least_ratio\": %.4f}",
+                   comma, light ? "light" : "heavy", r->backends[b].name, mean,
+                   mean_ratio(r, !light, least_ratio, b, 0));
             comma = ",";
         }
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the bench of Lua programs found, and the goals it is held to: CPU time as
- * a ratio to glibc's in the same round, the median of the rounds; geometric
- * means over the programs that allocate all the time and over those that don't;
+ * a ratio to glibc's in the same round, the median of the rounds, and as the
+ * ratio of the least times of all rounds, which tells how far the median is a busy
+ * machine's; geometric means over the programs that allocate all the time and over those that don't;
  * and of memory, the footprint.
  */
 #ifndef HPW_LUA_BENCH_REPORT_H
@@ -43,9 +44,6 @@ typedef struct lua_report {
     lua_memory *memory;
     size_t memory_count;
 } lua_report;
-
-/* Median over the rounds of the time with one backend over the time with another in the same round. */
-double lua_ratio(const lua_report *r, const lua_times *one, size_t backend, size_t against);
 
 void lua_report_print(const lua_report *r);
 void lua_report_print_json(const lua_report *r);
