@@ -35,8 +35,8 @@ typedef struct scale {
 } scale;
 
 static const scale scales[] = {
-    {.most = 256 * 1024, .slot_max = 128, .slab_min = 512, .slots = 7},
-    {.most = 4096 * 1024, .slot_max = 512, .slab_min = 1024, .slots = 7, .chunks = true},
+    {.most = 256 << 10, .slot_max = 128, .slab_min = 512, .slots = 7},
+    {.most = 4 << 20, .slot_max = 512, .slab_min = 1024, .slots = 7, .chunks = true},
     {.most = UINT64_MAX, .slot_max = SMALL_MAX, .slab_min = 4096, .slots = 15, .chunks = true},
 };
 

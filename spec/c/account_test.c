@@ -35,7 +35,7 @@ static uint64_t draw(uint64_t below) {
     seed ^= seed << 13;
     seed ^= seed >> 7;
     seed ^= seed << 17;
-    return seed % below;
+    return below > 1 ? seed % below : 0;
 }
 
 static size_t draw_size(void) {
