@@ -81,7 +81,11 @@ static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, 
     if (!blocks_is_live(&pool->index.map, at))
         return pool_report_at(pool, report, HPW_UNALLOCATED, address, n, "the address lies in a free block");
     *start = pool_bytes(pool, at);
-    if (!pool_requested(pool, at, blocks_size(&pool->index.map, at), requested))
+    granule_t size = blocks_size(&pool->index.map, at);
+    if (pool_claimed(pool, at, size, requested))
+        return pool_report_at(pool, report, HPW_UNALLOCATED, address, n,
+                              "the address lies in a Lua state's block");
+    if (!pool_requested(pool, at, size, requested))
         return pool_report_at(pool, report, HPW_CORRUPTED, address, n,
                               "the block's size record was overwritten");
     return HPW_OK;
@@ -114,8 +118,9 @@ HOT hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned
     if (!upto) return reach_far(pool, address, n, bytes, report);
     granule_t at = granule - (WORD_BITS - 1 - bits_highest(upto));
     uint64_t offset = address - pool_bytes(pool, at), requested;
-    if (!blocks_is_live(map, at) || !pool_requested(pool, at, blocks_size(map, at), &requested) ||
-        offset > requested || n > requested - offset)
+    granule_t size = blocks_size(map, at);
+    if (!blocks_is_live(map, at) || pool_large_claimed(pool, at, size) ||
+        !pool_requested(pool, at, size, &requested) || offset > requested || n > requested - offset)
         return reach_far(pool, address, n, bytes, report);
     *bytes = pool->index.bytes + address;
     return HPW_OK;

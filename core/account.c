@@ -40,14 +40,16 @@ hpw_account *hpw_open_account(hpw_pool *pool, const hpw_account_config *config, 
     uint64_t limit = config && config->limit ? config->limit : HPW_NO_LIMIT;
     uint64_t most = pool_bytes(pool, pool->max_capacity);
     if (limit < most) most = limit;
-    hpw_account *account = hpw_calloc(pool, 1, slabs_account_bytes(most));
+    size_t bytes = slabs_account_bytes(most);
+    hpw_account *account = claim_take(pool, bytes, 1, 0);
     if (error) *error = account ? HPW_OK : HPW_NO_MEMORY;
     if (!account) return NULL;
+    memset(account, 0, bytes);
     account->pool = pool;
     shared_set(&account->limit, limit);
     shared_set(&account->headroom, config ? config->headroom : 0);
     slabs_open(account, most);
-    account_took(account, hpw_usable_size(pool, account));
+    account_took(account, claim_of(pool, account).granted);
     join_pool(account);
     return account;
 }
@@ -58,7 +60,8 @@ hpw_error hpw_close_account(hpw_account *account) {
         if (account->kinds[kind].allocations != account->kinds[kind].frees) return HPW_INVALID_ARGUMENT;
     slabs_give_back(account);
     leave_pool(account);
-    return hpw_free(account->pool, account);
+    claim_give(account->pool, account);
+    return HPW_OK;
 }
 
 /* ---- Limits ---- */

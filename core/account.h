@@ -17,9 +17,8 @@
  * account's slabs are blocks of the pool, a larger one's lie in chunks, so that
  * most slabs are taken and given back without the pool.
  *
- * Larger sizes are blocks of the pool. Where the kind is another than "other",
- * one byte more than asked for is, and the kind lies in the last one: the pool
- * knows each block's exact size, so it also knows whether there is such a byte.
+ * Larger sizes are blocks of the pool, the kind being their tag. All that an account
+ * has of the pool is claimed, see claim.h: nobody frees or writes it by its address.
  *
  * Shrinking can't fail, yet a block that shrinks into another class wants a slot
  * there. Where there is no memory for one, the block stays and is a *misfit*: its
@@ -37,13 +36,14 @@
 #include <stdatomic.h>
 #endif
 
-#include "pool.h"
+#include "claim.h"
 
 enum {
     SMALL_MAX = 1024, /* bytes of the largest slot */
     CLASSES =
         64, /* 1 ... 32 by 8 bytes to 256, to 48 by 16 to 512, to 56 by 64 to 1 KiB; 0 and the rest: none */
     SLAB_MIN = 9,  /* the smallest slab's size, as a power of two */
+    SLAB_END = 16, /* bytes at the end of a slab that are no slot's: the claim's record may lie there */
     SLAB_SIZES = 6 /* 512 bytes, 1, 2, 4, 8, 16 KiB */
 };
 
@@ -68,13 +68,16 @@ HOT uint64_t shared_swap(shared *s, uint64_t value) { return atomic_exchange(s, 
 
 typedef struct chunk chunk;
 
+/* What lies in the pool, by the number of its granule; NO_GRANULE: nothing. */
+typedef granule_t link;
+
 typedef struct slab {
-    void *free;                   /* slots given back, newest first; each holds the next */
-    struct slab *next, *previous; /* in the bin, where it has a free slot; of kept ones `next` */
-    chunk *of;                    /* NULL: it is a block of the pool */
-    uint16_t used;                /* live slots */
-    uint16_t wakes_at; /* `used` at which giving back a slot is an event: it was full; it is empty */
-    uint16_t fresh;    /* from the slab's start to what was not cut yet, in 8 bytes */
+    void *free;          /* slots given back, newest first; each holds the next */
+    link next, previous; /* in the bin, where it has a free slot; of kept ones `next` */
+    link of;             /* the chunk; nothing where it is a block of the pool */
+    uint16_t used;       /* live slots */
+    uint16_t wakes_at;   /* `used` at which giving back a slot is an event: it was full; it is empty */
+    uint16_t fresh;      /* from the slab's start to what was not cut yet, in 8 bytes */
     uint8_t class, kind;
 } slab;
 
@@ -103,7 +106,7 @@ struct hpw_account {
     uint64_t granted, peak_granted;
     uint64_t reallocations, over_limit, over_pool, over_headroom;
     uint64_t kept_bytes;
-    slab *kept[SLAB_SIZES];
+    link kept[SLAB_SIZES];
     uint64_t unit;                /* bytes that chunks are made of; 0: no chunks */
     chunk *chunks;                /* those with a free unit */
     hpw_account *next, *previous; /* of the pool's accounts, under its lock */
@@ -119,6 +122,14 @@ HOT unsigned class_of(size_t size) { return account_classes[(size + 7) / 8]; }
 
 HOT unsigned class_bytes(unsigned class) {
     return class <= 32 ? class * 8 : class <= 48 ? 256 + (class - 32) * 16 : 512 + (class - 48) * 64;
+}
+
+HOT void *linked(const hpw_account *account, link to) {
+    return account->pool->index.bytes + pool_bytes(account->pool, to);
+}
+
+HOT link link_to(const hpw_account *account, const void *block) {
+    return pool_granule(account->pool, (uint64_t)((const unsigned char *)block - account->pool->index.bytes));
 }
 
 HOT slab *slab_of(const hpw_account *account, const void *slot, size_t size) {

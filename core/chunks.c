@@ -18,7 +18,7 @@ enum {
     CHUNK = 4, /* units; of an account of CHUNKS_FROM units and more */
     CHUNKS_FROM = 16,
     LARGE_CHUNK = 16, /* units; of one of LARGE_CHUNKS_FROM units and more */
-    LARGE_CHUNKS_FROM = 256,
+    LARGE_CHUNKS_FROM = 1024,
     SLAB_MAX = 1 << (SLAB_MIN + SLAB_SIZES - 1)
 };
 
@@ -45,36 +45,32 @@ static void unlist(hpw_account *account, chunk *c) {
 
 /* ---- From and to the pool ---- */
 
-static uint64_t granted(const hpw_account *account, uint64_t bytes) {
-    uint64_t granule = pool_bytes(account->pool, 1);
-    return bytes > granule ? bytes : granule;
+/* Of `bytes`, those that a claim's record does not take, so that a power of two is granted, not a granule
+ * more. */
+static uint64_t owned(const hpw_account *account, uint64_t bytes) {
+    return bytes > pool_bytes(account->pool, POOL_CELL - 1) ? bytes : bytes - SLAB_END;
 }
 
 static void *take_block(hpw_account *account, uint64_t bytes, uint64_t alignment) {
-    void *block = pool_allocate_slab(account->pool, bytes, alignment);
-    if (block) account_took(account, granted(account, bytes));
+    void *block = claim_take(account->pool, bytes, alignment, 0);
+    if (block) account_took(account, claim_of(account->pool, block).granted);
     return block;
 }
 
-static void give_block(hpw_account *account, void *block, uint64_t bytes) {
-    account->granted -= granted(account, bytes);
-    hpw_free(account->pool, block);
-}
-
-static uint64_t chunk_bytes(const hpw_account *account, const chunk *c) {
-    return (bits_highest(c->all) + 1) * account->unit;
+static void give_block(hpw_account *account, void *block) {
+    account->granted -= claim_of(account->pool, block).granted;
+    claim_give(account->pool, block);
 }
 
 static chunk *open_chunk(hpw_account *account, unsigned units) {
     uint64_t bytes = units * account->unit;
-    chunk *c = hpw_malloc(account->pool, sizeof *c);
+    chunk *c = take_block(account, sizeof *c, 1);
     if (!c) return NULL;
-    unsigned char *block = take_block(account, bytes, bytes < SLAB_MAX ? bytes : SLAB_MAX);
+    unsigned char *block = take_block(account, owned(account, bytes), bytes < SLAB_MAX ? bytes : SLAB_MAX);
     if (!block) {
-        hpw_free(account->pool, c);
+        give_block(account, c);
         return NULL;
     }
-    account_took(account, hpw_usable_size(account->pool, c));
     c->all = bits_below(units);
     c->free = c->all;
     c->bytes = block;
@@ -84,9 +80,8 @@ static chunk *open_chunk(hpw_account *account, unsigned units) {
 
 static void close_chunk(hpw_account *account, chunk *c) {
     unlist(account, c);
-    give_block(account, c->bytes, chunk_bytes(account, c));
-    account->granted -= hpw_usable_size(account->pool, c);
-    hpw_free(account->pool, c);
+    give_block(account, c->bytes);
+    give_block(account, c);
 }
 
 /* ---- Runs of units ---- */
@@ -104,7 +99,7 @@ static slab *take_run(hpw_account *account, chunk *c, uint64_t run) {
     c->free &= ~run;
     if (!c->free) unlist(account, c);
     slab *s = (slab *)(void *)(c->bytes + bits_lowest(run) * account->unit);
-    s->of = c;
+    s->of = link_to(account, c);
     return s;
 }
 
@@ -138,17 +133,17 @@ static slab *take_in_chunk(hpw_account *account, uint64_t bytes) {
 slab *chunks_take(hpw_account *account, uint64_t bytes) {
     slab *s = account->unit ? take_in_chunk(account, bytes) : NULL;
     if (s) return s;
-    s = take_block(account, bytes, bytes);
-    if (s) s->of = NULL;
+    s = take_block(account, owned(account, bytes), bytes);
+    if (s) s->of = NO_GRANULE;
     return s;
 }
 
 void chunks_give(hpw_account *account, slab *s, uint64_t bytes) {
-    chunk *c = s->of;
-    if (!c) {
-        give_block(account, s, bytes);
+    if (s->of == NO_GRANULE) {
+        give_block(account, s);
         return;
     }
+    chunk *c = linked(account, s->of);
     if (!c->free) list(account, c);
     uint64_t at = (uint64_t)((unsigned char *)s - c->bytes) / account->unit;
     c->free |= bits_below((unsigned)(bytes / account->unit)) << at;

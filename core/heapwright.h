@@ -71,6 +71,7 @@ typedef struct hpw_report {
     uint64_t block_size; /* its requested size; of a free block its whole size */
     bool in_live_block;  /* `block` is live */
     bool in_free_block;  /* `block` is free */
+    bool claimed;        /* `block` is live, and an account's: it answers to that alone */
     const char *what;    /* a static sentence: the first thing found wrong */
 } hpw_report;
 
@@ -198,9 +199,10 @@ HPW_API uint64_t hpw_max_capacity(uint32_t granule);
 /*
  * Frees every block at once and forgets the policy's history, so that what
  * follows is placed as in a new pool. Counts of calls stay; each block counts
- * as one free. A grown pool shrinks as when its last block is freed. Cost: O(metadata).
+ * as one free. A grown pool shrinks as when its last block is freed.
+ * HPW_INVALID_ARGUMENT, nothing changed, while an account is open in it. Cost: O(metadata).
  */
-HPW_API void hpw_reset(hpw_pool *pool);
+HPW_API hpw_error hpw_reset(hpw_pool *pool);
 
 /*
  * Gives back what the pool keeps to be faster: the empty pages of slab become

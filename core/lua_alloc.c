@@ -55,40 +55,29 @@ static void *take_slot(hpw_account *account, unsigned kind, unsigned class) {
 /* ---- Large blocks ---- */
 
 /*
- * What a block of the pool has behind its `size` bytes: nothing, or its kind and
- * perhaps more. The least ones have room for what a misfit needs, see below, so
+ * The least ones are somewhat longer than asked for, which is what a misfit needs,
+ * see below, so that of each
  *
- *      requested bytes >= slot_max + MISFIT_TAIL
+ *      claimed bytes >= slot_max + MISFIT_BYTES
  */
-enum { LINK_BYTES = sizeof(uint64_t), MISFIT_TAIL = 1 + LINK_BYTES };
+enum { LINK_BYTES = sizeof(uint64_t), MISFIT_BYTES = LINK_BYTES + CLAIM_BYTES };
 
-static size_t tail_of(const hpw_account *account, unsigned kind, size_t size) {
-    return size < account->slot_max + MISFIT_TAIL ? MISFIT_TAIL : kind != HPW_LUA_OTHER;
+static size_t with_tail(const hpw_account *account, size_t size) {
+    return size < account->slot_max + MISFIT_BYTES ? size + MISFIT_BYTES : size;
 }
 
 static void *take_large(hpw_account *account, unsigned kind, size_t size) {
-    size_t tail = tail_of(account, kind, size);
-    if (size > SIZE_MAX - tail) return NULL;
-    unsigned char *block;
+    void *block;
     do {
-        block = hpw_malloc(account->pool, size + tail);
+        block = claim_take(account->pool, with_tail(account, size), 1, kind);
     } while (!block && slabs_give_back(account));
-    if (!block) return NULL;
-    if (tail) block[size] = (unsigned char)kind;
-    account_took(account, hpw_usable_size(account->pool, block));
+    if (block) account_took(account, claim_of(account->pool, block).granted);
     return block;
 }
 
-/* Its kind. */
-static unsigned kind_of_large(const hpw_account *account, const unsigned char *block, size_t size) {
-    uint64_t requested;
-    hpw_size(account->pool, hpw_address(account->pool, block), &requested, NULL, NULL);
-    return requested > size ? block[size] : HPW_LUA_OTHER;
-}
-
 static void give_large(hpw_account *account, void *block) {
-    account->granted -= hpw_usable_size(account->pool, block);
-    hpw_free(account->pool, block);
+    account->granted -= claim_of(account->pool, block).granted;
+    claim_give(account->pool, block);
     account_fell(account);
 }
 
@@ -96,9 +85,9 @@ static void give_large(hpw_account *account, void *block) {
 
 /*
  * A link to a misfit is its address / 8 + 1, and in the high bits the class of its
- * slot, 0 for a block of the pool. Its last 8 bytes hold the link to the next one;
- * in a block of the pool, its kind is in the byte before. That much is left over:
- * a slot of a smaller class is smaller by 8, and a block of the pool is large enough.
+ * slot, 0 for a block of the pool. Behind what it shrank to, at the end of the slot
+ * or right there in the block, lies the link to the next one: a slot of a smaller
+ * class is smaller by 8, and a block of the pool is large enough.
  */
 enum { LINK_CLASS = 56 };
 
@@ -110,33 +99,35 @@ typedef struct place {
     bool misfit;
 } place;
 
-/* Where the misfit of this link keeps the link to the next. */
-static unsigned char *misfit_end(const hpw_account *account, uint64_t link, place *found) {
-    uint64_t address = ((link & (((uint64_t)1 << LINK_CLASS) - 1)) - 1) * 8, size;
-    *found = (place){.block = (unsigned char *)hpw_pointer(account->pool, address),
-                     .class = (unsigned)(link >> LINK_CLASS),
-                     .misfit = true};
-    if (found->class)
-        size = class_bytes(found->class);
-    else
-        hpw_size(account->pool, address, &size, NULL, NULL);
-    unsigned char *end = found->block + size - LINK_BYTES;
-    found->kind = found->class ? slab_of(account, found->block, class_bytes(found->class))->kind : end[-1];
-    return end;
+static place place_at(const hpw_account *account, void *block, unsigned class) {
+    return (place){.block = block,
+                   .class = class,
+                   .kind = class ? slab_of(account, block, class_bytes(class))->kind
+                                 : claim_of(account->pool, block).tag};
+}
+
+/* Where a misfit has its link: at the end of what it has, in whole granules less the claim's record. */
+static unsigned char *link_in(const hpw_account *account, const place *p) {
+    uint64_t end = class_bytes(p->class);
+    if (!p->class) end = claim_of(account->pool, p->block).granted - CLAIM_END;
+    return p->block + end - LINK_BYTES;
 }
 
 /* Is `block` one of the misfits? If so, and `takes_out`, it is none from now on. */
 static bool find_misfit(hpw_account *account, const void *block, place *found, bool takes_out) {
     unsigned char *before = (unsigned char *)&account->misfits;
-    for (uint64_t link = account->misfits; link;) {
-        unsigned char *end = misfit_end(account, link, found);
+    for (uint64_t next = account->misfits; next;) {
+        uint64_t address = ((next & (((uint64_t)1 << LINK_CLASS) - 1)) - 1) * 8;
+        *found = place_at(account, account->pool->index.bytes + address, (unsigned)(next >> LINK_CLASS));
+        found->misfit = true;
+        unsigned char *own = link_in(account, found);
         if (found->block == block) {
-            if (takes_out) memcpy(before, end, LINK_BYTES);
+            if (takes_out) memcpy(before, own, LINK_BYTES);
             if (!account->misfits) account->small_max = account->slot_max;
             return true;
         }
-        memcpy(&link, end, LINK_BYTES);
-        before = end;
+        memcpy(&next, own, LINK_BYTES);
+        before = own;
     }
     return false;
 }
@@ -145,26 +136,19 @@ static bool find_misfit(hpw_account *account, const void *block, place *found, b
 static place place_of(hpw_account *account, void *block, size_t size) {
     place p;
     if (account->misfits && find_misfit(account, block, &p, false)) return p;
-    p = (place){.block = block, .class = size <= account->slot_max ? class_of(size) : 0};
-    p.kind = p.class ? slab_of(account, block, size)->kind : kind_of_large(account, block, size);
-    return p;
+    return place_at(account, block, size <= account->slot_max ? class_of(size) : 0);
 }
 
 /* It shrinks to `size` where it lies, since there is no place where it belongs. */
 static void leave_misfit(hpw_account *account, const place *p, size_t size) {
     if (p->misfit) return;
-    uint64_t at = hpw_address(account->pool, p->block);
-    unsigned char *end = p->block + class_bytes(p->class) - LINK_BYTES;
     if (!p->class) {
-        uint64_t granted = hpw_usable_size(account->pool, p->block), rest;
-        hpw_realloc(account->pool, p->block, size + MISFIT_TAIL); /* in place: it is smaller */
-        hpw_size(account->pool, at, NULL, &rest, NULL);
-        account->granted -= granted - rest;
-        p->block[size] = (unsigned char)p->kind;
-        end = p->block + size + 1;
+        uint64_t granted = claim_of(account->pool, p->block).granted;
+        claim_resize(account->pool, p->block, size + LINK_BYTES); /* in place: it is smaller */
+        account->granted -= granted - claim_of(account->pool, p->block).granted;
     }
-    memcpy(end, &account->misfits, LINK_BYTES);
-    account->misfits = (at / 8 + 1) | (uint64_t)p->class << LINK_CLASS;
+    memcpy(link_in(account, p), &account->misfits, LINK_BYTES);
+    account->misfits = (hpw_address(account->pool, p->block) / 8 + 1) | (uint64_t)p->class << LINK_CLASS;
     account->small_max = 0;
 }
 
@@ -236,21 +220,17 @@ HOT void release(hpw_account *account, void *block, size_t size) {
 
 /* ---- Resize ---- */
 
-/* A block of the pool that stays one. Shrinking it may add a tail: where that finds no room, it lies where it
+/* A block of the pool that stays one. Where a shrinking one wants a tail that finds no room, it lies as it
  * is. */
 static void *resize_large(hpw_account *account, const place *p, size_t old_size, size_t size) {
-    size_t tail = tail_of(account, p->kind, size);
-    uint64_t granted = hpw_usable_size(account->pool, p->block);
-    unsigned char *block;
-    if (size > SIZE_MAX - tail) return NULL;
+    uint64_t granted = claim_of(account->pool, p->block).granted;
+    void *block;
     do {
-        block = hpw_realloc(account->pool, p->block, size + tail);
+        block = claim_resize(account->pool, p->block, with_tail(account, size));
     } while (!block && slabs_give_back(account));
-    if (!block && size < old_size) block = p->block, tail = 1;
-    if (!block) return NULL;
-    if (tail) block[size] = (unsigned char)p->kind;
+    if (!block) return size < old_size ? p->block : NULL;
     account->granted -= granted;
-    account_took(account, hpw_usable_size(account->pool, block));
+    account_took(account, claim_of(account->pool, block).granted);
     return block;
 }
 

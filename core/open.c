@@ -90,9 +90,15 @@ static size_t caches_size(const hpw_config *config) {
                : 0;
 }
 
+/* A bit for each POOL_CELL granules. */
+static size_t claims_size(const hpw_config *config) {
+    size_t cells = granules_of(config, config->max_capacity) / POOL_CELL + 1;
+    return round16((cells + WORD_BITS - 1) / WORD_BITS * sizeof(uint64_t));
+}
+
 size_t pool_metadata_size(const hpw_config *config) {
     return round16(sizeof(hpw_pool)) + host_size(config) + round16(map_size(config)) +
-           round16(state_size(config)) + round16(caches_size(config));
+           round16(state_size(config)) + round16(caches_size(config)) + claims_size(config);
 }
 
 size_t hpw_metadata_size(const hpw_config *config) {
@@ -141,6 +147,7 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
         .state = next + round16(map_size(config)),
     };
     blocks_init(&pool->index.map, next, pool->max_capacity, config->guard != HPW_GUARD_OFF);
+    pool->claims = (uint64_t *)(void *)((unsigned char *)pool->index.state + pool->state_bytes);
     pool->skew = (uint32_t)((uintptr_t)bytes >> pool->index.shift);
     pool_choose_way(pool);
     pool_open_policy(pool);

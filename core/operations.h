@@ -205,23 +205,11 @@ HOT void add_rest(hpw_pool *pool, work *w, granule_t at, granule_t size) {
 
 /* ---- Live blocks ---- */
 
-/* Notes in the live block's slack, if it has any, what was requested of it. */
-HOT void note_requested(const hpw_pool *pool, granule_t at, granule_t size, uint64_t slack) {
-    if (!slack) return;
-    unsigned char *end = pool->index.bytes + pool_bytes(pool, at + size);
-    if (slack < SLACK_LONG) {
-        end[-1] = (unsigned char)slack;
-    } else {
-        end[-1] = SLACK_LONG;
-        memcpy(end - 1 - sizeof slack, &slack, sizeof slack);
-    }
-}
-
 /* Marks [at, at + size) live and notes its requested size. */
 HOT void set_live(hpw_pool *pool, granule_t at, granule_t size, uint64_t requested) {
     uint64_t slack = pool_bytes(pool, size) - requested;
     blocks_set_live(&pool->index.map, at, size, slack != 0);
-    note_requested(pool, at, size, slack);
+    pool_note_slack(pool, at, size, slack);
 }
 
 HOT void count_sizes(hpw_pool *pool, uint64_t granted, uint64_t requested) {
@@ -357,7 +345,7 @@ HOT void take(hpw_pool *pool, work *w, placement place, granule_t size, uint64_t
         w->calls++;
         w->blocks += !replaced;
     }
-    note_requested(pool, place.at, size, slack);
+    pool_note_slack(pool, place.at, size, slack);
 }
 
 HOT void give(hpw_pool *pool, work *w, granule_t at, granule_t size) {

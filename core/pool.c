@@ -95,8 +95,7 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
 
 /* ---- Allocate ---- */
 
-/* At a multiple of `alignment`, which is more than a granule. */
-static void *allocate_aligned_inside(hpw_pool *pool, uint64_t size, uint64_t alignment) {
+void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     uint64_t align = alignment >> pool->index.shift;
     granule_t granules = granules_for(pool, size), at = NO_GRANULE;
     bool never = align > (uint64_t)1 << 31 || (pool->most_align && alignment > pool->most_align);
@@ -114,16 +113,8 @@ static void *allocate_aligned_inside(hpw_pool *pool, uint64_t size, uint64_t ali
 
 static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     pool_enter(pool);
-    void *block = allocate_aligned_inside(pool, size, alignment);
+    void *block = pool_allocate_aligned(pool, size, alignment);
     if (block && alignment > pool->largest_align) pool->largest_align = alignment;
-    pool_leave(pool);
-    return block;
-}
-
-void *pool_allocate_slab(hpw_pool *pool, uint64_t size, uint64_t alignment) {
-    if (alignment <= pool_bytes(pool, 1)) return hpw_malloc(pool, (size_t)size);
-    pool_enter(pool);
-    void *block = allocate_aligned_inside(pool, size, alignment);
     pool_leave(pool);
     return block;
 }
@@ -193,9 +184,13 @@ hpw_error pool_diagnose(const hpw_pool *pool, uint64_t address, hpw_report *repo
     granule_t at = pool_granule(pool, address);
     const blocks *map = &pool->index.map;
     if (address == pool_bytes(pool, at)) {
-        if (blocks_is_live(map, at))
+        if (blocks_is_live(map, at)) {
+            if (pool_claimed(pool, at, blocks_size(map, at), &(uint64_t){0}))
+                return pool_report_at(pool, report, HPW_INVALID_FREE, address, 0,
+                                      "the block is a Lua state's");
             return pool_report_at(pool, report, HPW_CORRUPTED, address, 0,
                                   "the block's size record was overwritten");
+        }
         bool freed = map->freed ? blocks_bit(map->freed, at) : !blocks_is_live(map, blocks_owner(map, at));
         if (freed)
             return pool_report_at(pool, report, HPW_DOUBLE_FREE, address, 0, "the block was freed before");
@@ -410,8 +405,7 @@ static bool resize_somehow(hpw_pool *pool, work *w, resizing *r) {
     return resize_by_moving(pool, w, r) || (!large && resize_backwards(pool, w, r));
 }
 
-static hpw_error resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved,
-                        hpw_report *report) {
+hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report) {
     resizing r = {.new_requested = size};
     work w = begin_work(pool);
     if (!pool_find_live(pool, address, &r.at, &r.size, &r.requested))
@@ -443,7 +437,7 @@ static hpw_error resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_
 
 hpw_error hpw_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report) {
     pool_enter(pool);
-    hpw_error error = resize(pool, address, size, moved, report);
+    hpw_error error = pool_resize(pool, address, size, moved, report);
     pool_leave(pool);
     return error;
 }
@@ -465,8 +459,12 @@ void hpw_trim(hpw_pool *pool) {
     pool_leave(pool);
 }
 
-void hpw_reset(hpw_pool *pool) {
+hpw_error hpw_reset(hpw_pool *pool) {
     pool_enter(pool);
+    if (pool->accounts) {
+        pool_leave(pool);
+        return HPW_INVALID_ARGUMENT;
+    }
     blocks *map = &pool->index.map;
     for (granule_t at = 0; at < map->count; at += blocks_size(map, at)) {
         if (!blocks_is_live(map, at)) continue;
@@ -496,4 +494,5 @@ void hpw_reset(hpw_pool *pool) {
     if (map->count > pool->capacity) pool_trim(pool);
     pool->index.steps = steps;
     pool_leave(pool);
+    return HPW_OK;
 }

@@ -55,6 +55,7 @@ struct hpw_pool {
     struct pool_caches *caches; /* NULL: none */
 #endif
     struct hpw_account *accounts; /* those open in it */
+    uint64_t *claims; /* a bit a cell: a claimed block of a cell and more starts in it, see claim.h */
     hpw_sink *sink;
     void *sink_ud;
     uint64_t site;
@@ -163,6 +164,32 @@ HOT bool pool_requested(const hpw_pool *pool, granule_t at, granule_t size, uint
     return true;
 }
 
+/*
+ * Blocks of POOL_CELL granules and more that are claimed are in a bitmap, a bit for so
+ * many granules: of two blocks that large at most one starts there. See claim.h.
+ */
+enum { POOL_CELL = 64 };
+
+HOT bool pool_large_claimed(const hpw_pool *pool, granule_t at, granule_t size) {
+    return size >= POOL_CELL && blocks_bit(pool->claims, at / POOL_CELL);
+}
+
+/* Notes the slack of a live block in it, if it has any. */
+HOT void pool_note_slack(const hpw_pool *pool, granule_t at, granule_t size, uint64_t slack) {
+    if (!slack) return;
+    unsigned char *end = pool->index.bytes + pool_bytes(pool, at + size);
+    if (slack < SLACK_LONG) {
+        end[-1] = (unsigned char)slack;
+    } else {
+        end[-1] = SLACK_LONG;
+        memcpy(end - 1 - sizeof slack, &slack, sizeof slack);
+    }
+}
+
+/* Is the live block claimed? See claim.h. */
+#define POOL_CLAIMED ((uint64_t)1 << 63)
+bool pool_claimed(const hpw_pool *pool, granule_t at, granule_t size, uint64_t *requested);
+
 /* Fills a report where there is one; returns the error. */
 hpw_error pool_report(hpw_report *report, hpw_error error, uint64_t address, uint64_t size, const char *what);
 
@@ -183,7 +210,7 @@ HOT bool pool_find_live(const hpw_pool *pool, uint64_t address, granule_t *at, g
         !blocks_is_live(&pool->index.map, *at))
         return false;
     *size = blocks_size(&pool->index.map, *at);
-    return pool_requested(pool, *at, *size, requested);
+    return !pool_large_claimed(pool, *at, *size) && pool_requested(pool, *at, *size, requested);
 }
 
 /* A growing pool: grows until `want` fits, or stays as it was; gives its free end back, all but a step. */
@@ -218,10 +245,11 @@ void system_host_close(hpw_pool *pool);
 #endif
 
 /*
- * `size` bytes at a multiple of `alignment`, a power of two, for a block that is never resized: unlike
- * hpw_aligned_alloc this does not make others keep such an alignment when they move.
+ * What hpw_aligned_alloc and hpw_resize do, the lock held; but this alignment, of more than a granule, is
+ * none that blocks keep when they move.
  */
-void *pool_allocate_slab(hpw_pool *pool, uint64_t size, uint64_t alignment);
+void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment);
+hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report);
 
 /* Lays the pool out in `memory` (metadata) and `bytes`; the config is valid. */
 hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *config);

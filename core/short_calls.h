@@ -126,6 +126,7 @@ HOT hpw_error short_release(hpw_pool *pool, uint64_t address, hpw_report *report
         next_is_live = from.live >> 1 & after & (0U - after);
     } else {
         size = blocks_size(map, at);
+        if (pool_large_claimed(pool, at, size)) return release(pool, address, report);
         next_is_live = blocks_is_live(map, at + size);
     }
     unsigned has_slack = from.mark & 1;

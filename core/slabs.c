@@ -35,7 +35,7 @@ typedef struct scale {
 } scale;
 
 static const scale scales[] = {
-    {.most = 256 << 10, .slot_max = 128, .slab_min = 512, .slots = 7},
+    {.most = 256 << 10, .slot_max = 128, .slab_min = 512, .slots = 4},
     {.most = 4 << 20, .slot_max = 512, .slab_min = 1024, .slots = 7, .chunks = true},
     {.most = UINT64_MAX, .slot_max = SMALL_MAX, .slab_min = 4096, .slots = 15, .chunks = true},
 };
@@ -56,6 +56,7 @@ void slabs_open(hpw_account *account, uint64_t most) {
     account->slot_max = s->slot_max;
     account->small_max = s->slot_max;
     account->unit = s->chunks ? s->slab_min : 0;
+    for (unsigned size = 0; size < SLAB_SIZES; size++) account->kept[size] = NO_GRANULE;
     for (unsigned class = 0; class <= class_of(s->slot_max); class ++)
         for (unsigned kind = 0; kind < HPW_LUA_KINDS; kind++) account->bins[class][kind] = &account->full;
     for (size_t eighths = 0; eighths <= s->slot_max / 8; eighths++) {
@@ -72,18 +73,26 @@ static unsigned slab_size(uint64_t bytes) { return bits_lowest(bytes) - SLAB_MIN
 
 static slab **bin_of(hpw_account *account, const slab *s) { return &account->bins[s->class][s->kind]; }
 
+static link link_of_first(const hpw_account *account, const slab *first) {
+    return first == &account->full ? NO_GRANULE : link_to(account, first);
+}
+
 static void list(hpw_account *account, slab *s) {
     slab **bin = bin_of(account, s), *first = *bin;
-    s->next = first;
-    s->previous = NULL;
+    s->next = link_of_first(account, first);
+    s->previous = NO_GRANULE;
     s->wakes_at = 0;
-    if (first != &account->full) first->previous = s;
+    first->previous = link_to(account, s); /* nobody asks that of `full` */
     *bin = s;
 }
 
 static void unlist(hpw_account *account, slab *s) {
-    if (s->next != &account->full) s->next->previous = s->previous;
-    *(s->previous ? &s->previous->next : bin_of(account, s)) = s->next;
+    slab *next = s->next == NO_GRANULE ? &account->full : linked(account, s->next);
+    next->previous = s->previous;
+    if (s->previous == NO_GRANULE)
+        *bin_of(account, s) = next;
+    else
+        ((slab *)linked(account, s->previous))->next = s->next;
 }
 
 /* ---- Slots ---- */
@@ -94,7 +103,8 @@ enum { CUT_AT_ONCE = 32, SLOTS_AT = (sizeof(slab) + 7) / 8 * 8 };
 static bool cut(const hpw_account *account, slab *s) {
     unsigned bytes = class_bytes(s->class);
     unsigned char *at = (unsigned char *)s + (size_t)s->fresh * 8,
-                  *end = (unsigned char *)s + slab_bytes(account, s->class);
+                  *end = (unsigned char *)s + slab_bytes(account, s->class) -
+                         SLAB_END * (slab_bytes(account, s->class) < pool_bytes(account->pool, POOL_CELL));
     size_t count = (size_t)(end - at) / bytes;
     if (!count) return false;
     if (count > CUT_AT_ONCE) count = CUT_AT_ONCE;
@@ -111,8 +121,10 @@ static bool cut(const hpw_account *account, slab *s) {
 /* ---- From and to the pool ---- */
 
 static slab *take_slab(hpw_account *account, uint64_t bytes) {
-    slab **kept = &account->kept[slab_size(bytes)], *s = *kept;
-    if (s) {
+    link *kept = &account->kept[slab_size(bytes)];
+    slab *s = NULL;
+    if (*kept != NO_GRANULE) {
+        s = linked(account, *kept);
         *kept = s->next;
         account->kept_bytes -= bytes;
         return s;
@@ -126,12 +138,13 @@ static slab *take_slab(hpw_account *account, uint64_t bytes) {
 bool slabs_give_back(hpw_account *account) {
     bool any = false;
     for (unsigned size = 0; size < SLAB_SIZES; size++) {
-        for (slab *s = account->kept[size], *next; s; s = next) {
+        for (link each = account->kept[size], next; each != NO_GRANULE; each = next) {
+            slab *s = linked(account, each);
             next = s->next;
             chunks_give(account, s, (uint64_t)1 << (size + SLAB_MIN));
             any = true;
         }
-        account->kept[size] = NULL;
+        account->kept[size] = NO_GRANULE;
     }
     account->kept_bytes = 0;
     shared_set(&account->squeezed, 0);
@@ -174,8 +187,8 @@ void slabs_wake(hpw_account *account, slab *s) {
         chunks_give(account, s, slab_bytes(account, s->class));
         return;
     }
-    slab **kept = &account->kept[slab_size(slab_bytes(account, s->class))];
+    link *kept = &account->kept[slab_size(slab_bytes(account, s->class))];
     s->next = *kept;
-    *kept = s;
+    *kept = link_to(account, s);
     account->kept_bytes += slab_bytes(account, s->class);
 }

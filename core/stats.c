@@ -42,7 +42,8 @@ bool hpw_next_block(hpw_pool *pool, uint64_t *cursor, hpw_block *out) {
             .size = pool_bytes(pool, size),
             .live = blocks_is_live(&pool->index.map, at),
         };
-        if (out->live) pool_requested(pool, at, size, &out->requested);
+        if (out->live && !pool_requested(pool, at, size, &out->requested))
+            pool_claimed(pool, at, size, &out->requested);
         *cursor = out->address + out->size;
     }
     pool_leave(pool);
@@ -65,7 +66,8 @@ hpw_error pool_report_at(const hpw_pool *pool, hpw_report *report, hpw_error err
     report->in_live_block = blocks_is_live(&pool->index.map, at);
     report->in_free_block = !report->in_live_block;
     report->block_size = pool_bytes(pool, granules);
-    if (report->in_live_block) pool_requested(pool, at, granules, &report->block_size);
+    report->claimed = report->in_live_block && pool_claimed(pool, at, granules, &report->block_size);
+    if (report->in_live_block && !report->claimed) pool_requested(pool, at, granules, &report->block_size);
     return error;
 }
 

@@ -128,7 +128,8 @@ static int method_free(lua_State *L) {
 
 /* reset(): frees every block at once */
 static int method_reset(lua_State *L) {
-    hpw_reset(pool_self(L)->pool);
+    if (hpw_reset(pool_self(L)->pool))
+        return fail_with(L, HPW_INVALID_ARGUMENT, "reset: Lua states have their memory in this pool");
     lua_pushboolean(L, true);
     return 1;
 }

@@ -37,7 +37,8 @@ static void place_text(const hpw_report *report, const lua_pool *self, char text
     char block[ADDRESS_TEXT];
     address_text(report->block, block);
     if (report->in_live_block) {
-        snprintf(text, MESSAGE, "inside the %" PRIu64 "-byte block at %s", report->block_size, block);
+        snprintf(text, MESSAGE, "inside the %" PRIu64 "-byte block at %s%s", report->block_size, block,
+                 report->claimed ? ", which is a Lua state's" : "");
     } else if (report->in_free_block) {
         snprintf(text, MESSAGE, "inside a free block of %" PRIu64 " bytes at %s", report->block_size, block);
     } else {

@@ -285,6 +285,59 @@ static void reclaims(void) {
     hpw_close(pool);
 }
 
+/* ---- What an account has is nobody else's ---- */
+
+static void refuse(hpw_pool *pool, uint64_t address, uint64_t size) {
+    hpw_report report;
+    uint64_t moved;
+    char byte = 0;
+    CHECK(hpw_release(pool, address, &report) == HPW_INVALID_FREE && report.claimed);
+    CHECK_EQ(hpw_free(pool, hpw_pointer(pool, address)), HPW_INVALID_FREE);
+    CHECK_EQ(hpw_free_sized(pool, hpw_pointer(pool, address), (size_t)size), HPW_INVALID_FREE);
+    CHECK_EQ(hpw_resize(pool, address, 10, &moved, NULL), HPW_INVALID_FREE);
+    CHECK_EQ(hpw_size(pool, address, NULL, NULL, NULL), HPW_INVALID_FREE);
+    CHECK_EQ(hpw_usable_size(pool, hpw_pointer(pool, address)), 0);
+    CHECK(hpw_read(pool, address, &byte, 1, &report) == HPW_UNALLOCATED && report.claimed);
+    CHECK_EQ(hpw_write(pool, address, &byte, 1, NULL), HPW_UNALLOCATED);
+    CHECK_EQ(hpw_write(pool, address + size / 2, &byte, 1, NULL), HPW_UNALLOCATED);
+    CHECK_EQ(hpw_fill(pool, address + size - 1, 0, 1, NULL), HPW_UNALLOCATED);
+    CHECK_EQ(hpw_owner(pool, address, NULL, NULL, NULL), HPW_UNALLOCATED);
+}
+
+static uint64_t pool_unit(uint32_t granule) { return granule ? granule : 16; }
+
+static void claims(const char *policy, hpw_guard guard, uint32_t granule) {
+    hpw_config config = {.policy = policy, .capacity = 8 << 20, .guard = guard, .granule = granule};
+    hpw_pool *pool = hpw_open(&config, NULL);
+    uint64_t cursor = 0, own;
+    CHECK_EQ(hpw_allocate(pool, 3000, 0, &own, NULL), HPW_OK);
+    hpw_account *account = hpw_open_account(pool, NULL, NULL);
+    static void *held[600];
+    for (size_t i = 0; i < 600; i++) held[i] = hpw_lua_alloc(account, NULL, i % 11, 8 + i * 17);
+    hpw_stats before, after;
+    hpw_get_stats(pool, &before);
+    unsigned claimed = 0;
+    for (hpw_block block; hpw_next_block(pool, &cursor, &block);) {
+        if (!block.live || block.address == own) continue;
+        refuse(pool, block.address, block.size);
+        refuse(pool, block.address + pool_unit(granule), block.size - pool_unit(granule));
+        claimed++;
+    }
+    CHECK(claimed > 300);
+    CHECK_EQ(hpw_reset(pool), HPW_INVALID_ARGUMENT);
+    CHECK_EQ(hpw_write(pool, own, "x", 1, NULL), HPW_OK);
+    CHECK_EQ(hpw_release(pool, own, NULL), HPW_OK);
+    CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+    hpw_get_stats(pool, &after);
+    CHECK_EQ(after.live_blocks, before.live_blocks - 1);
+    for (size_t i = 0; i < 600; i++) hpw_lua_alloc(account, held[i], 8 + i * 17, 0);
+    CHECK_EQ(hpw_close_account(account), HPW_OK);
+    CHECK_EQ(hpw_reset(pool), HPW_OK);
+    CHECK_EQ(hpw_allocate(pool, 3000, 0, &own, NULL), HPW_OK); /* no claim is left behind */
+    CHECK_EQ(hpw_release(pool, own, NULL), HPW_OK);
+    hpw_close(pool);
+}
+
 /* What is no kind is "other"; names. */
 static void kinds(void) {
     hpw_pool *pool = hpw_open(NULL, NULL);
@@ -316,6 +369,10 @@ int main(void) {
         const char *name = hpw_policy_at(i)->name;
         if (strcmp(name, "bump") == 0) continue;
         seed = 88172645463325252U + i;
+        claims(name, HPW_GUARD_OFF, 0);
+        claims(name, HPW_GUARD_CHECK, 0);
+        claims(name, HPW_GUARD_OFF, 8);
+        claims(name, HPW_GUARD_OFF, 64);
         run(&(hpw_config){.policy = name, .capacity = 8 << 20}, 1, 60000);
         run(&(hpw_config){.policy = name, .capacity = 400 << 10}, 2, 60000);
         run(&(hpw_config){.policy = name, .capacity = 1 << 20}, 2, 100000);

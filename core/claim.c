@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* Claimed blocks: see claim.h. A block is made an ordinary one before the pool frees or resizes it. */
+#include "claim.h"
+
+enum { TAG_SHIFT = 56, RECORD_BYTES = 1 + sizeof(uint64_t) };
+
+static granule_t granule_of(const hpw_pool *pool, const void *block) {
+    return pool_granule(pool, (uint64_t)((const unsigned char *)block - pool->index.bytes));
+}
+
+/* Is a block of `size` bytes to be told by the bitmap? */
+static bool is_cell(const hpw_pool *pool, uint64_t size, unsigned tag) {
+    return tag == 0 && size > pool_bytes(pool, POOL_CELL - 1);
+}
+
+/* What the pool is to grant: with room for the record, and never all of its granules, so that it has slack.
+ */
+static uint64_t wanted(const hpw_pool *pool, uint64_t size, unsigned tag) {
+    if (is_cell(pool, size, tag)) return size;
+    uint64_t want = size + RECORD_BYTES;
+    return want % pool_bytes(pool, 1) ? want : want + 1;
+}
+
+static void write_record(const hpw_pool *pool, granule_t at, granule_t size, uint64_t record) {
+    unsigned char *end = pool->index.bytes + pool_bytes(pool, at + size);
+    memcpy(end - RECORD_BYTES, &record, sizeof record);
+    end[-1] = SLACK_LONG;
+}
+
+static bool has_record(const hpw_pool *pool, granule_t at, granule_t size, uint64_t *record) {
+    uint64_t granted = pool_bytes(pool, size);
+    const unsigned char *end = pool->index.bytes + pool_bytes(pool, at) + granted;
+    if (!blocks_has_slack(&pool->index.map, at) || granted < RECORD_BYTES || end[-1] != SLACK_LONG)
+        return false;
+    memcpy(record, end - RECORD_BYTES, sizeof *record);
+    return *record & POOL_CLAIMED;
+}
+
+bool pool_claimed(const hpw_pool *pool, granule_t at, granule_t size, uint64_t *requested) {
+    uint64_t granted = pool_bytes(pool, size), record;
+    if (pool_large_claimed(pool, at, size)) return pool_requested(pool, at, size, requested);
+    if (!has_record(pool, at, size, &record)) return false;
+    uint64_t slack = record & (((uint64_t)1 << TAG_SHIFT) - 1);
+    *requested = granted - slack;
+    return slack && slack <= granted;
+}
+
+static void flip_bit(hpw_pool *pool, granule_t at) {
+    pool->claims[at / POOL_CELL / WORD_BITS] ^= (uint64_t)1 << (at / POOL_CELL % WORD_BITS);
+}
+
+/* An ordinary block of `want` bytes becomes a claimed one. */
+static void mark(hpw_pool *pool, granule_t at, uint64_t want, unsigned tag) {
+    granule_t size = blocks_size(&pool->index.map, at);
+    if (is_cell(pool, want, tag))
+        flip_bit(pool, at);
+    else
+        write_record(pool, at, size,
+                     POOL_CLAIMED | (uint64_t)tag << TAG_SHIFT | (pool_bytes(pool, size) - want));
+}
+
+/* And back; returns its `want` and its tag. */
+static uint64_t unmark(hpw_pool *pool, granule_t at, unsigned *tag) {
+    granule_t size = blocks_size(&pool->index.map, at);
+    uint64_t want = 0, record;
+    *tag = 0;
+    pool_claimed(pool, at, size, &want);
+    if (pool_large_claimed(pool, at, size)) {
+        flip_bit(pool, at);
+        return want;
+    }
+    if (has_record(pool, at, size, &record)) *tag = (unsigned)(record >> TAG_SHIFT) & 127;
+    pool_note_slack(pool, at, size, pool_bytes(pool, size) - want);
+    return want;
+}
+
+void *claim_take(hpw_pool *pool, uint64_t size, uint64_t alignment, unsigned tag) {
+    if (size > pool_bytes(pool, pool->max_capacity)) return NULL;
+    pool_enter(pool);
+    uint64_t want = wanted(pool, size, tag);
+    void *block = alignment <= pool_bytes(pool, 1) ? pool->inner.allocate(pool, want)
+                                                   : pool_allocate_aligned(pool, want, alignment);
+    if (block) mark(pool, granule_of(pool, block), want, tag);
+    pool_leave(pool);
+    return block;
+}
+
+void *claim_resize(hpw_pool *pool, void *block, uint64_t size) {
+    if (size > pool_bytes(pool, pool->max_capacity)) return NULL;
+    pool_enter(pool);
+    unsigned tag;
+    uint64_t was = unmark(pool, granule_of(pool, block), &tag), want = wanted(pool, size, tag);
+    uint64_t moved = pool_bytes(pool, granule_of(pool, block));
+    bool fits = pool_resize(pool, moved, want, &moved, NULL) == HPW_OK;
+    mark(pool, pool_granule(pool, moved), fits ? want : was, tag);
+    pool_leave(pool);
+    return fits ? pool->index.bytes + moved : NULL;
+}
+
+void claim_give(hpw_pool *pool, void *block) {
+    unsigned tag;
+    pool_enter(pool);
+    unmark(pool, granule_of(pool, block), &tag);
+    pool->inner.release(pool, pool_bytes(pool, granule_of(pool, block)), NULL);
+    pool_leave(pool);
+}
+
+claim claim_of(const hpw_pool *pool, const void *block) {
+    claim found = {.tag = 0};
+    uint64_t record;
+    pool_enter(pool);
+    granule_t at = granule_of(pool, block), size = blocks_size(&pool->index.map, at);
+    found.granted = pool_bytes(pool, size);
+    if (!pool_large_claimed(pool, at, size) && has_record(pool, at, size, &record))
+        found.tag = (unsigned)(record >> TAG_SHIFT) & 127;
+    pool_leave(pool);
+    return found;
+}
