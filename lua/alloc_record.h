@@ -29,11 +29,11 @@
 typedef struct hpw_alloc_record hpw_alloc_record;
 
 typedef struct hpw_alloc_record_config {
-    const char *path;         /* the trace; copied */
-    hpw_trace_format format;  /* zero: text */
-    unsigned kinds;           /* bit 1 << kind for each kind to record; zero: every kind */
-    lua_Alloc next;           /* who grants */
-    void *next_ud;            /* his */
+    const char *path;        /* the trace; copied */
+    hpw_trace_format format; /* zero: text */
+    unsigned kinds;          /* bit 1 << kind for each kind to record; zero: every kind */
+    lua_Alloc next;          /* who grants */
+    void *next_ud;           /* his */
 } hpw_alloc_record_config;
 
 /* Bytes are requested bytes, of the recorded kinds alone. */

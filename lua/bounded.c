@@ -11,12 +11,13 @@
  *        ended = function(outcome) end,             -- returns the exit code
  *      } --> what `ended` returned
  *
- * outcome = { status =, lua = hpw_account_stats, pool = hpw_stats' high water,
+ * outcome = { status =, account = { limit =, in_use =, peak_in_use =, granted =, ... },
+ *   pool = { capacity =, high_water =, granted = },
  *   kinds = { { kind =, in_use =, blocks =, at_peak =, allocated = } },
  *   lines = { { line =, in_use =, blocks =, peak_in_use =, allocated = } }, lost =,
  *   record = figures, or problem = message }.
- * refusal, where memory ended the script: { what = "limit" or "pool", size =, bound =,
- *   in_use =, granted = }.
+ * refusal, nil or the last request for memory that was refused: { what = "limit" or
+ *   "pool", bound =, size =, in_use =, granted = }.
  *
  * The state's allocator is a chain: hpw_lua_alloc, behind a note of what was refused,
  * behind hpw_consumers (stats) or hpw_alloc_record (record). os.exit in the script
@@ -178,14 +179,14 @@ static const char *open_chain(lua_State *L, bounded *self, hpw_trace_error *erro
     if (path) {
         size_t length = strlen(path);
         bool binary = length >= 4 && strcmp(path + length - 4, ".hwt") == 0;
-        self->record =
-            hpw_alloc_record_begin(&(hpw_alloc_record_config){
-                                       .path = path,
-                                       .format = binary ? HPW_TRACE_BINARY : HPW_TRACE_TEXT,
-                                       .next = grant,
-                                       .next_ud = self,
-                                   },
-                                   error);
+        self->record = hpw_alloc_record_begin(
+            &(hpw_alloc_record_config){
+                .path = path,
+                .format = binary ? HPW_TRACE_BINARY : HPW_TRACE_TEXT,
+                .next = grant,
+                .next_ud = self,
+            },
+            error);
         if (!self->record) return error->message;
     } else if (flag_option(L, "stats")) {
         self->consumers = hpw_consumers_new(grant, self);
@@ -335,15 +336,15 @@ static void push_refusal(lua_State *L, const bounded *self) {
 }
 
 /* Tells the command of an error, whose message is on top of the script's stack, if it has one. */
-static void tell_failure(lua_State *L, const bounded *self, int status) {
-    static const char exhausted[] = "not enough memory";
-    size_t length = sizeof exhausted - 1;
-    const char *message = self->state ? lua_tolstring(self->state, -1, &length) : exhausted;
-    if (!message) message = "(error object without a message)", length = strlen(message);
-    bool memory = status == LUA_ERRMEM || strncmp(message, exhausted, sizeof exhausted - 1) == 0;
+static void tell_failure(lua_State *L, const bounded *self) {
+    size_t length = 0;
+    const char *message = self->state ? lua_tolstring(self->state, -1, &length) : NULL;
     lua_pushvalue(L, FAILED);
-    lua_pushlstring(L, message, length);
-    if (memory && self->refusal.any)
+    if (message)
+        lua_pushlstring(L, message, length);
+    else /* Lua's own words, of a state that could not even be made */
+        lua_pushstring(L, self->state ? "(error object without a message)" : "not enough memory");
+    if (self->refusal.any)
         push_refusal(L, self);
     else
         lua_pushnil(L);
@@ -394,7 +395,7 @@ static int run(lua_State *L) {
     self->script.consumers = self->consumers;
     self->state = new_state(self);
     int status = self->state ? hpw_script_run(self->state, &self->script) : LUA_ERRMEM;
-    if (status != LUA_OK) tell_failure(L, self, status);
+    if (status != LUA_OK) tell_failure(L, self);
     lua_pushvalue(L, ENDED);
     push_outcome(L, self, status == LUA_OK ? EXIT_SUCCESS : EXIT_FAILURE);
     close_state(self);

@@ -52,7 +52,8 @@ hpw_consumers *hpw_consumers_new(lua_Alloc next, void *ud);
 /* The lua_Alloc; its ud is the hpw_consumers. */
 void *hpw_consumers_alloc(void *consumers, void *ptr, size_t osize, size_t nsize);
 
-/* From here on lines are read: of `L`, the main thread of the state that allocates here, and its coroutines. */
+/* From here on lines are read: of `L`, the main thread of the state that allocates here, and its coroutines.
+ */
 void hpw_consumers_attach(hpw_consumers *consumers, lua_State *L);
 
 /* What is charged for allocations while no Lua function runs; copied, cut to LUA_IDSIZE. */

@@ -54,8 +54,7 @@ static unsigned read_kinds(lua_State *L, int arg) {
     lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
     for (lua_Integer i = 1; i <= count; i++) {
         if (lua_rawgeti(L, -1, i) != LUA_TSTRING)
-            luaL_argerror(L, arg,
-                          lua_pushfstring(L, "kinds: names expected, got %s", luaL_typename(L, -1)));
+            luaL_argerror(L, arg, lua_pushfstring(L, "kinds: names expected, got %s", luaL_typename(L, -1)));
         bits |= kind_bit(L, arg, lua_tostring(L, -1));
         lua_pop(L, 1);
     }
@@ -152,7 +151,8 @@ static bool begin(lua_State *L, watching *self, hpw_alloc_record_config *config,
     return true;
 }
 
-/* Sets `program` of the figures on the stack's top. Raises without memory; false: nil, message, code pushed. */
+/* Sets `program` of the figures on the stack's top. Raises without memory; false: nil, message, code pushed.
+ */
 static bool set_program(lua_State *L, const char *path) {
     lua_pushcfunction(L, luaopen_heapwright_replay);
     lua_call(L, 0, 1);

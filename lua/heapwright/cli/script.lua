@@ -27,19 +27,24 @@ local function bytes(n)
   return n < 1024 and text.size(n) or ("%s (%s bytes)"):format((text.size(n):gsub("%.0+ ", " ")), text.integer(n))
 end
 
--- A memory error in figures; what Lua itself says is "not enough memory" and no more.
+local EXHAUSTED = "not enough memory" -- what Lua itself says, and no more
+
+-- The same in figures.
 local function explain(refusal)
   local what = refusal.what == "limit" and "limit of %s reached, %s in use, %s more wanted"
     or "pool of %s is full, %s in use, %s more wanted"
-  return ("not enough memory: " .. what):format(bytes(refusal.bound), text.integer(refusal.in_use),
+  return (EXHAUSTED .. ": " .. what):format(bytes(refusal.bound), text.integer(refusal.in_use),
     text.integer(refusal.size))
 end
 
 --- Tells on standard error why a script ended.
 ---@param message string
----@param refusal table|nil where memory was refused: see lua/bounded.c
+---@param refusal table|nil the last request for memory that was refused: see lua/bounded.c
 function M.failed(message, refusal)
-  if refusal then message = explain(refusal) .. message:gsub("^[^\n]*", "", 1) end
+  local first, rest = message:match "^([^\n]*)(.*)$"
+  if refusal and first:sub(-#EXHAUSTED) == EXHAUSTED then
+    message = first:sub(1, -#EXHAUSTED - 1) .. explain(refusal) .. rest
+  end
   io.stderr:write("heapwright: ", message, "\n")
 end
 
