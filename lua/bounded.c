@@ -168,7 +168,9 @@ static const char *open_account(lua_State *L, bounded *self) {
         config.max_capacity /= 2;
         self->pool = hpw_open(&config, &error);
     }
-    if (!self->pool) return "the system has no room for the pool";
+    if (!self->pool)
+        return lua_pushfstring(L, "a pool that grows to %I bytes: the system does not give that many",
+                               (LUAI_UACINT)config.max_capacity);
     self->account = hpw_open_account(self->pool, &(hpw_account_config){.limit = limit}, &error);
     return self->account ? NULL : "the pool has no room for the account";
 }

@@ -52,7 +52,7 @@ local function print_stats(outcome, label)
     lines[#lines + 1] = text.wrap(words, 80, first)
   end
   local limit = account.limit and "limit " .. text.integer(account.limit) or "no limit"
-  add(("%s, at the end of the script: %s in use, peak %s, %s."):format("Bytes",
+  add(("Bytes, at the end of the script: %s in use, peak %s, %s."):format(
     text.integer(account.in_use), text.integer(account.peak_in_use), limit))
   add(("Of the pool (%s): %s granted, peak %s, high water %s."):format(label, text.integer(account.granted),
     text.integer(account.peak_granted), text.integer(outcome.pool.high_water)))
@@ -83,8 +83,9 @@ return {
     "twice the limit and 1 MiB at most, without a limit to the machine's memory.",
     "",
     "--stats tells on standard error who holds the memory: the kinds of Lua, and the",
-    "ten lines of Lua that ever held the most at once, in the blocks that they",
-    "allocated. What is garbage but not yet collected is in use. Lines cost time.",
+    "ten lines of Lua that ever held the most at once, in the blocks that they were",
+    "the first to allocate. What is garbage but not yet collected is in use. With it",
+    "the script takes about twice its time, and finds a hook in debug.gethook.",
     "",
     "Examples:",
     "  heapwright lua --limit 8M script.lua first second",
