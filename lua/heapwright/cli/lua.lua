@@ -7,7 +7,7 @@ local pool = require "heapwright.pool"
 local script = require "heapwright.cli.script"
 local text = require "heapwright.text"
 
-local WITH_VALUE = { ["--limit"] = true, ["-l"] = true, ["--policy"] = true, ["-p"] = true }
+local WITH_VALUE = { ["--limit"] = true, ["--policy"] = true, ["-p"] = true }
 
 local KINDS = {
   { title = "kind", left = true },
@@ -95,7 +95,7 @@ return {
   shield = function(arguments) return script.shield(arguments, WITH_VALUE) end,
 
   describe = function(command)
-    command:option("--limit -l", "The most that the script may have in use."):argname "SIZE"
+    command:option("--limit", "The most that the script may have in use."):argname "SIZE"
     command:option("--policy -p", "The pool's policy; an order of ties after a slash: best-fit/fifo.")
       :argname "POLICY"
     command:flag("--stats", "Tell who holds the memory.")
