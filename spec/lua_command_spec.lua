@@ -109,7 +109,7 @@ describe("a script under heapwright lua ends and prints as under the stock inter
   end)
 
   it("one that is interrupted", function()
-    write("s.lua", "io.stdout:write 'begun\\n' io.stdout:flush() for _ = 1, 1 << 33 do end")
+    write("s.lua", "io.stdout:write 'begun\\n' io.stdout:flush() for _ = 1, 1 << 31 do end")
     -- The shell lets its background children ignore SIGINT; lua takes it all the same.
     local command = "%s s.lua & pid=$!; until grep -q begun .out; do sleep 0.01; done; kill -INT $pid; wait $pid"
     local _, err, code = run(command:format "lua5.4")
@@ -365,7 +365,7 @@ end
   end)
 
   it("is interrupted in a coroutine too", function()
-    write("s.lua", "coroutine.wrap(function()\n  print 'begun' io.stdout:flush()\n  for _ = 1, 1 << 33 do end\nend)()")
+    write("s.lua", "coroutine.wrap(function()\n  print 'begun' io.stdout:flush()\n  for _ = 1, 1 << 31 do end\nend)()")
     local _, err, code = run(COMMAND .. " lua --stats s.lua & pid=$!; until grep -q begun .out; do sleep 0.01; done;"
       .. " kill -INT $pid; wait $pid")
     assert.equal(1, code)
