@@ -15,6 +15,9 @@ endfunction()
 # ---- C: one executable a file; those named after threads run under TSan as well ----
 
 file(GLOB c_tests CONFIGURE_DEPENDS spec/c/*_test.c)
+if(NOT TARGET command) # which has found Lua's library
+  list(FILTER c_tests EXCLUDE REGEX "/alloc_notes_test\\.c$")
+endif()
 foreach(file ${c_tests})
   get_filename_component(name ${file} NAME_WE)
   add_executable(${name} ${file})
@@ -32,6 +35,15 @@ endforeach()
 # The bench's way of counting steps, with the bounds that it has to keep.
 target_sources(growth_test PRIVATE spec/bench/growth.c)
 target_include_directories(growth_test PRIVATE spec/bench)
+
+# The two lua_Allocs that note what passes through them, with the system's memory failing.
+if(TARGET command)
+  target_sources(alloc_notes_test PRIVATE lua/alloc_record.c lua/consumers.c)
+  target_include_directories(alloc_notes_test PRIVATE lua SYSTEM PRIVATE ${LUA_INCLUDE_DIR})
+  target_link_libraries(alloc_notes_test PRIVATE ${LUA_STATIC_LIBRARY} m ${CMAKE_DL_LIBS})
+  target_link_options(alloc_notes_test PRIVATE -Wl,--wrap=lua_resume
+    -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+endif()
 
 # ---- Lua: one busted run a spec file --------------------------------------------------
 
@@ -108,5 +120,10 @@ foreach(file ${examples})
   add_executable(${name} ${file})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/examples)
   target_link_libraries(${name} PRIVATE heapwright-static warnings)
+  file(STRINGS ${file} of_lua REGEX "#include <lauxlib.h>")
+  if(of_lua) # a host of Lua states
+    target_include_directories(${name} SYSTEM PRIVATE ${LUA_INCLUDE_DIR})
+    target_link_libraries(${name} PRIVATE ${LUA_STATIC_LIBRARY} m ${CMAKE_DL_LIBS})
+  endif()
   example(${file} $<TARGET_FILE:${name}>)
 endforeach()

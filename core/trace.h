@@ -147,6 +147,12 @@ hpw_trace_writer *hpw_trace_create(const char *path, hpw_trace_format format, hp
 bool hpw_trace_put(hpw_trace_writer *writer, const hpw_trace_event *event);
 
 /*
+ * The same, and in a text trace a comment of at most 16 bytes behind the event,
+ * which readers skip; NULL: none. Binary traces carry no comments.
+ */
+bool hpw_trace_put_noted(hpw_trace_writer *writer, const hpw_trace_event *event, const char *note);
+
+/*
  * As hpw_sink: writes a pool's event, addresses turned into ids (1, 2, 3 ... in
  * order of allocation). Failures are not written. A block of an address that
  * is still live counts as freed first; frees of unknown addresses (allocated

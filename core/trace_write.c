@@ -24,7 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 16, LINE_LONGEST = 128 };
+enum { BUFFER = 1 << 16, NOTE_LONGEST = 16, LINE_LONGEST = 128 };
 
 struct hpw_trace_writer {
     int fd;
@@ -118,7 +118,7 @@ hpw_trace_writer *hpw_trace_create(const char *path, hpw_trace_format format, hp
     return NULL;
 }
 
-static void put_text(hpw_trace_writer *writer, const hpw_trace_event *event) {
+static void put_text(hpw_trace_writer *writer, const hpw_trace_event *event, const char *note) {
     typedef unsigned long long number;
     char *to = (char *)writer->buffer + writer->used;
     size_t n = 0;
@@ -131,6 +131,7 @@ static void put_text(hpw_trace_writer *writer, const hpw_trace_event *event) {
     if (event->has_time) n += (size_t)snprintf(to + n, LINE_LONGEST - n, " @%llu", (number)event->time);
     if (event->has_thread)
         n += (size_t)snprintf(to + n, LINE_LONGEST - n, " %%%lu", (unsigned long)event->thread);
+    if (note) n += (size_t)snprintf(to + n, LINE_LONGEST - n, " # %.*s", NOTE_LONGEST, note);
     to[n++] = '\n';
     writer->used += n;
 }
@@ -165,16 +166,20 @@ static void put_binary(hpw_trace_writer *writer, const hpw_trace_event *event) {
     writer->count++;
 }
 
-bool hpw_trace_put(hpw_trace_writer *writer, const hpw_trace_event *event) {
+bool hpw_trace_put_noted(hpw_trace_writer *writer, const hpw_trace_event *event, const char *note) {
     if (writer->error.code) return false;
     bool text = writer->format == HPW_TRACE_TEXT;
     if (writer->used + (text ? LINE_LONGEST : HPW_RECORD_LONGEST) > BUFFER && !flush(writer)) return false;
     if (text)
-        put_text(writer, event);
+        put_text(writer, event, note);
     else
         put_binary(writer, event);
     writer->events++;
     return true;
+}
+
+bool hpw_trace_put(hpw_trace_writer *writer, const hpw_trace_event *event) {
+    return hpw_trace_put_noted(writer, event, NULL);
 }
 
 /* ---- A pool's events -------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "module.h"
+#include "watch.h"
 
 /* ---- Self ---- */
 
@@ -340,6 +341,7 @@ static const luaL_Reg module[] = {
     {"new", module_new},
     {"policies", module_policies},
     {"parse_size", options_parse_size},
+    {"watch", module_watch},
     {NULL, NULL},
 };
 

@@ -24,7 +24,7 @@
 
 #include "trace.h"
 
-enum { TEMPORARIES = 256 };
+enum { TEMPORARIES = 256, EXIT_BROKEN = 1, EXIT_BAD_INPUT = 2 };
 
 static char temporaries[TEMPORARIES][PATH_MAX];
 static volatile sig_atomic_t temporary_count;
@@ -55,6 +55,17 @@ void hpw_host_handle_signals(void) {
         bool ignored = sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN;
         if (!ignored || signals[i] == SIGPIPE) sigaction(signals[i], &action, NULL);
     }
+}
+
+int hpw_host_complain(const char *message) {
+    fprintf(stderr, "heapwright: %s\n", message ? message : "an error without a message");
+    return EXIT_BROKEN;
+}
+
+int hpw_host_flush(int code) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    fprintf(stderr, "heapwright: standard output: %s\n", strerror(errno));
+    return code == EXIT_SUCCESS ? EXIT_BAD_INPUT : code;
 }
 
 static int fail(lua_State *L, const char *what) {

@@ -6,30 +6,15 @@
  * Exit codes: 0 well, 1 an expectation or an invariant broke, 2 wrong usage or
  * bad input (also output that could not be written), 128 + n ended by signal n.
  */
-#include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "bounded.h"
 #include "embed.h"
 #include "host.h"
 #include "module.h"
-
-enum { EXIT_BROKEN = 1, EXIT_BAD_INPUT = 2 };
-
-/* Makes any error value a message with a traceback. */
-static int traceback(lua_State *L) {
-    const char *message = lua_tostring(L, 1);
-    if (message == NULL) {
-        if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) return 1;
-        message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-    }
-    luaL_traceback(L, L, message, 1);
-    return 1;
-}
+#include "script.h"
 
 /* Runs the command line; the arguments are argc and argv. Returns the exit code. */
 static int protected_main(lua_State *L) {
@@ -42,6 +27,8 @@ static int protected_main(lua_State *L) {
     lua_setfield(L, -2, "heapwright");
     lua_pushcfunction(L, luaopen_heapwright_host);
     lua_setfield(L, -2, "heapwright.host");
+    lua_pushcfunction(L, luaopen_heapwright_bounded);
+    lua_setfield(L, -2, "heapwright.bounded");
     lua_pop(L, 1);
     hpw_embed_preload(L, hpw_embedded_library);
     hpw_embed_preload(L, hpw_embedded_command);
@@ -62,28 +49,19 @@ static int protected_main(lua_State *L) {
     return 1;
 }
 
-static int report(const char *message) {
-    fprintf(stderr, "heapwright: %s\n", message);
-    return EXIT_BROKEN;
-}
-
 int main(int argc, char **argv) {
     hpw_host_handle_signals();
     lua_State *L = luaL_newstate();
-    if (L == NULL) return report("not enough memory");
-    lua_pushcfunction(L, traceback);
+    if (L == NULL) return hpw_host_complain("not enough memory");
+    lua_pushcfunction(L, hpw_script_traceback);
     lua_pushcfunction(L, protected_main);
     lua_pushinteger(L, argc);
     lua_pushlightuserdata(L, argv);
-    int code = EXIT_BROKEN;
+    int code;
     if (lua_pcall(L, 2, 1, 1) != LUA_OK)
-        report(lua_tostring(L, -1));
+        code = hpw_host_complain(lua_tostring(L, -1));
     else
         code = (int)lua_tointeger(L, -1);
     lua_close(L);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "heapwright: standard output: %s\n", strerror(errno));
-        if (code == EXIT_SUCCESS) code = EXIT_BAD_INPUT;
-    }
-    return code;
+    return hpw_host_flush(code);
 }

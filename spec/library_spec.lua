@@ -53,6 +53,17 @@ describe("the annotations", function()
     assert.same(keys(mem:leaks()[1]), keys(fields["heapwright.Leak"]))
   end)
 
+  it("name every field of what watch gives", function()
+    local figures = heapwright.watch("/dev/null", function() end)
+    figures.program = true -- which stands there instead of the path
+    assert.same(keys(figures), keys(fields["heapwright.Watched"]))
+    assert.same(keys(figures.kinds.table), keys(fields["heapwright.KindWatched"]))
+    local _, message = pcall(heapwright.watch, { none = 1 }, print)
+    local known = {}
+    for name in message:match "known: ([%w_, ]+)":gmatch "[%w_]+" do known[name] = true end
+    assert.same(keys(known), keys(fields["heapwright.Where"]))
+  end)
+
   it("name every option", function()
     local ok, message = pcall(heapwright.new, { [{}] = 1 })
     assert.is_false(ok)

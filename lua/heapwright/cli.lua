@@ -17,9 +17,10 @@ local M = {}
 ---@field summary string one sentence
 ---@field epilog string|nil an example or two
 ---@field describe fun(command: table) adds the verb's options to its argparse command
----@field run fun(options: table): integer|nil the exit code, 0 where nil
+---@field shield nil|fun(arguments: string[]): string[] what the parser gets instead of the arguments
+---@field run fun(options: table, arguments: string[]): integer|nil the exit code, 0 where nil
 
-local VERBS = { "run", "record", "compare", "fit", "trace", "policies", "env" }
+local VERBS = { "run", "record", "compare", "fit", "lua", "trace", "policies", "env" }
 
 local function tidy(parser)
   parser:help_max_width(80):usage_max_width(80):help_description_margin(26)
@@ -33,6 +34,7 @@ local function build_parser()
       "  heapwright record -o app.hwt -- ./app   # what does it allocate?",
       "  heapwright compare app.hwt              # which policy, how small a pool?",
       "  heapwright run scenario.lua             # a scenario under every policy",
+      "  heapwright lua --limit 8M script.lua    # a script, bounded",
       "",
       "Exit codes: 0 well; 1 an expectation or invariant broke; 2 wrong usage or input.",
     }, "\n"))
@@ -87,14 +89,15 @@ end
 function M.main(arguments)
   local parser, by_name = build_parser()
   local restore = check_output_at_exit()
-  local parsed, options = parser:pparse(arguments)
+  local asked = by_name[arguments[1]]
+  local parsed, options = parser:pparse(asked and asked.shield and asked.shield(arguments) or arguments)
   restore()
   if not parsed then
-    local verb = by_name[arguments[1]] and " " .. arguments[1] or ""
+    local verb = asked and " " .. arguments[1] or ""
     complain(("%s (see heapwright%s --help)"):format(tostring(options):gsub("\n.*", ""), verb))
     return 2
   end
-  local ok, result = xpcall(by_name[options.verb].run, explain, options)
+  local ok, result = xpcall(by_name[options.verb].run, explain, options, arguments)
   if ok then return result or 0 end
   if fault.is_fault(result) then
     complain(result.code == 2 and result.message:gsub("%c", "?") or result.message)

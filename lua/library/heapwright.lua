@@ -73,6 +73,42 @@
 ---@field address heapwright.Address
 ---@field size integer as it was asked for
 
+---What Lua allocates for: "other" are arrays, stacks, code and buffers.
+---@alias heapwright.Kind
+---| "other"
+---| "string"
+---| "table"
+---| "function"
+---| "userdata"
+---| "thread"
+---| "upvalue"
+---| "prototype"
+
+---Where `heapwright.watch` writes, and what.
+---@class heapwright.Where
+---@field path? string the trace: binary where it ends in .hwt, else text, with each block's kind in a comment
+---@field kinds? heapwright.Kind[] these alone; all unless given
+
+---All sizes are bytes as Lua asked for them.
+---@class heapwright.KindWatched
+---@field allocations integer
+---@field bytes integer allocated in all, and grown
+---@field peak_in_use integer the most at once, of this kind
+---@field live_at_end integer blocks
+---@field live_bytes integer
+
+---@class heapwright.Watched
+---@field path string|nil of the trace, as it was given
+---@field program table|nil the trace as heapwright.replay loads it, where no path was given; nil for no events
+---@field events integer
+---@field allocations integer
+---@field frees integer
+---@field resizes integer
+---@field peak_in_use integer
+---@field live_at_end integer blocks
+---@field live_bytes integer
+---@field kinds table<heapwright.Kind, heapwright.KindWatched>
+
 ---@class heapwright
 ---@field version string
 local heapwright = {}
@@ -92,6 +128,19 @@ function heapwright.policies() end
 ---@param size heapwright.Size
 ---@return integer bytes
 function heapwright.parse_size(size) end
+
+---Calls a function and records what this Lua state, with all its coroutines,
+---allocates meanwhile. Blocks that are older are not in the trace: their frees are
+---left out, and resizing one is an allocation. The function can't yield across.
+---Raises for what is no function, path or table of options.
+---@overload fun(f: function, ...): heapwright.Watched|nil, boolean|string, ...
+---@param where string|heapwright.Where the trace's path, or path and kinds
+---@param f function
+---@param ... any its arguments
+---@return heapwright.Watched|nil figures nil: not written, and f was not called, or what it returned is lost
+---@return boolean|string ok whether f returned; the message where figures is nil
+---@return any ... what f returned, or raised; the code: "io", "no_memory"; "invalid_argument" inside of another watch
+function heapwright.watch(where, f, ...) end
 
 ---A bounded pool of bytes. Closed by `<close>`, by collection or by `close`.
 ---@class heapwright.Pool

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- heapwright record: runs a program and keeps what it allocates.
+-- heapwright record: runs a program, or with --lua a script, and keeps what it allocates.
+local bounded = require "heapwright.bounded"
 local fault = require "heapwright.cli.fault"
 local place = require "heapwright.cli.place"
+local script = require "heapwright.cli.script"
 local text = require "heapwright.text"
 local traces = require "heapwright.traces"
 
@@ -12,6 +14,14 @@ local COLUMNS = {
   { title = "events" },
   { title = "peak in use" },
 }
+local KINDS = {
+  { title = "kind", left = true },
+  { title = "allocations" },
+  { title = "bytes in all" },
+  { title = "peak in use" },
+  { title = "live at the end" },
+}
+local WITH_VALUE = { ["--output"] = true, ["-o"] = true }
 
 -- As seen from this folder, where it lies under it.
 local function from_here(path)
@@ -41,6 +51,55 @@ local function list(recorded)
   io.stderr:write(table.concat(notes))
 end
 
+-- What a script allocated, by Lua's own kinds, the most first.
+local function list_kinds(kinds)
+  local names, rows = {}, {}
+  for name in pairs(kinds) do names[#names + 1] = name end
+  table.sort(names, function(a, b)
+    if kinds[a].bytes ~= kinds[b].bytes then return kinds[a].bytes > kinds[b].bytes end
+    return a < b
+  end)
+  for i, name in ipairs(names) do
+    local kind = kinds[name]
+    rows[i] = { name, text.integer(kind.allocations), text.integer(kind.bytes), text.integer(kind.peak_in_use),
+      text.counted(kind.live_at_end, "block") }
+  end
+  io.stderr:write("\n", table.concat(text.table(KINDS, rows), "\n"), "\n")
+end
+
+local function record_script(given, arguments)
+  local name = given.program:match "[^/]*$"
+  local output = given.output or (name == "-" and "stdin" or name:gsub("%.lua$", "")) .. ".hwt"
+  io.stdout:flush()
+  return fault.check(bounded.run {
+    arguments = arguments,
+    script = #arguments - #given.arguments,
+    record = output,
+    failed = script.failed,
+    ended = function(outcome)
+      io.stdout:flush()
+      if outcome.problem then
+        io.stderr:write("heapwright: ", outcome.problem, "\n")
+        return outcome.status ~= 0 and outcome.status or 2
+      end
+      local figures = outcome.record
+      list { traces = { { file = output, program = name, events = figures.events, peak = figures.peak_in_use } } }
+      list_kinds(figures.kinds)
+      return outcome.status
+    end,
+  })
+end
+
+-- Behind the script's name everything is the script's; behind a program's it is not, without --.
+local function shield(arguments)
+  local shielded = script.shield(arguments, WITH_VALUE)
+  for _, argument in ipairs(shielded) do
+    if argument == "--" then break end
+    if argument == "--lua" then return shielded end
+  end
+  return arguments
+end
+
 return {
   name = "record",
   summary = "Run a program and record its allocations, all threads and child processes.",
@@ -50,18 +109,27 @@ return {
     "privileges (setuid), or that are started with an emptied environment (env -i)",
     "load no library and are not recorded.",
     "",
+    "With --lua, PROGRAM is a Lua script, run as lua runs it: the trace is what its",
+    "state asks its allocator for, from its making to its closing; a text trace names",
+    "the kind of each block. What C libraries allocate otherwise is not in it.",
+    "",
     "Examples:",
     "  heapwright record -- ls -l",
     "  heapwright record -o build.hwt -- cc -c file.c    # and its children",
+    "  heapwright record --lua -o script.txt script.lua arguments",
   }, "\n"),
+
+  shield = shield,
 
   describe = function(command)
     command:option("--output -o", "The trace; PROGRAM.hwt in this folder without it."):argname "FILE"
-    command:argument("program", "The program; put -- before it."):args(1)
+    command:flag("--lua", "Record the allocations of a Lua script, by kind.")
+    command:argument("program", "The program; put -- before it. With --lua, the script."):args(1)
     command:argument("arguments", "Its arguments."):args "*"
   end,
 
-  run = function(given)
+  run = function(given, arguments)
+    if given.lua then return record_script(given, arguments) end
     local argv = { given.program, table.unpack(given.arguments) }
     local library = place.find(LIBRARY)
     if not library then
