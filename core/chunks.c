@@ -48,7 +48,7 @@ static void unlist(hpw_account *account, chunk *c) {
 /* Of `bytes`, those that a claim's record does not take, so that a power of two is granted, not a granule
  * more. */
 static uint64_t owned(const hpw_account *account, uint64_t bytes) {
-    return bytes > pool_bytes(account->pool, POOL_CELL - 1) ? bytes : bytes - SLAB_END;
+    return bytes > pool_bytes(account->pool, POOL_CELL) ? bytes : bytes - SLAB_END;
 }
 
 static void *take_block(hpw_account *account, uint64_t bytes, uint64_t alignment) {

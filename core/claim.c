@@ -10,7 +10,7 @@ static granule_t granule_of(const hpw_pool *pool, const void *block) {
 
 /* Is a block of `size` bytes to be told by the bitmap? */
 static bool is_cell(const hpw_pool *pool, uint64_t size, unsigned tag) {
-    return tag == 0 && size > pool_bytes(pool, POOL_CELL - 1);
+    return tag == 0 && size > pool_bytes(pool, POOL_CELL);
 }
 
 /* What the pool is to grant: with room for the record, and never all of its granules, so that it has slack.

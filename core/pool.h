@@ -55,7 +55,7 @@ struct hpw_pool {
     struct pool_caches *caches; /* NULL: none */
 #endif
     struct hpw_account *accounts; /* those open in it */
-    uint64_t *claims; /* a bit a cell: a claimed block of a cell and more starts in it, see claim.h */
+    uint64_t *claims; /* a bit a cell: a claimed block larger than a cell starts in it, see claim.h */
     hpw_sink *sink;
     void *sink_ud;
     uint64_t site;
@@ -165,13 +165,13 @@ HOT bool pool_requested(const hpw_pool *pool, granule_t at, granule_t size, uint
 }
 
 /*
- * Blocks of POOL_CELL granules and more that are claimed are in a bitmap, a bit for so
+ * Claimed blocks of more than POOL_CELL granules are in a bitmap, a bit for so
  * many granules: of two blocks that large at most one starts there. See claim.h.
  */
 enum { POOL_CELL = 64 };
 
 HOT bool pool_large_claimed(const hpw_pool *pool, granule_t at, granule_t size) {
-    return size >= POOL_CELL && blocks_bit(pool->claims, at / POOL_CELL);
+    return size > POOL_CELL && blocks_bit(pool->claims, at / POOL_CELL);
 }
 
 /* Notes the slack of a live block in it, if it has any. */

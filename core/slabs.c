@@ -99,13 +99,17 @@ static void unlist(hpw_account *account, slab *s) {
 
 enum { CUT_AT_ONCE = 32, SLOTS_AT = (sizeof(slab) + 7) / 8 * 8 };
 
+/* Bytes of a slab; where it may be claimed by a record, those before that. */
+static size_t end_of(const hpw_account *account, const slab *s) {
+    uint64_t bytes = slab_bytes(account, s->class);
+    return (size_t)(bytes > pool_bytes(account->pool, POOL_CELL) ? bytes : bytes - SLAB_END);
+}
+
 /* Makes free slots of what was not cut yet; false where nothing is left. */
 static bool cut(const hpw_account *account, slab *s) {
-    unsigned bytes = class_bytes(s->class);
-    unsigned char *at = (unsigned char *)s + (size_t)s->fresh * 8,
-                  *end = (unsigned char *)s + slab_bytes(account, s->class) -
-                         SLAB_END * (slab_bytes(account, s->class) < pool_bytes(account->pool, POOL_CELL));
-    size_t count = (size_t)(end - at) / bytes;
+    size_t bytes = class_bytes(s->class), from = (size_t)s->fresh * 8;
+    size_t count = (end_of(account, s) - from) / bytes;
+    unsigned char *at = (unsigned char *)s + from;
     if (!count) return false;
     if (count > CUT_AT_ONCE) count = CUT_AT_ONCE;
     s->free = at;
