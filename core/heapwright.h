@@ -545,8 +545,19 @@ typedef struct hpw_event {
  */
 typedef void hpw_sink(void *ud, const hpw_event *event);
 
-/* Sends the pool's events to `sink`; NULL ends it. `ud` stays the caller's. */
+/*
+ * Sends the pool's events to `sink`; NULL ends it. `ud` stays the caller's: the
+ * sink that was there before is not in a call, and gets none, once this returns.
+ */
 HPW_API void hpw_set_sink(hpw_pool *pool, hpw_sink *sink, void *ud);
+
+/*
+ * As hpw_set_sink, and first tells the sink of each live block, in address order,
+ * as an allocation of the calling thread, now. Nothing happens in the pool between
+ * that and the events that follow, so what the sink gets is whole in itself.
+ * Cost: O(blocks).
+ */
+HPW_API void hpw_set_sink_with_live(hpw_pool *pool, hpw_sink *sink, void *ud);
 
 /* The site put on the events of the calls that follow; the host serialises it with them. */
 HPW_API void hpw_set_site(hpw_pool *pool, uint64_t site);

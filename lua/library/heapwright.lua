@@ -93,7 +93,9 @@ function heapwright.policies() end
 ---@return integer bytes
 function heapwright.parse_size(size) end
 
----A bounded pool of bytes. Closed by `<close>`, by collection or by `close`.
+---A handle of a bounded pool of bytes. Closed by `<close>`, by collection or by
+---`close`; the pool itself is closed when its last holder lets go: other states may
+---have handles of it.
 ---@class heapwright.Pool
 local Pool = {}
 
@@ -259,15 +261,16 @@ function Pool:trim() end
 
 ---Begins to write the pool's events to a trace, the blocks that are live first:
 ---binary where the path ends in .hwt, else text. Without a path, or with false,
----ends it, and returns true and the number of events.
+---ends it, and returns true and the number of events. A pool has one recording,
+---whichever handle of it began it, and whichever ends it.
 ---@param path? string|false
 ---@return true|nil ok
 ---@return integer|string|nil events the message where ok is nil
 ---@return heapwright.Code|nil code "io"; "invalid_argument" where one is on
 function Pool:record(path) end
 
----Closes the pool and ends its recording. Closing again does nothing; any other
----call on a closed pool raises.
+---Closes this handle; the last one closes the pool and ends its recording. Closing
+---again does nothing; any other call on a closed handle raises.
 ---@return true|nil ok
 ---@return string|nil message of a recording that could not be written whole
 ---@return heapwright.Code|nil code "io"
