@@ -127,7 +127,11 @@ static int method_free(lua_State *L) {
 
 /* reset(): frees every block at once */
 static int method_reset(lua_State *L) {
-    hpw_reset(pool_self(L)->pool);
+    lua_pool *self = pool_self(L);
+    size_t states = share_states(self->share);
+    if (states)
+        return fail_with(L, HPW_INVALID_ARGUMENT, "reset: %zu Lua states live in the pool", states);
+    hpw_reset(self->pool);
     lua_pushboolean(L, true);
     return 1;
 }

@@ -111,6 +111,15 @@ int options_refuse_order(lua_State *L, int arg, const hpw_config *config);
 
 int options_parse_size(lua_State *L);
 
+/* The size at `index`; raises for argument `arg`, with the option's name in front where it has one. */
+uint64_t options_size(lua_State *L, int index, int arg, const char *option);
+
+/* The name of the number-th option of heapwright.new, NULL past the last. */
+const char *options_name(size_t number);
+
+/* Joins what name_at gives for 0, 1 ... with commas, and leaves the string on the stack. */
+const char *options_push_names(lua_State *L, const char *(*name_at)(size_t));
+
 /* ---- failure.c: each pushes nil, message, code and returns 3 ---- */
 
 /* Of an operation on a whole block: free, realloc, size, usable_size. */

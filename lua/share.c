@@ -14,6 +14,7 @@
 
 struct pool_share {
     atomic_size_t holders;
+    atomic_size_t states; /* Lua states that live in the pool */
     hpw_pool *pool;
     const hpw_policy_info *policy;
     bool locked;
@@ -36,6 +37,7 @@ pool_share *share_open(const hpw_config *config, const hpw_policy_info *policy, 
         return NULL;
     }
     atomic_init(&share->holders, 1);
+    atomic_init(&share->states, 0);
     share->policy = policy;
     share->locked = !config->single_threaded;
     pthread_mutex_init(&share->recording, NULL);
@@ -65,6 +67,18 @@ hpw_pool *share_pool(const pool_share *share) { return share->pool; }
 const hpw_policy_info *share_policy(const pool_share *share) { return share->policy; }
 
 bool share_is_locked(const pool_share *share) { return share->locked; }
+
+void share_add_state(pool_share *share) {
+    atomic_fetch_add_explicit(&share->states, 1, memory_order_relaxed);
+}
+
+void share_remove_state(pool_share *share) {
+    atomic_fetch_sub_explicit(&share->states, 1, memory_order_relaxed);
+}
+
+size_t share_states(const pool_share *share) {
+    return atomic_load_explicit(&share->states, memory_order_relaxed);
+}
 
 /* ---- Recording ---- */
 

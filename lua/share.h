@@ -40,6 +40,11 @@ const hpw_policy_info *share_policy(const pool_share *share);
 /* May several threads use the pool? Not where it was opened with thread_safe = false. */
 bool share_is_locked(const pool_share *share);
 
+/* One more, or one less, Lua state lives in the pool: its blocks are not to be reset. */
+void share_add_state(pool_share *share);
+void share_remove_state(pool_share *share);
+size_t share_states(const pool_share *share);
+
 /*
  * Begins to record the pool's events, whoever makes them; the blocks that are
  * live already come first. False and *error: HPW_INVALID_ARGUMENT where it is
