@@ -138,6 +138,7 @@ static lua_Integer length(lua_State *L) {
 
 /* concat(table, separator, first, last) */
 static int concat(lua_State *L) {
+    if (lua_type(L, 1) != LUA_TTABLE) return guarded_original(L); /* which says so */
     if (lua_isnoneornil(L, 4)) {
         lua_settop(L, 3);
         lua_pushinteger(L, luaL_len(L, 1));

@@ -179,8 +179,10 @@ static int method_limit(lua_State *L) {
     }
     hpw_account_stats stats;
     hpw_get_account_stats(self->account, &stats);
-    if (stats.limit == HPW_NO_LIMIT) return 0;
-    push_bytes(L, stats.limit);
+    if (stats.limit == HPW_NO_LIMIT)
+        lua_pushnil(L);
+    else
+        push_bytes(L, stats.limit);
     return 1;
 }
 

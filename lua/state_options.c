@@ -162,7 +162,7 @@ static void read_own_pool(lua_State *L, const reading *r, int fields) {
     if (!has_field(L, fields, "thread_safe")) o->config.single_threaded = !o->config.thread_caches;
     if (has_field(L, fields, "capacity")) return;
     if (!r->has_limit) o->limit = DEFAULT_LIMIT;
-    o->config.capacity = 2 * o->limit + SLACK;
+    o->config.capacity = o->limit < UINT64_MAX / 4 ? 2 * o->limit + SLACK : UINT64_MAX / 2;
     if (o->config.max_capacity) luaL_argerror(L, r->arg, "max_capacity: of a pool whose capacity is given");
 }
 
