@@ -14,6 +14,20 @@
 
 enum { INSTALMENT = 1000, COROUTINE_INSTALMENT = 100 };
 
+static const char key; /* of the registry: the budget of a bounded state */
+
+budget *budget_in(lua_State *L) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
+    budget *b = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return b && b->watched ? b : NULL;
+}
+
+void budget_register(lua_State *L) {
+    lua_pushlightuserdata(L, budget_of(L));
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+}
+
 uint64_t budget_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -41,6 +41,12 @@ typedef struct budget {
 static inline budget *budget_of(lua_State *L) { return *(budget **)lua_getextraspace(L); }
 static inline void budget_set(lua_State *L, budget *b) { *(budget **)lua_getextraspace(L) = b; }
 
+/* The same of any Lua state: NULL where it is no bounded one, or none watches it. */
+budget *budget_in(lua_State *L);
+
+/* Makes the budget that of a new state, whose main thread L is. Raises without memory. */
+void budget_register(lua_State *L);
+
 /* Nanoseconds of a clock that only goes forwards. */
 uint64_t budget_now(void);
 

@@ -57,6 +57,7 @@ static void *allocate_noting(void *ud, void *block, size_t old, size_t size) {
 static int open_libraries(lua_State *L) {
     const child_options *options = lua_touserdata(L, 1);
     lua_settop(L, 0);
+    budget_register(L);
     sandbox_open(L, options->libraries, options->finalizers);
     return 0;
 }

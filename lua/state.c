@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `heapwright.states`: bounded Lua states for Lua, and threads (thread.c). A state
+ * `heapwright.states`: bounded Lua states for Lua, and threads (spawn.c). A state
  * is a child (child.c) in a userdata; each method is: check, copy in, perform, copy
  * out. Values come and go as copies (values.c); while they are copied no script of
  * either state runs, so that none sees a half of it.
@@ -16,7 +16,7 @@
 #include "child.h"
 #include "module.h"
 #include "state_options.h"
-#include "thread.h"
+#include "states.h"
 
 #define STATE_TYPE "heapwright.state"
 
@@ -265,7 +265,7 @@ void states_new_type(lua_State *L, const char *name, const luaL_Reg *meta, const
 
 int luaopen_heapwright_states(lua_State *L) {
     states_new_type(L, STATE_TYPE, metamethods, methods);
-    threads_open(L);
+    spawn_open(L);
     lua_createtable(L, 0, 2);
     lua_pushcfunction(L, module_state);
     lua_setfield(L, -2, "state");
