@@ -69,6 +69,51 @@
 ---@field steps integer nodes and words that the policy visited
 ---@field steps_max integer and in its worst single operation
 
+---The options of a bounded state. Those of a pool (policy, order, granule, guard,
+---small_pages, capacity, ...) describe one of its own, which is twice as large as the
+---limit and 64 KiB unless `capacity` says else; there `guard` is "off" and
+---`small_pages` true unless given.
+---@class heapwright.StateOptions: heapwright.Options
+---@field limit? heapwright.Size bytes that Lua may have in use, as it asks for them; "8M", or none where `pool` or `capacity` is given
+---@field headroom? heapwright.Size bytes below the limit that only a collection may open; 0 unless given
+---@field instructions? integer VM instructions a call may take; no bound unless given
+---@field seconds? number a call may take; no bound unless given
+---@field finalizers? boolean may scripts set __gc? They run with no budget; false unless given
+---@field libs? ("io"|"os"|"debug"|"package"|"heapwright")[] opened whole beside the safe ones, and trusted
+---@field pool? heapwright.Pool in which it lives, beside others; it stays open as long
+
+---@class heapwright.KindStats
+---@field in_use integer bytes
+---@field blocks integer
+
+---All sizes are bytes.
+---@class heapwright.StateStats
+---@field limit integer|nil nil: none
+---@field headroom integer
+---@field in_use integer what Lua asked for and has not freed
+---@field peak_in_use integer
+---@field granted integer what the state has of its pool
+---@field peak_granted integer
+---@field allocations integer
+---@field frees integer
+---@field reallocations integer
+---@field over_limit integer requests refused since the limit would have been passed
+---@field over_pool integer requests refused since the pool held nothing
+---@field over_headroom integer requests sent back once, for a collection
+---@field pressure boolean was another state of the pool refused since this one was asked?
+---@field kinds table<string, heapwright.KindStats> by "string", "table", "function", "userdata", "thread", "upvalue", "prototype", "other"
+---@field instructions integer|nil drawn by the last call, in thousands of the call's and hundreds of each coroutine's; nil: not counted
+---@field seconds number that the last call took
+
+---What a thread runs: a text of Lua, a function that uses no local variable from
+---outside of it, or a table with one of these at 1, or with the name of a `file`, and
+---with options of a state.
+---@alias heapwright.Source string|function|heapwright.SourceOptions
+
+---@class heapwright.SourceOptions: heapwright.StateOptions
+---@field [1]? string|function
+---@field file? string
+
 ---@class heapwright.Leak
 ---@field address heapwright.Address
 ---@field size integer as it was asked for
@@ -92,6 +137,25 @@ function heapwright.policies() end
 ---@param size heapwright.Size
 ---@return integer bytes
 function heapwright.parse_size(size) end
+
+---Opens a bounded Lua state. Raises for an option that it does not know or take.
+---@param options? heapwright.StateOptions
+---@return heapwright.State|nil state
+---@return string|nil message
+---@return heapwright.Code|nil code "limit": too little for a state; "no_memory"
+function heapwright.state(options) end
+
+---Starts a thread: a bounded state on a POSIX thread of its own, in which
+---`require "heapwright"` works. A pool that is given is its first argument, a handle
+---of the same pool; the others are copies. When this Lua state closes, it cancels
+---the threads that it started, and waits for them.
+---@param pool heapwright.Pool|nil
+---@param source heapwright.Source
+---@param ... any
+---@return heapwright.Thread|nil thread
+---@return string|nil message
+---@return heapwright.Code|nil code "limit", "no_memory"; "io": the system starts no thread
+function heapwright.spawn(pool, source, ...) end
 
 ---A handle of a bounded pool of bytes. Closed by `<close>`, by collection or by
 ---`close`; the pool itself is closed when its last holder lets go: other states may
@@ -275,5 +339,78 @@ function Pool:record(path) end
 ---@return string|nil message of a recording that could not be written whole
 ---@return heapwright.Code|nil code "io"
 function Pool:close() end
+
+---A bounded Lua state. Values come and go as copies: nil, booleans, numbers, strings,
+---tables of these without cycles, 100 deep at most. A call that fails gives nil,
+---the message with its traceback (or a copy of the table that was raised), and a code:
+---"limit" where memory, instructions or time ran out, "io" where a file can't be
+---read, nil where the script itself raised or does not compile. The state can be used
+---after each. Closed by `<close>`, by collection or by `close`.
+---@class heapwright.State
+local State = {}
+
+---Runs a file: text, not binary.
+---@param path string
+---@param ... any
+---@return any ... its results; nil, message, code
+function State:run(path, ...) end
+
+---Runs a text.
+---@param code string
+---@param ... any
+---@return any ... its results; nil, message, code
+function State:eval(code, ...) end
+
+---Calls a global function; dots lead into tables: "handlers.on_event".
+---@param name string
+---@param ... any
+---@return any ... its results; nil, message, code
+function State:call(name, ...) end
+
+---Sets a global variable, raw: no script runs.
+---@param name string
+---@param value any
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code "limit"
+function State:set(name, value) end
+
+---@return heapwright.StateStats stats a fresh table
+function State:stats() end
+
+---Without an argument, the limit, nil where there is none. With one, sets it, or with
+---nil lifts it. One below what is in use frees nothing; what grows is refused.
+---@param bytes? heapwright.Size|nil
+---@return integer|true|nil
+function State:limit(bytes) end
+
+---Collects its garbage.
+---@return integer bytes in use after it
+function State:collect() end
+
+---Closes it: every byte goes back to the pool. Closing again does nothing; any other
+---call on a closed state raises.
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code "corrupted": a C library kept memory of it
+function State:close() end
+
+---A thread. Its handle may be collected: it goes on. `<close>` cancels it and waits.
+---@class heapwright.Thread
+local Thread = {}
+
+---Waits for its end, at most so long: its results, copied anew each time it is
+---called; nil, message, code as of a state's call; nil, message, "limit" where it runs
+---still (see `status`), nil, message where it was cancelled.
+---@param seconds? number
+---@return any ...
+function Thread:join(seconds) end
+
+---Ends it at its next instruction (every thousandth asks). A call in C ends first.
+---@return boolean running false: it had ended before
+function Thread:cancel() end
+
+---@return "running"|"finished"|"failed"|"cancelled"
+function Thread:status() end
 
 return heapwright
