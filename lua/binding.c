@@ -129,8 +129,7 @@ static int method_free(lua_State *L) {
 static int method_reset(lua_State *L) {
     lua_pool *self = pool_self(L);
     size_t states = share_states(self->share);
-    if (states)
-        return fail_with(L, HPW_INVALID_ARGUMENT, "reset: %zu Lua states live in the pool", states);
+    if (states) return fail_with(L, HPW_INVALID_ARGUMENT, "reset: %zu Lua states live in the pool", states);
     hpw_reset(self->pool);
     lua_pushboolean(L, true);
     return 1;

@@ -30,7 +30,8 @@ static child *child_of(lua_State *L) { return (child *)budget_of(L); }
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-static bool fail(failure *why, hpw_error code, const char *format, ...) {
+static bool
+fail(failure *why, hpw_error code, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     why->code = code;
@@ -73,7 +74,8 @@ static bool open_pool(child *c, const child_options *o, failure *why) {
     uint64_t capacity = o->config.capacity, most = hpw_max_capacity(o->config.granule);
     if (capacity > most)
         return fail(why, HPW_NO_MEMORY,
-                    "a pool of %" PRIu64 " bytes for the state: with granules of %lu, %" PRIu64 " are the most",
+                    "a pool of %" PRIu64 " bytes for the state: with granules of %lu, %" PRIu64
+                    " are the most",
                     capacity, (unsigned long)o->config.granule, most);
     return fail(why, error, "a pool of %" PRIu64 " bytes for the state: %s", capacity,
                 error == HPW_INVALID_ARGUMENT ? "its options contradict each other"

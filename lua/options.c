@@ -164,8 +164,9 @@ static size_t read_name(lua_State *L, int arg, const char *option, const char *(
     const char *wanted = lua_tolstring(L, -1, &length), *name;
     for (size_t i = 0; (name = name_at(i)) != NULL; i++)
         if (strlen(name) == length && memcmp(name, wanted, length) == 0) return i;
-    luaL_argerror(L, arg,
-                  lua_pushfstring(L, "%s: unknown '%s' (known: %s)", option, wanted, options_push_names(L, name_at)));
+    luaL_argerror(
+        L, arg,
+        lua_pushfstring(L, "%s: unknown '%s' (known: %s)", option, wanted, options_push_names(L, name_at)));
     return 0;
 }
 
@@ -260,8 +261,9 @@ static void read_option(lua_State *L, options *o) {
         }
     }
     const char *name = luaL_tolstring(L, -2, NULL);
-    luaL_argerror(L, o->arg,
-                  lua_pushfstring(L, "unknown option '%s' (known: %s)", name, options_push_names(L, options_name)));
+    luaL_argerror(
+        L, o->arg,
+        lua_pushfstring(L, "unknown option '%s' (known: %s)", name, options_push_names(L, options_name)));
 }
 
 static void check_caches(lua_State *L, const options *o, const hpw_policy_info *policy) {

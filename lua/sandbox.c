@@ -25,8 +25,7 @@ static int load_text(lua_State *L) {
 static int set_metatable(lua_State *L) {
     if (lua_type(L, 2) == LUA_TTABLE) {
         lua_pushliteral(L, "__gc");
-        if (lua_rawget(L, 2) != LUA_TNIL)
-            return luaL_argerror(L, 2, "__gc: this state has no finalizers");
+        if (lua_rawget(L, 2) != LUA_TNIL) return luaL_argerror(L, 2, "__gc: this state has no finalizers");
         lua_pop(L, 1);
     }
     return guarded_original(L);

@@ -64,7 +64,10 @@ static void set_text(lua_State *L, thread_work *work, task_kind kind, const char
     work->kind = kind;
     work->length = length;
     work->text = malloc(length + 1);
-    if (!work->text) luaL_error(L, "no memory for a copy of %I bytes of code", (LUAI_UACINT)length);
+    if (!work->text) {
+        luaL_error(L, "no memory for a copy of %I bytes of code", (LUAI_UACINT)length);
+        return;
+    }
     memcpy(work->text, text, length);
     work->text[length] = '\0';
 }
@@ -88,8 +91,8 @@ static void set_function(lua_State *L, thread_work *work, int arg) {
     for (int i = 1; (name = lua_getupvalue(L, arg, i)) != NULL; i++) {
         lua_pop(L, 1);
         if (i == 1 && strcmp(name, "_ENV") == 0) continue;
-        luaL_argerror(L, arg,
-                      lua_pushfstring(L, "the function uses the local variable '%s' from outside of it", name));
+        luaL_argerror(
+            L, arg, lua_pushfstring(L, "the function uses the local variable '%s' from outside of it", name));
     }
     work->kind = TASK_DUMP;
     lua_pushvalue(L, arg);
@@ -107,8 +110,9 @@ static void set_source(lua_State *L, thread_work *work, int arg, bool is_file) {
         const char *text = lua_tolstring(L, top, &length);
         set_text(L, work, is_file ? TASK_FILE : TASK_TEXT, text, length);
     } else {
-        luaL_argerror(L, arg, lua_pushfstring(L, "a text, a function or a file's name expected, got %s",
-                                              luaL_typename(L, top)));
+        luaL_argerror(L, arg,
+                      lua_pushfstring(L, "a text, a function or a file's name expected, got %s",
+                                      luaL_typename(L, top)));
     }
 }
 
@@ -210,12 +214,12 @@ static bool wait(lua_State *L, thread *t, uint64_t nanoseconds) {
 
 /* join([seconds]): the results, again each time; nil, message, code */
 static int method_join(lua_State *L) {
-    thread *t = check_self(L);
+    check_self(L);
     lua_Number seconds = luaL_optnumber(L, 2, (lua_Number)HUGE_VAL);
     luaL_argcheck(L, seconds >= 0, 2, "negative");
     const values *results;
     const failure *why;
-    t = check_self(L); /* a text made a number may have collected garbage, and closed it */
+    thread *t = check_self(L); /* again: a number made of a text may have collected garbage, and closed it */
     if (!wait(L, t, seconds < 9e9 ? (uint64_t)(seconds * 1e9) : UINT64_MAX))
         return fail_with(L, HPW_LIMIT, "still running after %g seconds", (double)seconds);
     if (thread_get_outcome(t, &results, &why)) return values_decode(L, results);

@@ -67,7 +67,8 @@ static int method_close(lua_State *L) {
     child *self = self_at(L);
     if (self->busy) luaL_argerror(L, 1, "state is running");
     if (!child_close(self))
-        return fail_with(L, HPW_CORRUPTED, "close: a C library kept memory of the state, whose pool stays open");
+        return fail_with(L, HPW_CORRUPTED,
+                         "close: a C library kept memory of the state, whose pool stays open");
     lua_pushboolean(L, true);
     return 1;
 }
@@ -105,13 +106,12 @@ static int meta_tostring(lua_State *L) {
 static int perform(lua_State *L, child *self, task *t) {
     int count = lua_gettop(L) - 2;
     values *arguments = values_push(L), *results = values_push(L);
-    if (!values_encode(arguments, L, 3, count, "value", 1))
-        luaL_error(L, "%s", arguments->message);
+    if (!values_encode(arguments, L, 3, count, "value", 1)) luaL_error(L, "%s", arguments->message);
     if (!self->L) luaL_argerror(L, 1, "state is closed"); /* by a finalizer, just now */
     t->arguments = arguments;
     t->results = results;
-    int given = child_perform(self, t) ? values_decode(L, results)
-                                       : states_push_failure(L, &t->failure, results);
+    int given =
+        child_perform(self, t) ? values_decode(L, results) : states_push_failure(L, &t->failure, results);
     values_free(arguments);
     values_free(results);
     return given;

@@ -25,8 +25,8 @@ typedef struct reading {
 } reading;
 
 static int wrong(lua_State *L, const reading *r, const char *name, const char *expected) {
-    return luaL_argerror(L, r->arg, lua_pushfstring(L, "%s: %s expected, got %s", name, expected,
-                                                    luaL_typename(L, -1)));
+    return luaL_argerror(L, r->arg,
+                         lua_pushfstring(L, "%s: %s expected, got %s", name, expected, luaL_typename(L, -1)));
 }
 
 /* ---- Each takes the value at the stack's top ---- */
@@ -101,9 +101,7 @@ static const option options[] = {
     {"pool", read_pool},
 };
 
-static const char *name_at(size_t i) {
-    return i < sizeof options / sizeof *options ? options[i].name : NULL;
-}
+static const char *name_at(size_t i) { return i < sizeof options / sizeof *options ? options[i].name : NULL; }
 
 /* ---- The table ---- */
 
@@ -149,7 +147,8 @@ static bool has_field(lua_State *L, int table, const char *name) {
     return has;
 }
 
-/* The pool of its own, from the fields in the table at `fields`, which stands at the argument's place meanwhile. */
+/* The pool of its own, from the fields in the table at `fields`, which stands at the argument's place
+ * meanwhile. */
 static void read_own_pool(lua_State *L, const reading *r, int fields) {
     child_options *o = r->options;
     lua_pushvalue(L, r->arg);
@@ -188,8 +187,9 @@ void state_options_read(lua_State *L, int arg, const char *const *others, child_
     if (r.has_pool) {
         lua_pushnil(L);
         if (lua_next(L, fields))
-            luaL_argerror(L, arg, lua_pushfstring(L, "%s is for a pool of its own, and a pool was given",
-                                                  lua_tostring(L, -2)));
+            luaL_argerror(
+                L, arg,
+                lua_pushfstring(L, "%s is for a pool of its own, and a pool was given", lua_tostring(L, -2)));
         take_pool(L, &r);
     } else {
         read_own_pool(L, &r, fields);

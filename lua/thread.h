@@ -21,10 +21,10 @@ typedef enum thread_status { THREAD_RUNNING, THREAD_FINISHED, THREAD_FAILED, THR
 
 /* What it is to do; owned by the thread, to be filled before it starts. */
 typedef struct thread_work {
-    task_kind kind;    /* of a file, a text or a dumped function */
-    char *text;        /* malloc'd, ends in a zero byte */
+    task_kind kind; /* of a file, a text or a dumped function */
+    char *text;     /* malloc'd, ends in a zero byte */
     size_t length;
-    pool_share *pool;  /* held; the first argument; NULL: none */
+    pool_share *pool; /* held; the first argument; NULL: none */
     values arguments;
 } thread_work;
 
@@ -36,7 +36,8 @@ void thread_release(thread *t);
 
 thread_work *thread_get_work(thread *t);
 
-/* Opens its state, and starts it in the group. False and *why: as child_open; HPW_IO, the system starts none. */
+/* Opens its state, and starts it in the group. False and *why: as child_open; HPW_IO, the system starts none.
+ */
 bool thread_start(thread *t, thread_group *group, const child_options *options, failure *why);
 
 /* Asks it to end at its next instruction. False: it had ended before. */

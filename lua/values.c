@@ -96,7 +96,8 @@ static bool refuse(encoder *e, int type, refusal why) {
     return false;
 }
 
-/* Was the object at `index` met before? Then *met, and a reference to it is written; else it has its number now. */
+/* Was the object at `index` met before? Then *met, and a reference to it is written; else it has its number
+ * now. */
 static bool put_reference(encoder *e, int index, bool *met) {
     const void *object = lua_topointer(e->L, index);
     if (e->count >= e->slots / 2 && !grow_met(e)) return false;
@@ -129,8 +130,7 @@ static bool put_entry(encoder *e, uint64_t *items, uint64_t *entries) {
         return put_value(e, key + 1);
     }
     ++*entries;
-    if (type != LUA_TBOOLEAN && type != LUA_TNUMBER && type != LUA_TSTRING)
-        return refuse(e, type, KEY);
+    if (type != LUA_TBOOLEAN && type != LUA_TNUMBER && type != LUA_TSTRING) return refuse(e, type, KEY);
     return put_value(e, key) && put_value(e, key + 1);
 }
 

@@ -40,12 +40,15 @@ describe("memory", function()
       end
       return #t]],
     ["deep recursion"] = "local function f(n) if n == 0 then return 0 end return 1 + f(n - 1) end return f(2000)",
-    ["many arguments"] = "local function f(n, ...) if n == 0 then return select('#', ...) end return f(n - 1, n, ...) end return f(200)",
+    ["many arguments"] =
+      "local function f(n, ...) if n == 0 then return select('#', ...) end return f(n - 1, n, ...) end return f(200)",
     ["code"] = "return assert(load('return ' .. ('1 + '):rep(500) .. '1'))()",
     ["patterns"] = "return (('x y '):rep(300):gsub('%w', function(c) return c .. c end))",
     ["sort"] = "local t = {} for i = 1, 300 do t[i] = tostring(i) end table.sort(t) return t[1]",
-    ["errors caught"] = "local t = {} for i = 1, 100 do t[i] = select(2, pcall(error, { i })) end return assert(#t[100] == 1)",
-    ["__close"] = "for i = 1, 50 do local x <close> = setmetatable({}, { __close = function() return {} end }) end return 1",
+    ["errors caught"] =
+      "local t = {} for i = 1, 100 do t[i] = select(2, pcall(error, { i })) end return assert(#t[100] == 1)",
+    ["__close"] =
+      "for i = 1, 50 do local x <close> = setmetatable({}, { __close = function() return {} end }) end return 1",
     ["formats"] = "local s = {} for i = 1, 100 do s[i] = ('%5.2f %q %s'):format(i, i, i) end return #s",
     ["finalizers"] = [[
       local n = 0
@@ -127,7 +130,8 @@ describe("memory", function()
   end)
 
   it("ends string bombs", function()
-    ends("return #string.rep('x', 1 << 30)", { limit = "1M" }, "^not enough memory: the state has %d+ bytes in use of a limit of 1048576")
+    ends("return #string.rep('x', 1 << 30)", { limit = "1M" },
+      "^not enough memory: the state has %d+ bytes in use of a limit of 1048576")
     ends("local s = 'x' while true do s = s .. s end", { limit = "1M" }, "^not enough memory")
     ends("return ('x'):rep(1000):gsub('x', ('y'):rep(10000))", { limit = "1M" }, "^not enough memory")
     ends("local t = {} for i = 1, 40 do t[i] = ('x'):rep(10000) end return table.concat(t, ('y'):rep(100000))",
@@ -180,7 +184,8 @@ describe("memory", function()
     neighbour:eval "kept = {} for i = 1, 500 do kept[i] = 'text ' .. i end"
     local bomb = heapwright.state { pool = mem }
     local _, message, code = bomb:eval "local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end"
-    assert.matches("^not enough memory: the state has %d+ bytes in use, %d+ at most so far; its pool has %d+ free", message)
+    assert.matches(
+      "^not enough memory: the state has %d+ bytes in use, %d+ at most so far; its pool has %d+ free", message)
     assert.equal("limit", code)
     assert.is_true(bomb:stats().over_pool > 0)
     bomb:collect()
@@ -197,7 +202,8 @@ describe("memory", function()
     ends("local function f() return 1 + f() end return f()", { limit = "200K" }, "^not enough memory")
     results = run("local function f() return pcall(f) end return select('#', f())", { limit = "2M" })
     assert.is_true(results[1] > 100) -- so many calls said true before the innermost failed
-    results = run("local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k + 1] end return t[1]",
+    results = run(
+      "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k + 1] end return t[1]",
       { limit = "2M" })
     assert.matches("C stack overflow", results[2], 1, true)
     results = run("local s = ('('):rep(1000) .. '1' .. (')'):rep(1000) return load('return ' .. s)", { limit = "2M" })
@@ -215,11 +221,13 @@ describe("a budget of instructions", function()
     ["pcall of itself"] = "local function f() pcall(f) f() end f()",
     ["a message handler that loops"] = "xpcall(function() while true do end end, function() while true do end end)",
     ["a message handler of an ordinary error"] = "xpcall(error, function() while true do end end)",
-    ["message handlers in message handlers"] =
-      "local function h() xpcall(error, h) while true do end end while true do xpcall(function() while true do end end, h) end",
+    ["message handlers in message handlers"] = [[
+      local function h() xpcall(error, h) while true do end end
+      while true do xpcall(function() while true do end end, h) end]],
     ["coroutines that are dropped"] = "while true do coroutine.wrap(function() for i = 1, 30 do end end)() end",
     ["coroutines in coroutines"] = "local function f() coroutine.wrap(f)() end while true do pcall(f) end",
-    ["a coroutine that yields"] = "local f = coroutine.wrap(function() while true do coroutine.yield() end end) while true do f() end",
+    ["a coroutine that yields"] =
+      "local f = coroutine.wrap(function() while true do coroutine.yield() end end) while true do f() end",
     ["a coroutine that is resumed for ever"] =
       "while true do local co = coroutine.create(function() while true do end end) coroutine.resume(co) end",
     ["__close after the end, of wrap"] = [[
@@ -238,7 +246,8 @@ describe("a budget of instructions", function()
       local x <close> = setmetatable({}, { __close = function() while true do end end })
       while true do end]],
     ["__close after the end, of a loop"] = [[
-      for _ in function() return 1 end, nil, nil, setmetatable({}, { __close = function() while true do end end }) do end]],
+      local closing = setmetatable({}, { __close = function() while true do end end })
+      for _ in function() return 1 end, nil, nil, closing do end]],
     ["a metamethod"] = "local t = setmetatable({}, { __index = function() while true do end end }) return t.x",
     ["__tostring of an error"] = "error(setmetatable({ print }, { __tostring = function() while true do end end }))",
     ["a comparison of sort"] = "table.sort({ 1, 2, 3 }, function() while true do end end)",
@@ -316,11 +325,16 @@ describe("a budget of instructions", function()
       end)
       note(select(2, pcall(g)))
       note(type(select(2, pcall(coroutine.wrap(function() error {} end)))))
-      local co = coroutine.create(function() local x <close> = setmetatable({}, { __close = function() note "closing" end }) coroutine.yield() end)
+      local co = coroutine.create(function()
+        local x <close> = setmetatable({}, { __close = function() note "closing" end })
+        coroutine.yield()
+      end)
       coroutine.resume(co)
       note(tostring(coroutine.close(co)), coroutine.status(co))
       note(select(2, xpcall(error, function(m) return "handled " .. m end, "m", 0)))
-      local through = coroutine.wrap(function() return xpcall(function() coroutine.yield(1) error("y", 0) end, function(m) return m .. "!" end) end)
+      local through = coroutine.wrap(function()
+        return xpcall(function() coroutine.yield(1) error("y", 0) end, function(m) return m .. "!" end)
+      end)
       note(through()) note(tostring(through()))
       note(select(2, xpcall(function(...) return ... end, print, "passed")))
       return log]]

@@ -68,11 +68,13 @@ describe("a state", function()
       table.pack(state:eval "error { code = 7, list = { 1 } }"))
     local message = select(2, state:eval "error { f = print }")
     assert.matches("^%(error object is a table value; error 1 at .f is a function: .*%)\nstack traceback", message)
-    message = select(2, state:eval "error(setmetatable({ f = print }, { __tostring = function() return 'in words' end }))")
+    local raise = "error(setmetatable({ f = print }, { __tostring = function() %s end }))"
+    message = select(2, state:eval(raise:format "return 'in words'"))
     assert.matches("^in words\nstack traceback", message)
-    message = select(2, state:eval "error(setmetatable({ f = print }, { __tostring = function() error 'again' end }))")
+    message = select(2, state:eval(raise:format "error 'again'"))
     assert.matches("again", message)
-    message = select(2, state:eval "local x <close> = setmetatable({}, { __close = function() error 'second' end }) error { 1 }")
+    message = select(2, state:eval
+      "local x <close> = setmetatable({}, { __close = function() error 'second' end }) error { 1 }")
     assert.matches("second\nstack traceback", message)
   end)
 
@@ -293,7 +295,8 @@ describe("the libraries of a state", function()
       "return table.concat({ type(io), type(debug), type(os.getenv), type(require) }, ' ')")
     assert.error_matches(function() heapwright.state { libs = { "network" } } end,
       "libs: unknown 'network' %(known: io, os, debug, package, heapwright%)")
-    assert.error_matches(function() heapwright.state { libs = { 1 } } end, "libs: names of libraries expected, got number")
+    assert.error_matches(function() heapwright.state { libs = { 1 } } end,
+      "libs: names of libraries expected, got number")
   end)
 
   it("may be heapwright itself", function()
@@ -329,7 +332,8 @@ end)
 
 describe("closing a state", function()
   local bodies = {
-    ["whose finalizers allocate"] = "keep = setmetatable({}, { __gc = function() local t = {} for i = 1, 1e6 do t[i] = { i } end end })",
+    ["whose finalizers allocate"] =
+      "keep = setmetatable({}, { __gc = function() local t = {} for i = 1, 1e6 do t[i] = { i } end end })",
     ["whose finalizers fail"] = "keep = setmetatable({}, { __gc = function() error { 'x' } end })",
     ["whose finalizers resurrect"] = [[
       local m = {}
@@ -399,7 +403,8 @@ describe("the options of a state", function()
   it("ask for more than there is", function()
     local state, message, code = heapwright.state { limit = 1 << 60 }
     assert.is_nil(state)
-    assert.matches("^a pool of 2305843009213759488 bytes for the state: with granules of 16, 68719475712 are the most", message)
+    assert.equal(
+      "a pool of 2305843009213759488 bytes for the state: with granules of 16, 68719475712 are the most", message)
     assert.equal("no_memory", code)
   end)
 end)

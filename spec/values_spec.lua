@@ -63,7 +63,7 @@ describe("a copy", function()
   it("leaves metatables behind and runs no metamethod", function()
     local called = false
     local function call() called = true end
-    local value = setmetatable({ 1, x = 2 }, { __index = call, __pairs = call, __len = call, __newindex = call, __name = "X" })
+    local value = setmetatable({ 1, x = 2 }, { __index = call, __pairs = call, __len = call, __newindex = call })
     local copy = echo(value)
     assert.same({ 1, x = 2 }, { copy[1], x = copy.x })
     assert.is_nil(getmetatable(copy))
@@ -78,7 +78,8 @@ describe("a copy", function()
       { io.stdout, "value 1 is a userdata" .. all },
       { coroutine.create(print), "value 1 is a thread" .. all },
       { { a = { b = { 1, 2, print } } }, "value 1 at .a.b[3] is a function" .. all },
-      { { ["a key"] = { [-1] = { [2.5] = { [true] = print } } } }, "value 1 at [\"a key\"][-1][2.5][true] is a function" .. all },
+      { { ["a key"] = { [-1] = { [2.5] = { [true] = print } } } },
+        "value 1 at [\"a key\"][-1][2.5][true] is a function" .. all },
       { { [("k"):rep(50)] = print }, "value 1 at [\"" .. ("k"):rep(24) .. "...\"] is a function" .. all },
       { { ["line\nfeed"] = print }, "value 1 at [\"line\nfeed\"] is a function" .. all },
       { { x = { [{}] = 1 } }, "value 1 at .x[a table] is under a key that is a table" .. all },
