@@ -74,7 +74,7 @@
 ---limit and 64 KiB unless `capacity` says else; there `guard` is "off" and
 ---`small_pages` true unless given.
 ---@class heapwright.StateOptions: heapwright.Options
----@field limit? heapwright.Size bytes that Lua may have in use, as it asks for them; "8M", or none where `pool` or `capacity` is given
+---@field limit? heapwright.Size bytes in use, as Lua asks for them; "8M", none where `pool` or `capacity` is given
 ---@field headroom? heapwright.Size bytes below the limit that only a collection may open; 0 unless given
 ---@field instructions? integer VM instructions a call may take; no bound unless given
 ---@field seconds? number a call may take; no bound unless given
@@ -101,8 +101,8 @@
 ---@field over_pool integer requests refused since the pool held nothing
 ---@field over_headroom integer requests sent back once, for a collection
 ---@field pressure boolean was another state of the pool refused since this one was asked?
----@field kinds table<string, heapwright.KindStats> by "string", "table", "function", "userdata", "thread", "upvalue", "prototype", "other"
----@field instructions integer|nil drawn by the last call, in thousands of the call's and hundreds of each coroutine's; nil: not counted
+---@field kinds table<string, heapwright.KindStats> "string", "table", "function", "userdata", "thread" and others
+---@field instructions integer|nil drawn by the last call, by the thousand, of coroutines by the hundred; nil: uncounted
 ---@field seconds number that the last call took
 
 ---What a thread runs: a text of Lua, a function that uses no local variable from
