@@ -43,7 +43,8 @@ typedef struct encoder {
     int depth;
     int keys[VALUES_DEPTH]; /* stack indices of the keys on the way */
     refusal refusal;
-    int type; /* of what was refused */
+    size_t wanted; /* bytes in all, where there were not so many */
+    int type;      /* of what was refused */
 } encoder;
 
 static size_t slot_of(const encoder *e, const void *object) {
@@ -68,6 +69,7 @@ static bool grow_met(encoder *e) {
 
 static bool put(encoder *e, const void *bytes, size_t n) {
     values *v = e->v;
+    e->wanted = v->size + n;
     if (n > v->capacity - v->size) {
         size_t capacity = v->capacity ? v->capacity : 64;
         while (capacity - v->size < n) {
@@ -243,8 +245,7 @@ static void explain(const encoder *e, const char *what, int number) {
     switch (e->refusal) {
     case NO_MEMORY:
         v->error = HPW_NO_MEMORY;
-        snprintf(v->message, sizeof v->message, "%s: no memory for a copy of %zu bytes and more", place,
-                 v->size);
+        snprintf(v->message, sizeof v->message, "%s: no memory for a copy of %zu bytes", place, e->wanted);
         break;
     case CYCLE:
         snprintf(v->message, sizeof v->message, "%s is a table that contains it: cycles can't be copied",

@@ -349,6 +349,63 @@ describe("a host", function()
     end
   end)
 
+  it("that runs out of memory, wherever it does, loses nothing", function()
+    local code = [[
+      local heapwright = require "heapwright"
+      local state <close> = assert(heapwright.state { limit = "100K", libs = {} })
+      local sum, list = assert(state:eval("local t = ... return #t, t, { t }", { 1, 2, "three" }))
+      assert(sum == 3 and list[3] == "three")
+      local _, raised = state:eval "error { 1 }"
+      assert(raised[1] == 1)
+      assert(state:stats().kinds.string and state:set("x", { 1 }))
+      local mem <close> = assert(heapwright.new { capacity = "256K" })
+      local function work(pool, t) return pool:size(pool:malloc(10)), t end
+      local thread <close> = assert(heapwright.spawn(mem, { work, limit = "300K" }, { 1 }))
+      local size, t = assert(thread:join())
+      assert(size == 10 and t[1] == 1)
+      return true]]
+    local mem <close> = heapwright.new { capacity = "4M" }
+    local limit, failures = 20000, 0
+    while true do
+      local state, _, refused = heapwright.state { pool = mem, limit = limit, libs = { "heapwright" } }
+      local result, message, ended
+      if state then
+        result, message, ended = state:eval(code)
+        assert.is_true(state:close())
+      end
+      if mem:stats().live_blocks ~= 0 then error("something left at a limit of " .. limit) end
+      if result then break end
+      if (ended or refused) ~= "limit" then error(("at a limit of %d: %s"):format(limit, message)) end
+      failures = failures + 1
+      limit = limit + 97
+    end
+    assert.is_true(failures > 300)
+  end)
+
+  it("whose system has no memory for a copy is told so", function()
+    local code = [[
+      local heapwright = require "heapwright"
+      local state = heapwright.state { limit = "1M" }
+      local other = heapwright.state { capacity = "80M" }
+      other:eval "text = ('x'):rep(35 << 20)"
+      local large, kept = ("x"):rep(130 << 20), {}
+      for i, size in ipairs { 60, 60, 30 } do kept[i] = ("y"):rep(size << 20) end
+      print(pcall(state.eval, state, "", large))
+      print(pcall(heapwright.spawn, nil, "", large))
+      print(pcall(heapwright.spawn, nil, large))
+      print(other:eval "return text")
+      print(state:eval "return 1 + 1", #kept)
+    ]]
+    local prefix = "ulimit -v 420000;"
+    local _, starts = process("", prefix)
+    if starts ~= 0 then return pending "no program starts with so little: a sanitizer's" end
+    local output = process(code, prefix)
+    assert.matches("^false\tvalue 1: no memory for a copy of 136314889 bytes\n" ..
+      "false\tvalue 1: no memory for a copy of 136314889 bytes\n" ..
+      "false\tno memory for a copy of 136314880 bytes of code\n" ..
+      "nil\tresult 1: no memory for a copy of 36700169 bytes\tno_memory\n2\t3\n$", output)
+  end)
+
   it("that is a bounded state takes its threads with it", function()
     local mem <close> = heapwright.new { capacity = "4M" }
     local state = heapwright.state { libs = { "heapwright" }, pool = mem }
