@@ -242,6 +242,16 @@ describe("a budget of instructions", function()
       end)
       coroutine.resume(co)
       coroutine.close(co)]],
+    ["__close after the end, by a coroutine that has some instructions left"] = [[
+      local function looping()
+        local x <close> = setmetatable({}, { __close = function() while true do end end })
+        while true do end
+      end
+      coroutine.wrap(function()
+        local co = coroutine.create(looping)
+        coroutine.resume(co)
+        coroutine.close(co)
+      end)()]],
     ["__close after the end, of a call"] = [[
       local x <close> = setmetatable({}, { __close = function() while true do end end })
       while true do end]],
@@ -344,20 +354,30 @@ describe("a budget of instructions", function()
   end)
 
   it("is exact to the instruction", function()
-    -- What so many rounds take is told by the first budget that suffices.
-    local function suffices(code, n) return run(code, { instructions = n })[1] ~= nil end
-    local function least(code)
-      local low, high = 0, 1 << 20
-      while high - low > 1 do
-        local middle = (low + high) // 2
-        if suffices(code, middle) then high = middle else low = middle end
-      end
-      return high
+    for _, n in ipairs { 0, 1, 2, 500, 990, 998, 999, 1000, 5000, 123456 } do
+      local code = ("for i = 1, %d do end return 1"):format(n)
+      local counted = 0 -- by a hook before every one
+      local co = coroutine.create(load(code))
+      debug.sethook(co, function() counted = counted + 1 end, "", 1)
+      assert(coroutine.resume(co))
+      assert.equal(1, run(code, { instructions = counted })[1])
+      ends(code, { instructions = counted - 1 }, "out of instructions")
     end
-    local function rounds(n) return ("for i = 1, %d do end return 1"):format(n) end
-    local one = least(rounds(1))
-    assert.is_true(one > 3 and one < 12)
-    for _, n in ipairs { 2, 500, 990, 5000, 123456 } do assert.equal(one + n - 1, least(rounds(n))) end
+  end)
+
+  it("bounds what runs in coroutines, however short they live", function()
+    local state <close> = heapwright.state { instructions = 50000 }
+    for _, code in ipairs {
+      "n = 0 while true do coroutine.wrap(function() for i = 1, 50 do n = n + 1 end end)() end",
+      "n = 0 while true do coroutine.resume(coroutine.create(function() for i = 1, 30 do n = n + 1 end end)) end",
+      [[n = 0
+        local function f() for i = 1, 30 do n = n + 1 end coroutine.wrap(f)() end
+        while true do pcall(coroutine.wrap(f)) end]],
+    } do
+      assert.equal("limit", select(3, state:eval(code)))
+      local rounds = state:eval "return n" -- of three instructions at least: fetch, add, store
+      assert.is_true(rounds > 500 and rounds * 3 <= 50000, rounds)
+    end
   end)
 
   it("counts coroutines in, and never more than it says", function()

@@ -331,9 +331,19 @@ describe("a host", function()
         kept[i] = heapwright.spawn(mem, "local pool = ... while true do pool:free(pool:malloc(100)) end")
         heapwright.spawn(mem, { "local pool = ... while true do local t = { {} } end", pool = mem })
       end
+      local begun = mem:calloc(1, 8)
+      for i = 1, 4 do
+        heapwright.spawn(mem, { [=[
+          local pool, begun, i = ...
+          setmetatable({}, { __gc = function() for i = 1, 1e6 do end print "ended" end })
+          pool:fill(begun + i, 1, 1)
+          while true do end
+        ]=], finalizers = true }, begun, i)
+      end
+      while mem:read(begun + 1, 4) ~= "\1\1\1\1" do end
       setmetatable({}, { __gc = function() print "closing" end })
     ]]
-    assert.equal("closing\n", output)
+    assert.equal("closing\nended\nended\nended\nended\n", output)
     assert.equal(0, status)
   end)
 
