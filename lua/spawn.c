@@ -146,8 +146,21 @@ static pool_share *pool_at(lua_State *L, int arg) {
     return pool->share;
 }
 
+/* Is the thread to be cancelled some day? Yes, unless a table says else: its hook costs time. */
+static bool read_cancellable(lua_State *L) {
+    lua_pushliteral(L, "cancellable");
+    int type = lua_rawget(L, 2);
+    bool cancellable = type == LUA_TNIL || lua_toboolean(L, -1);
+    if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+        luaL_argerror(L, 2,
+                      lua_pushfstring(L, "cancellable: boolean expected, got %s", luaL_typename(L, -1)));
+    lua_pop(L, 1);
+    return cancellable;
+}
+
 static void read_options(lua_State *L, child_options *options) {
-    static const char *const others[] = {"file", NULL};
+    static const char *const others[] = {"file", "cancellable", NULL};
+    bool cancellable = lua_type(L, 2) != LUA_TTABLE || read_cancellable(L);
     if (lua_type(L, 2) != LUA_TTABLE) {
         lua_pushnil(L);
         lua_replace(L, 2);
@@ -155,7 +168,7 @@ static void read_options(lua_State *L, child_options *options) {
     state_options_read(L, 2, others, options);
     if (options->pool && !share_is_locked(options->pool)) luaL_argerror(L, 2, "pool is not thread_safe");
     options->libraries |= sandbox_heapwright();
-    options->cancellable = true;
+    options->cancellable = cancellable;
 }
 
 /*

@@ -158,11 +158,12 @@ static int method_set(lua_State *L) {
     return 1;
 }
 
-/* collect(): a full collection; the bytes in use after it */
+/* collect(): a full collection, which is what pressure asks for; the bytes in use after it */
 static int method_collect(lua_State *L) {
     child *self = check_self(L);
     hpw_account_stats stats;
     lua_gc(self->L, LUA_GCCOLLECT);
+    hpw_account_pressure(self->account); /* done */
     hpw_get_account_stats(self->account, &stats);
     push_bytes(L, stats.in_use);
     return 1;

@@ -63,6 +63,7 @@ describe("the annotations", function()
       known[name] = not fields["heapwright.Options"][name] or nil
     end
     assert.same(keys(known), keys(fields["heapwright.StateOptions"]))
+    assert.is_truthy(fields["heapwright.SourceOptions"].cancellable)
   end)
 
   it("name every field of stats, policies and leaks", function()

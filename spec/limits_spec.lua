@@ -178,6 +178,33 @@ describe("memory", function()
     assert.error_matches(function() state:limit(-1) end, "'%-1' is negative")
   end)
 
+  it("is kept free by headroom, as far as collections can", function()
+    local garbage = "local n = 0 for i = 1, 20000 do local t = { i, tostring(i) } n = n + #t end return n"
+    local with <close> = heapwright.state { limit = "400K", headroom = "300K" }
+    local without <close> = heapwright.state { limit = "400K" }
+    for _, state in ipairs { with, without } do
+      state:eval "collectgarbage 'stop'" -- so that only the limit has it collect
+      assert.equal(40000, state:eval(garbage))
+    end
+    assert.is_true(with:stats().over_headroom > 0)
+    assert.equal(0, without:stats().over_headroom)
+    assert.is_true(with:stats().peak_in_use < 150 * 1024, with:stats().peak_in_use)
+    assert.is_true(without:stats().peak_in_use > 390 * 1024)
+  end)
+
+  it("that another state wants is told by pressure, until one has collected", function()
+    local mem <close> = heapwright.new { capacity = "1M" }
+    local idle <close> = heapwright.state { pool = mem }
+    idle:eval "local t = {} for i = 1, 5000 do t[i] = { i } end" -- garbage now
+    assert.is_false(idle:stats().pressure)
+    local busy <close> = heapwright.state { pool = mem }
+    assert.equal("limit", select(3, busy:eval "kept = {} while true do kept[#kept + 1] = { #kept } end"))
+    assert.is_true(idle:stats().pressure)
+    local before = idle:stats().in_use
+    assert.is_true(idle:collect() < before)
+    assert.is_false(idle:stats().pressure)
+  end)
+
   it("of the pool ends one tenant, not its neighbours", function()
     local mem <close> = heapwright.new { capacity = "2M" }
     local neighbour <close> = heapwright.state { pool = mem, limit = "200K" }
@@ -299,6 +326,19 @@ describe("a budget of instructions", function()
       end
     end
     assert.same({ "", n = 1 }, (run("return (''):rep(1 << 62)", { seconds = 60 })))
+  end)
+
+  it("is charged for table functions by the element", function()
+    local state <close> = heapwright.state { instructions = 100000 }
+    assert.is_nil(state:eval "t = {} for i = 1, 1000 do t[i] = i end")
+    for _, call in ipairs {
+      "table.move(t, 1, 1000, 1)", "table.concat(t)", "table.insert(t, 1, 0)", "table.remove(t, 1)", "table.sort(t)",
+    } do
+      assert.is_nil(state:eval("for _ = 1, 5 do " .. call .. " end"))
+      local charged = state:stats().instructions
+      assert.is_true(charged >= 5000 and charged < 100000, call)
+      assert.equal("limit", select(3, state:eval("for _ = 1, 200 do " .. call .. " end")))
+    end
   end)
 
   it("leaves table functions as they are", function()

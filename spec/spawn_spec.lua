@@ -223,6 +223,16 @@ describe("a thread", function()
     end
   end)
 
+  it("that is not to be cancelled goes on to its end", function()
+    local code = "local s = 0 for i = 1, 1e6 do s = s + i end return s"
+    local thread = heapwright.spawn(nil, { code, cancellable = false })
+    thread:cancel()
+    assert.equal(500000500000, thread:join())
+    assert.equal("finished", thread:status())
+    assert.error_matches(function() heapwright.spawn(nil, { "", cancellable = 0 }) end,
+      "cancellable: boolean expected, got number")
+  end)
+
   it("may be cancelled before it began", function()
     for _ = 1, 20 do
       local thread = heapwright.spawn(nil, "while true do end")

@@ -100,7 +100,7 @@
 ---@field over_limit integer requests refused since the limit would have been passed
 ---@field over_pool integer requests refused since the pool held nothing
 ---@field over_headroom integer requests sent back once, for a collection
----@field pressure boolean was another state of the pool refused since this one was asked?
+---@field pressure boolean was a state refused by the pool since this one was last collected?
 ---@field kinds table<string, heapwright.KindStats> "string", "table", "function", "userdata", "thread" and others
 ---@field instructions integer|nil drawn by the last call, by the thousand, of coroutines by the hundred; nil: uncounted
 ---@field seconds number that the last call took
@@ -113,6 +113,7 @@
 ---@class heapwright.SourceOptions: heapwright.StateOptions
 ---@field [1]? string|function
 ---@field file? string
+---@field cancellable? boolean false: `cancel` waits in vain, Lua runs at its full speed; true unless given
 
 ---@class heapwright.Leak
 ---@field address heapwright.Address
@@ -384,7 +385,7 @@ function State:stats() end
 ---@return integer|true|nil
 function State:limit(bytes) end
 
----Collects its garbage.
+---Collects its garbage, and ends its `pressure`.
 ---@return integer bytes in use after it
 function State:collect() end
 
