@@ -274,6 +274,39 @@ function Pool:copy(to, from, n) end
 ---@return heapwright.Code|nil code
 function Pool:compare(a, b, n) end
 
+---The word at an address: 8 bytes, read in one step, for scripts on several threads
+---that share the pool. As an integer; the address is a multiple of 8.
+---@param address heapwright.Address
+---@return integer|nil value
+---@return string|nil message
+---@return heapwright.Code|nil code "invalid_argument": not aligned
+function Pool:load(address) end
+
+---Sets a word in one step.
+---@param address heapwright.Address
+---@param value integer
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Pool:store(address, value) end
+
+---Adds to a word in one step; wraps around as integers do.
+---@param address heapwright.Address
+---@param n integer
+---@return integer|nil before the value that was there
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Pool:fetch_add(address, n) end
+
+---Compare and swap: where the word is `old`, makes it `new`, in one step.
+---@param address heapwright.Address
+---@param old integer
+---@param new integer
+---@return boolean|nil swapped false: it was not `old`, and stays as it is; nil: a bad address
+---@return integer|string|nil found the value that was there; the message where swapped is nil
+---@return heapwright.Code|nil code
+function Pool:cas(address, old, new) end
+
 ---Writes values in a format of string.pack.
 ---@param address heapwright.Address
 ---@param format string

@@ -306,7 +306,7 @@ static void records_from_the_midst(const hpw_config *config) {
     hpw_trace_summary summary;
     hpw_stats stats = {0};
     uint64_t events = 0;
-    while (stats.allocations < THREADS * 100) hpw_get_stats(share_pool(share), &stats);
+    while (stats.allocations < (uint64_t)THREADS * 100) hpw_get_stats(share_pool(share), &stats);
     CHECK(share_begin_recording(share, name, &error));
     join(workers, THREADS);
     CHECK(share_end_recording(share, &events, &error));
@@ -362,7 +362,8 @@ int main(void) {
     hpw_config fair = plain;
     fair.host = (hpw_host){.lock = take_turn, .unlock = leave_turn};
     hpw_config cached = {.policy = "slab", .capacity = 1 << 20, .thread_caches = THREADS};
-    if (chdir(getenv("HEAPWRIGHT_BUILD") ? getenv("HEAPWRIGHT_BUILD") : ".") != 0) return 1;
+    const char *folder = getenv("HEAPWRIGHT_BUILD"); /* where the traces go */
+    if (folder && chdir(folder) != 0) return 1;
     states_see_one_pool();
     the_last_holder_closes();
     two_handles_in_one_state();
