@@ -171,6 +171,22 @@ static void holds_nothing_where_there_is_no_memory(void) {
     CHECK(refused > 10);
 }
 
+static void wants_the_string_library(void) {
+    lua_State *L = luaL_newstate();
+    pool_share *share = open_share(&plain);
+    void *bytes = hpw_pointer(share_pool(share), 0);
+    for (int i = 0; i < 2; i++) {
+        lua_pushcfunction(L, push_pool);
+        lua_pushlightuserdata(L, share);
+        CHECK_EQ(lua_pcall(L, 1, 1, 0), LUA_ERRRUN);
+        CHECK(strstr(lua_tostring(L, -1), "open the string library first") != NULL);
+        lua_settop(L, 0);
+    }
+    share_release(share);
+    CHECK(!is_mapped(bytes));
+    lua_close(L);
+}
+
 /* ---- Several threads ---- */
 
 typedef struct worker {
@@ -369,6 +385,7 @@ int main(void) {
     two_handles_in_one_state();
     knows_whether_it_is_locked();
     holds_nothing_where_there_is_no_memory();
+    wants_the_string_library();
     one_recording_for_all_handles();
     the_last_holder_tells_of_a_trace_that_is_not_whole();
     for (int i = 0; i < 10; i++) {
