@@ -34,6 +34,8 @@ void hpw_set_sink_with_live(hpw_pool *pool, hpw_sink *sink, void *ud) {
     const blocks *map = &pool->index.map;
     pool_enter(pool);
     set_sink(pool, sink, ud);
+    uint64_t site = pool->site;
+    pool->site = 0; /* these come from elsewhere */
     for (granule_t at = 0, size; sink && at < map->count; at += size) {
         uint64_t requested;
         size = blocks_size(map, at);
@@ -41,6 +43,7 @@ void hpw_set_sink_with_live(hpw_pool *pool, hpw_sink *sink, void *ud) {
         pool_requested(pool, at, size, &requested);
         pool_emit_alloc(pool, at, requested, 0);
     }
+    pool->site = site;
     pool_leave(pool);
 }
 

@@ -577,7 +577,7 @@ HPW_API void hpw_set_sink(hpw_pool *pool, hpw_sink *sink, void *ud);
 
 /*
  * As hpw_set_sink, and first tells the sink of each live block, in address order,
- * as an allocation of the calling thread, now. Nothing happens in the pool between
+ * as an allocation of the calling thread, now, its site unknown. Nothing happens in the pool between
  * that and the events that follow, so what the sink gets is whole in itself.
  * Cost: O(blocks).
  */
