@@ -388,7 +388,7 @@ int main(void) {
     wants_the_string_library();
     one_recording_for_all_handles();
     the_last_holder_tells_of_a_trace_that_is_not_whole();
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 5; i++) {
         threads_share(&plain);
         threads_share(&cached);
         records_from_the_midst(&plain);
