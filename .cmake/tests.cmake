@@ -12,7 +12,8 @@ function(hpw_test name label seconds)
     ENVIRONMENT "${test_environment}")
 endfunction()
 
-# ---- C: one executable a file; those named after threads run under TSan as well ----
+# ---- C: one executable a file; those named after threads run under TSan as well; ----
+# ---- those that include Lua's headers are linked with Lua and what binds pools to it ----
 
 file(GLOB c_tests CONFIGURE_DEPENDS spec/c/*_test.c)
 if(NOT TARGET command) # which has found Lua's library
@@ -20,7 +21,16 @@ if(NOT TARGET command) # which has found Lua's library
 endif()
 foreach(file ${c_tests})
   get_filename_component(name ${file} NAME_WE)
+  file(STRINGS ${file} lua_headers REGEX "^#include <lua")
+  if(lua_headers AND NOT TARGET command)
+    continue()
+  endif()
   add_executable(${name} ${file})
+  if(lua_headers)
+    target_sources(${name} PRIVATE $<TARGET_OBJECTS:binding>)
+    target_include_directories(${name} PRIVATE lua SYSTEM PRIVATE ${LUA_INCLUDE_DIR})
+    target_link_libraries(${name} PRIVATE ${LUA_STATIC_LIBRARY})
+  endif()
   target_compile_options(${name} PRIVATE -UNDEBUG)
   target_link_libraries(${name} PRIVATE heapwright-static warnings instrumented ${CMAKE_DL_LIBS} m)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/spec)
@@ -75,7 +85,7 @@ foreach(file ${specs})
   get_filename_component(name ${file} NAME_WE)
   string(REGEX REPLACE "_spec$" "" name ${name})
   set(labels spec)
-  if(name STREQUAL "command") # its compare replays on every core
+  if(name MATCHES "^(command|scenario_threads|spawn)$") # the command's compare replays on every core
     list(APPEND labels thread)
   endif()
   hpw_test(spec/${name} "${labels}" 900 ${CMAKE_COMMAND} -DLUA=${interpreter} -DBUSTED=${BUSTED} -DSPEC=${file}

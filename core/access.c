@@ -2,9 +2,12 @@
 /*
  * Checked access by address, interior addresses included: find the block around
  * the address, hold the range against its requested size, then move the bytes,
- * all under the lock where another thread may come. Also the look-ups of the same
+ * all under the lock where another thread may come. Words are changed in one step
+ * besides, for C programs that have the pointer. Also the look-ups of the same
  * kind: owner, size, address.
  */
+#include <stdatomic.h>
+
 #include "pool.h"
 #ifndef HPW_FREESTANDING
 #include "caches.h"
@@ -200,6 +203,92 @@ hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *o
         *order = (sign > 0) - (sign < 0);
     }
     leave(pool, met);
+    return error;
+}
+
+/* ---- Words ---- */
+
+/*
+ * Atomic in themselves only where that takes no library: the lock, under which all
+ * of these calls are, keeps them apart already.
+ */
+#if ATOMIC_LLONG_LOCK_FREE == 2 && !defined(HPW_PORTABLE_BITS)
+typedef _Atomic uint64_t shared_word;
+
+HOT uint64_t word_get(shared_word *at) { return atomic_load(at); }
+HOT void word_set(shared_word *at, uint64_t value) { atomic_store(at, value); }
+HOT uint64_t word_add(shared_word *at, uint64_t addend) { return atomic_fetch_add(at, addend); }
+HOT bool word_exchange(shared_word *at, uint64_t *expected, uint64_t desired) {
+    return atomic_compare_exchange_strong(at, expected, desired);
+}
+#else
+typedef uint64_t shared_word;
+
+HOT uint64_t word_get(const shared_word *at) { return *at; }
+HOT void word_set(shared_word *at, uint64_t value) { *at = value; }
+HOT uint64_t word_add(shared_word *at, uint64_t addend) {
+    *at += addend;
+    return *at - addend;
+}
+HOT bool word_exchange(shared_word *at, uint64_t *expected, uint64_t desired) {
+    bool equal = *at == *expected;
+    *expected = *at;
+    if (equal) *at = desired;
+    return equal;
+}
+#endif
+
+enum { WORD_BYTES = 8 };
+_Static_assert(sizeof(shared_word) == WORD_BYTES, "a word is its bytes and nothing else");
+
+/* The word at `address`, entered and aligned: granules have 8 bytes at least, and the pool begins at one. */
+HOT hpw_error reach_word(const hpw_pool *pool, uint64_t address, shared_word **at, hpw_report *report) {
+    unsigned char *bytes;
+    *at = NULL;
+    if (address % WORD_BYTES)
+        return pool_report_at(pool, report, HPW_INVALID_ARGUMENT, address, WORD_BYTES, "not aligned to 8");
+    hpw_error error = reach(pool, address, WORD_BYTES, &bytes, report);
+    if (!error) *at = (shared_word *)(void *)bytes;
+    return error;
+}
+
+hpw_error hpw_load(hpw_pool *pool, uint64_t address, uint64_t *value, hpw_report *report) {
+    shared_word *at;
+    entered met = enter_at(pool, address);
+    hpw_error error = reach_word(pool, address, &at, report);
+    if (!error) *value = word_get(at);
+    leave(pool, met);
+    return error;
+}
+
+hpw_error hpw_store(hpw_pool *pool, uint64_t address, uint64_t value, hpw_report *report) {
+    shared_word *at;
+    entered met = enter_at(pool, address);
+    hpw_error error = reach_word(pool, address, &at, report);
+    if (!error) word_set(at, value);
+    leave(pool, met);
+    return error;
+}
+
+hpw_error hpw_fetch_add(hpw_pool *pool, uint64_t address, uint64_t addend, uint64_t *before,
+                        hpw_report *report) {
+    shared_word *at;
+    entered met = enter_at(pool, address);
+    hpw_error error = reach_word(pool, address, &at, report);
+    uint64_t found = error ? 0 : word_add(at, addend);
+    leave(pool, met);
+    if (!error && before) *before = found;
+    return error;
+}
+
+hpw_error hpw_compare_exchange(hpw_pool *pool, uint64_t address, uint64_t *expected, uint64_t desired,
+                               bool *exchanged, hpw_report *report) {
+    shared_word *at;
+    entered met = enter_at(pool, address);
+    hpw_error error = reach_word(pool, address, &at, report);
+    bool equal = !error && word_exchange(at, expected, desired);
+    leave(pool, met);
+    if (!error && exchanged) *exchanged = equal;
     return error;
 }
 

@@ -14,14 +14,36 @@ void pool_emit(hpw_pool *pool, hpw_event event) {
     pool->sink(pool->sink_ud, &event);
 }
 
-void hpw_set_sink(hpw_pool *pool, hpw_sink *sink, void *ud) {
-    pool_enter(pool);
+/* The pool is entered. */
+static void set_sink(hpw_pool *pool, hpw_sink *sink, void *ud) {
     pool->sink = sink;
     pool->sink_ud = ud;
     pool_choose_way(pool);
 #ifndef HPW_FREESTANDING
     if (pool->caches) caches_note_sink(pool);
 #endif
+}
+
+void hpw_set_sink(hpw_pool *pool, hpw_sink *sink, void *ud) {
+    pool_enter(pool);
+    set_sink(pool, sink, ud);
+    pool_leave(pool);
+}
+
+void hpw_set_sink_with_live(hpw_pool *pool, hpw_sink *sink, void *ud) {
+    const blocks *map = &pool->index.map;
+    pool_enter(pool);
+    set_sink(pool, sink, ud);
+    uint64_t site = pool->site;
+    pool->site = 0; /* these come from elsewhere */
+    for (granule_t at = 0, size; sink && at < map->count; at += size) {
+        uint64_t requested;
+        size = blocks_size(map, at);
+        if (!blocks_is_live(map, at)) continue;
+        pool_requested(pool, at, size, &requested);
+        pool_emit_alloc(pool, at, requested, 0);
+    }
+    pool->site = site;
     pool_leave(pool);
 }
 

@@ -314,6 +314,30 @@ HPW_API hpw_error hpw_copy(hpw_pool *pool, uint64_t to, uint64_t from, uint64_t 
 HPW_API hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *order,
                               hpw_report *report);
 
+/*
+ * Words, for threads to agree by: 8 bytes at an address that is a multiple of 8,
+ * in this machine's order of bytes, read and changed in one step that all threads
+ * see in one order (sequentially consistent). Errors as hpw_read of 8 bytes, so
+ * exact beside threads that free; also, before anything else
+ *  - HPW_INVALID_ARGUMENT: `address` is no multiple of 8.
+ * Under the pool's lock, and atomic in itself where the machine can change 8 bytes
+ * at once without a library: then a C program that has the pointer may use C11's
+ * atomics on the same word, without any call on the pool. Where it can't (as on a
+ * 32-bit microcontroller), the lock alone keeps these calls apart from each other.
+ *
+ * hpw_fetch_add wraps around; *before, the value before, may be NULL.
+ * hpw_compare_exchange stores `desired` where the word is *expected, sets
+ * *exchanged (may be NULL) to whether it was, and *expected to what it found; it
+ * never fails without reason, as C11's «weak» one may.
+ * Cost: O(log capacity) to find the block, a few words in practice.
+ */
+HPW_API hpw_error hpw_load(hpw_pool *pool, uint64_t address, uint64_t *value, hpw_report *report);
+HPW_API hpw_error hpw_store(hpw_pool *pool, uint64_t address, uint64_t value, hpw_report *report);
+HPW_API hpw_error hpw_fetch_add(hpw_pool *pool, uint64_t address, uint64_t addend, uint64_t *before,
+                                hpw_report *report);
+HPW_API hpw_error hpw_compare_exchange(hpw_pool *pool, uint64_t address, uint64_t *expected, uint64_t desired,
+                                       bool *exchanged, hpw_report *report);
+
 /* ---- Queries ---------------------------------------------------------------- */
 
 /*
@@ -547,8 +571,19 @@ typedef struct hpw_event {
  */
 typedef void hpw_sink(void *ud, const hpw_event *event);
 
-/* Sends the pool's events to `sink`; NULL ends it. `ud` stays the caller's. */
+/*
+ * Sends the pool's events to `sink`; NULL ends it. `ud` stays the caller's: the
+ * sink that was there before is not in a call, and gets none, once this returns.
+ */
 HPW_API void hpw_set_sink(hpw_pool *pool, hpw_sink *sink, void *ud);
+
+/*
+ * As hpw_set_sink, and first tells the sink of each live block, in address order,
+ * as an allocation of the calling thread, now, its site unknown. Nothing happens in the pool between
+ * that and the events that follow, so what the sink gets is whole in itself.
+ * Cost: O(blocks).
+ */
+HPW_API void hpw_set_sink_with_live(hpw_pool *pool, hpw_sink *sink, void *ud);
 
 /* The site put on the events of the calls that follow; the host serialises it with them. */
 HPW_API void hpw_set_site(hpw_pool *pool, uint64_t site);

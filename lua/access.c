@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checked access from Lua: read, write, fill, copy, compare, pack, unpack. The
- * core checks each range and moves the bytes; here they become strings.
+ * Checked access from Lua: read, write, fill, copy, compare, pack, unpack, and the
+ * words by which scripts on several threads agree: load, store, fetch_add, cas.
+ * The core checks each range and moves the bytes; here they become strings and
+ * integers.
  */
 #include "binding.h"
 
@@ -130,6 +132,58 @@ static int method_compare(lua_State *L) {
     return 1;
 }
 
+/* ---- Words ---- */
+
+/* An integer as the word that it is in memory, and back. */
+static uint64_t arg_word(lua_State *L, int arg) { return (uint64_t)luaL_checkinteger(L, arg); }
+
+static int push_word(lua_State *L, uint64_t value) {
+    lua_pushinteger(L, (lua_Integer)value);
+    return 1;
+}
+
+/* load(address) */
+static int method_load(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t value;
+    hpw_report report;
+    if (hpw_load(self->pool, arg_address(L, 2), &value, &report))
+        return fail_access(L, "load", &report, self);
+    return push_word(L, value);
+}
+
+/* store(address, value) */
+static int method_store(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t address = arg_address(L, 2), value = arg_word(L, 3);
+    hpw_report report;
+    if (hpw_store(self->pool, address, value, &report)) return fail_access(L, "store", &report, self);
+    return succeed(L);
+}
+
+/* fetch_add(address, n): the value before */
+static int method_fetch_add(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t address = arg_address(L, 2), addend = arg_word(L, 3), before;
+    hpw_report report;
+    if (hpw_fetch_add(self->pool, address, addend, &before, &report))
+        return fail_access(L, "fetch_add", &report, self);
+    return push_word(L, before);
+}
+
+/* cas(address, old, new): whether it was `old`, and what it was */
+static int method_cas(lua_State *L) {
+    lua_pool *self = pool_self(L);
+    uint64_t address = arg_address(L, 2), found = arg_word(L, 3), desired = arg_word(L, 4);
+    bool exchanged;
+    hpw_report report;
+    if (hpw_compare_exchange(self->pool, address, &found, desired, &exchanged, &report))
+        return fail_access(L, "cas", &report, self);
+    lua_pushboolean(L, exchanged);
+    push_word(L, found);
+    return 2;
+}
+
 /* ---- pack and unpack: string.pack's formats ---- */
 
 enum { FORMAT = 3 }; /* the argument that holds the format, here; it is string.pack's first */
@@ -226,6 +280,9 @@ void access_open(lua_State *L) {
 }
 
 const luaL_Reg access_methods[] = {
-    {"read", method_read}, {"write", method_write},     {"fill", method_fill},
-    {"copy", method_copy}, {"compare", method_compare}, {NULL, NULL},
+    {"read", method_read},       {"write", method_write},
+    {"fill", method_fill},       {"copy", method_copy},
+    {"compare", method_compare}, {"load", method_load},
+    {"store", method_store},     {"fetch_add", method_fetch_add},
+    {"cas", method_cas},         {NULL, NULL},
 };

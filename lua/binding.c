@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `heapwright.pool`: pools for Lua. Opens and closes them, allocates, resizes,
- * frees, and records their events. Each method is: check, call, result; its
+ * `heapwright.pool`: pools for Lua. Opens and closes handles of them, allocates,
+ * resizes, frees, and records their events. Each method is: check, call, result; its
  * name is that of the C function it binds. Misuse of a type raises; what a
  * script has to expect (no memory, a bad address) is nil, message, code.
  */
 #include "binding.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "module.h"
 #include "watch.h"
@@ -129,8 +128,10 @@ static int method_free(lua_State *L) {
 
 /* reset(): frees every block at once */
 static int method_reset(lua_State *L) {
-    if (hpw_reset(pool_self(L)->pool))
-        return fail_with(L, HPW_INVALID_ARGUMENT, "reset: Lua states have their memory in this pool");
+    lua_pool *self = pool_self(L);
+    if (hpw_reset(self->pool))
+        return fail_with(L, HPW_INVALID_ARGUMENT, "reset: %zu Lua states live in the pool",
+                         share_states(self->share));
     lua_pushboolean(L, true);
     return 1;
 }
@@ -144,87 +145,55 @@ static int method_trim(lua_State *L) {
 
 /* ---- Recording ---- */
 
-/* Called with the pool's lock held: counts what is written, and writes it. */
-static void record_event(void *ud, const hpw_event *event) {
-    recording *to = ud;
-    if (event->kind != HPW_EVENT_FAILURE) to->events++;
-    hpw_trace_sink(to->writer, event);
-}
-
-/* The clock that a hosted pool puts on its events. */
-static uint64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/* The blocks that are live already come first, so that the trace is whole in itself. */
-static void record_live_blocks(lua_pool *self) {
-    uint64_t cursor = 0, now = now_ns();
-    for (hpw_block block; hpw_next_block(self->pool, &cursor, &block);) {
-        if (!block.live) continue;
-        hpw_event event = {
-            .kind = HPW_EVENT_ALLOC, .address = block.address, .size = block.requested, .time = now};
-        record_event(&self->recording, &event);
-    }
-}
-
-/* Ends a recording, if there is one. False with *error where the trace could not be written whole. */
-static bool end_recording(lua_pool *self, hpw_trace_error *error) {
-    hpw_trace_writer *writer = self->recording.writer;
-    if (!writer) return true;
-    hpw_set_sink(self->pool, NULL, NULL);
-    self->recording.writer = NULL;
-    return hpw_trace_finish(writer, error);
-}
-
-static hpw_trace_format format_of_name(const char *path) {
-    size_t length = strlen(path);
-    return length >= 4 && strcmp(path + length - 4, ".hwt") == 0 ? HPW_TRACE_BINARY : HPW_TRACE_TEXT;
-}
-
-/* record(path) begins a recording; record(), record(false) ends it */
+/* record(path) begins a recording of the pool, by whatever handle; record(), record(false) ends it */
 static int method_record(lua_State *L) {
     lua_pool *self = pool_self(L);
     hpw_trace_error error;
     if (lua_isnoneornil(L, 2) || (lua_isboolean(L, 2) && !lua_toboolean(L, 2))) {
-        uint64_t events = self->recording.events;
-        self->recording.events = 0;
-        if (!end_recording(self, &error)) return fail_with(L, error.code, "%s", error.message);
+        uint64_t events;
+        if (!share_end_recording(self->share, &events, &error))
+            return fail_with(L, error.code, "%s", error.message);
         lua_pushboolean(L, true);
         push_bytes(L, events);
         return 2;
     }
     const char *path = luaL_checkstring(L, 2);
     self = pool_self(L); /* making a string of a number may have collected garbage, and closed it */
-    if (self->recording.writer)
-        return fail_with(L, HPW_INVALID_ARGUMENT, "record: the pool is being recorded already");
-    self->recording.events = 0;
-    self->recording.writer = hpw_trace_create(path, format_of_name(path), &error);
-    if (!self->recording.writer) return fail_with(L, error.code, "%s", error.message);
-    record_live_blocks(self);
-    hpw_set_sink(self->pool, record_event, &self->recording);
+    if (!share_begin_recording(self->share, path, &error))
+        return fail_with(L, error.code, "%s", error.message);
     lua_pushboolean(L, true);
     return 1;
 }
 
 /* ---- Life cycle ---- */
 
+/* Pushes a handle that is closed still. */
+static lua_pool *push_handle(lua_State *L) {
+    lua_pool *self = lua_newuserdatauv(L, sizeof *self, 0);
+    memset(self, 0, sizeof *self);
+    luaL_setmetatable(L, POOL_TYPE);
+    return self;
+}
+
+/* Makes it a handle of the pool, and the holder that the caller was. */
+static int open_handle(lua_pool *self, pool_share *share) {
+    self->share = share;
+    self->policy = share_policy(share);
+    self->pool = share_pool(share);
+    self->bytes = hpw_pointer(self->pool, 0);
+    self->magic = POOL_MAGIC ^ (uintptr_t)self;
+    return 1;
+}
+
 /* new([options]) */
 static int module_new(lua_State *L) {
     hpw_config config;
     hpw_error error;
     const hpw_policy_info *policy = options_read(L, 1, &config);
-    lua_pool *self = lua_newuserdatauv(L, sizeof *self, 0);
-    memset(self, 0, sizeof *self);
-    luaL_setmetatable(L, POOL_TYPE);
+    lua_pool *self = push_handle(L);
     self->policy = policy;
-    self->pool = hpw_open(&config, &error);
-    if (self->pool) {
-        self->magic = POOL_MAGIC ^ (uintptr_t)self;
-        self->bytes = hpw_pointer(self->pool, 0);
-        return 1;
-    }
+    pool_share *share = share_open(&config, policy, &error);
+    if (share) return open_handle(self, share);
     uint64_t capacity = config.max_capacity > config.capacity ? config.max_capacity : config.capacity;
     uint64_t most = hpw_max_capacity(config.granule);
     if (capacity > most)
@@ -237,27 +206,27 @@ static int module_new(lua_State *L) {
                      (unsigned long long)capacity);
 }
 
-/* Closes the pool and ends its recording; closing it again does nothing. */
-static bool close_pool(lua_pool *self, hpw_trace_error *error) {
-    if (!self->pool) return true;
-    bool recorded = end_recording(self, error);
-    hpw_close(self->pool);
+/* Closes the handle, and the pool where nobody else holds it; closing it again does nothing. */
+static bool close_handle(lua_pool *self, hpw_trace_error *error) {
+    pool_share *share = self->share;
+    if (!share) return true;
     self->pool = NULL;
-    return recorded;
+    self->share = NULL;
+    return share_release_telling(share, error);
 }
 
 /* close() */
 static int method_close(lua_State *L) {
     lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
     hpw_trace_error error;
-    if (!close_pool(self, &error)) return fail_with(L, error.code, "%s", error.message);
+    if (!close_handle(self, &error)) return fail_with(L, error.code, "%s", error.message);
     lua_pushboolean(L, true);
     return 1;
 }
 
 /* __close */
 static int meta_close(lua_State *L) {
-    close_pool(luaL_checkudata(L, 1, POOL_TYPE), NULL);
+    close_handle(luaL_checkudata(L, 1, POOL_TYPE), NULL);
     return 0;
 }
 
@@ -345,9 +314,14 @@ static const luaL_Reg module[] = {
     {NULL, NULL},
 };
 
-int luaopen_heapwright_pool(lua_State *L) {
-    /* A second opening finds the metatable of the first: pools of both are alike. */
-    if (luaL_newmetatable(L, POOL_TYPE)) {
+/*
+ * The type's metatable is found by its name only once it is whole: who ran out of
+ * memory while making it makes it anew. A second opening finds that of the first:
+ * pools of both are alike.
+ */
+static void open_type(lua_State *L) {
+    if (luaL_getmetatable(L, POOL_TYPE) == LUA_TNIL) {
+        lua_newtable(L);
         luaL_setfuncs(L, metamethods, 0);
         luaL_newlib(L, methods);
         luaL_setfuncs(L, access_methods, 0);
@@ -355,7 +329,21 @@ int luaopen_heapwright_pool(lua_State *L) {
         access_open(L);
         lua_setfield(L, -2, "__index");
         set_flag(L, "__metatable", false);
+        set_string(L, "__name", POOL_TYPE);
+        lua_setfield(L, LUA_REGISTRYINDEX, POOL_TYPE);
     }
+    lua_pop(L, 1);
+}
+
+int pool_push(lua_State *L, pool_share *share) {
+    luaL_checkstack(L, 8, "no room for a pool");
+    open_type(L);
+    lua_pool *self = push_handle(L); /* the last that may raise */
+    return open_handle(self, share_hold(share));
+}
+
+int luaopen_heapwright_pool(lua_State *L) {
+    open_type(L);
     luaL_newlib(L, module);
     set_string(L, "version", HPW_VERSION);
     return 1;

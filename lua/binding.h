@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A pool as Lua sees it, for the files that bind it: binding.c opens, closes
- * and allocates; options.c reads heapwright.new's table and sizes; access.c
- * reads and writes; queries.c asks; failure.c turns an error into
- * nil, message, code.
+ * and allocates; share.c counts who holds a pool, and records it; options.c reads
+ * heapwright.new's table and sizes; access.c reads and writes; queries.c asks;
+ * failure.c turns an error into nil, message, code.
  *
  * Rules of all of them: no Lua function runs while the pool's lock is held (the
  * core takes and releases it inside each call, and its only callback, the sink
@@ -17,23 +17,20 @@
 #include <stdatomic.h>
 
 #include "heapwright.h"
-#include "trace.h"
+#include "share.h"
 
 #define POOL_TYPE "heapwright.pool"
 
-/* The events that a pool sends to a trace. */
-typedef struct recording {
-    hpw_trace_writer *writer; /* NULL: none */
-    uint64_t events;          /* written so far */
-} recording;
-
-/* The userdata. */
+/*
+ * The userdata: one Lua state's handle of a pool, of which other states may have
+ * theirs. Only its own state touches it; what they have in common is the share.
+ */
 typedef struct lua_pool {
     uintptr_t magic;            /* its name: POOL_MAGIC ^ its own address until it is collected */
-    hpw_pool *pool;             /* NULL: closed */
+    hpw_pool *pool;             /* the share's; NULL: this handle is closed */
     const unsigned char *bytes; /* the pool's first: addresses count from it */
     const hpw_policy_info *policy;
-    recording recording;
+    pool_share *share; /* of which it is a holder; NULL: closed */
 } lua_pool;
 
 #define POOL_MAGIC ((uintptr_t)0x6865617077726967U)
@@ -68,6 +65,15 @@ static inline lua_pool *pool_self(lua_State *L) {
         return self;
     return pool_check(L);
 }
+
+/*
+ * Pushes a new handle of the pool in any Lua state, and makes it one more holder;
+ * where the state has no pools yet, their type is opened in it first, which needs
+ * its string library. For use by another thread than those that have it already,
+ * the caller asks share_is_locked first. Raises without memory, and then holds
+ * nothing. Returns 1.
+ */
+int pool_push(lua_State *L, pool_share *share);
 
 /* ---- Arguments ---- */
 
@@ -104,6 +110,15 @@ const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config);
 int options_refuse_order(lua_State *L, int arg, const hpw_config *config);
 
 int options_parse_size(lua_State *L);
+
+/* The size at `index`; raises for argument `arg`, with the option's name in front where it has one. */
+uint64_t options_size(lua_State *L, int index, int arg, const char *option);
+
+/* The name of the number-th option of heapwright.new, NULL past the last. */
+const char *options_name(size_t number);
+
+/* Joins what name_at gives for 0, 1 ... with commas, and leaves the string on the stack. */
+const char *options_push_names(lua_State *L, const char *(*name_at)(size_t));
 
 /* ---- failure.c: each pushes nil, message, code and returns 3 ---- */
 

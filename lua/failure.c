@@ -75,6 +75,9 @@ int fail_access(lua_State *L, const char *operation, const hpw_report *report, c
     uint64_t n = report->size, end = report->block + report->block_size;
     address_text(report->address, at);
     address_text(report->block, block);
+    if (report->error == HPW_INVALID_ARGUMENT) /* which is about the address alone */
+        return fail_with(L, report->error, "%s of %" PRIu64 " %s at %s: %s", operation, n, bytes(n), at,
+                         report->what);
     if (report->error != HPW_OUT_OF_BOUNDS || !report->in_live_block) {
         place_text(report, self, place);
         return fail_with(L, report->error, "%s of %" PRIu64 " %s at %s: %s", operation, n, bytes(n), at,

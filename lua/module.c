@@ -18,6 +18,7 @@ static const luaL_Reg parts[] = {
     {"heapwright.pool", luaopen_heapwright_pool},
     {"heapwright.traces", luaopen_heapwright_traces},
     {"heapwright.replay", luaopen_heapwright_replay},
+    {"heapwright.states", luaopen_heapwright_states},
     {NULL, NULL},
 };
 

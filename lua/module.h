@@ -19,5 +19,6 @@ HPW_LUA_API int luaopen_heapwright(lua_State *L);        /* module.c: the whole 
 HPW_LUA_API int luaopen_heapwright_pool(lua_State *L);   /* binding.c: pools */
 HPW_LUA_API int luaopen_heapwright_traces(lua_State *L); /* traces.c: trace files, the recorder */
 HPW_LUA_API int luaopen_heapwright_replay(lua_State *L); /* replay.c: replay, comparison, fit */
+HPW_LUA_API int luaopen_heapwright_states(lua_State *L); /* state.c: bounded states, threads */
 
 #endif

@@ -80,8 +80,7 @@ static const char *size_of_text(const char *text, uint64_t *bytes) {
     return NULL;
 }
 
-/* The size at `index`; raises for argument `arg`, with the option's name in front where it has one. */
-static uint64_t read_size(lua_State *L, int index, int arg, const char *option) {
+uint64_t options_size(lua_State *L, int index, int arg, const char *option) {
     const char *name = option ? option : "", *colon = option ? ": " : "", *wrong = NULL;
     uint64_t bytes = 0;
     lua_Integer value;
@@ -112,14 +111,14 @@ static uint64_t read_size(lua_State *L, int index, int arg, const char *option) 
 
 int options_parse_size(lua_State *L) {
     luaL_checkany(L, 1);
-    push_bytes(L, read_size(L, 1, 1, NULL));
+    push_bytes(L, options_size(L, 1, 1, NULL));
     return 1;
 }
 
 /* ---- Names ---- */
 
 /* Joins what name_at gives for 0, 1 ... with commas, and leaves the string on the stack. */
-static const char *push_names(lua_State *L, const char *(*name_at)(size_t)) {
+const char *options_push_names(lua_State *L, const char *(*name_at)(size_t)) {
     luaL_Buffer buffer;
     luaL_buffinit(L, &buffer);
     const char *name;
@@ -165,8 +164,9 @@ static size_t read_name(lua_State *L, int arg, const char *option, const char *(
     const char *wanted = lua_tolstring(L, -1, &length), *name;
     for (size_t i = 0; (name = name_at(i)) != NULL; i++)
         if (strlen(name) == length && memcmp(name, wanted, length) == 0) return i;
-    luaL_argerror(L, arg,
-                  lua_pushfstring(L, "%s: unknown '%s' (known: %s)", option, wanted, push_names(L, name_at)));
+    luaL_argerror(
+        L, arg,
+        lua_pushfstring(L, "%s: unknown '%s' (known: %s)", option, wanted, options_push_names(L, name_at)));
     return 0;
 }
 
@@ -183,15 +183,15 @@ typedef struct options {
 
 /* Each takes the value at the stack's top. */
 static void read_capacity(lua_State *L, options *o, const char *name) {
-    o->config->capacity = read_size(L, -1, o->arg, name);
+    o->config->capacity = options_size(L, -1, o->arg, name);
     o->has_capacity = true;
 }
 static void read_max_capacity(lua_State *L, options *o, const char *name) {
-    o->config->max_capacity = read_size(L, -1, o->arg, name);
+    o->config->max_capacity = options_size(L, -1, o->arg, name);
     if (!o->config->max_capacity) luaL_argerror(L, o->arg, "max_capacity: 0 is below the capacity");
 }
 static void read_granule(lua_State *L, options *o, const char *name) {
-    o->granule = read_size(L, -1, o->arg, name);
+    o->granule = options_size(L, -1, o->arg, name);
     if (o->granule < 8 || o->granule > 4096 || (o->granule & (o->granule - 1)))
         luaL_argerror(
             L, o->arg,
@@ -245,7 +245,7 @@ static const option known[] = {
     {"thread_caches", read_thread_caches},
 };
 
-static const char *option_name(size_t number) {
+const char *options_name(size_t number) {
     return number < sizeof known / sizeof *known ? known[number].name : NULL;
 }
 
@@ -261,8 +261,9 @@ static void read_option(lua_State *L, options *o) {
         }
     }
     const char *name = luaL_tolstring(L, -2, NULL);
-    luaL_argerror(L, o->arg,
-                  lua_pushfstring(L, "unknown option '%s' (known: %s)", name, push_names(L, option_name)));
+    luaL_argerror(
+        L, o->arg,
+        lua_pushfstring(L, "unknown option '%s' (known: %s)", name, options_push_names(L, options_name)));
 }
 
 static void check_caches(lua_State *L, const options *o, const hpw_policy_info *policy) {
@@ -283,7 +284,7 @@ static void check_together(lua_State *L, const options *o, const hpw_policy_info
     if (config->order != HPW_ORDER_ADDRESS && !policy->takes_order)
         luaL_argerror(L, o->arg,
                       lua_pushfstring(L, "order: %s places by its own rule, '%s' is for %s", policy->name,
-                                      order_name(config->order), push_names(L, ordered_name)));
+                                      order_name(config->order), options_push_names(L, ordered_name)));
     if (o->has_capacity && config->capacity < o->granule)
         luaL_argerror(L, o->arg,
                       lua_pushfstring(L, "capacity: %I is less than one granule of %I bytes",

@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- The annotations say what is exported, no more and no less.
 local heapwright = require "heapwright"
-local exported = require "heapwright.pool"
+local parts = { require "heapwright.pool", require "heapwright.states" }
 
 -- Names annotated in the file, by the table that they are on.
 local function annotated()
   local file <close> = assert(io.open "lua/library/heapwright.lua")
-  local names, fields, class = { heapwright = {}, Pool = {} }, {}, nil
+  local names, fields, class = { heapwright = {}, Pool = {}, State = {}, Thread = {} }, {}, nil
   for line in file:lines() do
     local owner, name = line:match "^function (%w+)[.:]([%w_]+)%("
     if owner then names[owner][name] = line end
@@ -32,8 +32,10 @@ describe("the annotations", function()
 
   it("name every function of the module", function()
     local functions = {}
-    for name, value in pairs(exported) do
-      if type(value) == "function" then functions[name] = true end
+    for _, exported in ipairs(parts) do
+      for name, value in pairs(exported) do
+        if type(value) == "function" then functions[name] = true end
+      end
     end
     assert.same(keys(functions), keys(names.heapwright))
     assert.same({ "version" }, keys(fields.heapwright))
@@ -43,6 +45,25 @@ describe("the annotations", function()
   it("name every method of a pool", function()
     local mem <close> = heapwright.new()
     assert.same(keys(debug.getmetatable(mem).__index), keys(names.Pool))
+  end)
+
+  it("name every method of a state and of a thread", function()
+    local state <close> = heapwright.state()
+    local thread <close> = heapwright.spawn(nil, "")
+    assert.same(keys(debug.getmetatable(state).__index), keys(names.State))
+    assert.same(keys(debug.getmetatable(thread).__index), keys(names.Thread))
+  end)
+
+  it("name every field and option of a state", function()
+    local state <close> = heapwright.state { instructions = 1000 }
+    state:eval ""
+    assert.same(keys(state:stats()), keys(fields["heapwright.StateStats"]))
+    local known = {}
+    for name in select(2, pcall(heapwright.state, { [""] = 1 })):match "known: ([%w_, ]+)":gmatch "[%w_]+" do
+      known[name] = not fields["heapwright.Options"][name] or nil
+    end
+    assert.same(keys(known), keys(fields["heapwright.StateOptions"]))
+    assert.is_truthy(fields["heapwright.SourceOptions"].cancellable)
   end)
 
   it("name every field of stats, policies and leaks", function()
@@ -77,7 +98,9 @@ describe("the annotations", function()
   end)
 
   it("belong to the module that require gives", function()
-    for name, value in pairs(exported) do assert.equal(value, heapwright[name]) end
+    for _, exported in ipairs(parts) do
+      for name, value in pairs(exported) do assert.equal(value, heapwright[name]) end
+    end
   end)
 end)
 

@@ -11,6 +11,8 @@ local SIGNATURES = {
   owner = { "address" }, read = { "address", "size?" }, write = { "address", "string" },
   fill = { "address", "byte", "size" }, copy = { "address", "address", "size" },
   compare = { "address", "address", "size" },
+  load = { "address" }, store = { "address", "integer" }, fetch_add = { "address", "integer" },
+  cas = { "address", "integer", "integer" },
   pack = { "address", "string" }, unpack = { "address", "string" },
   map = { "width?" }, record = { "path?" },
   blocks = {}, stats = {}, check = {}, leaks = {}, reset = {}, trim = {}, close = {}, policy = {},

@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- The module: pools from C (heapwright.pool), scenarios from Lua. What only some
+-- The module: pools and states from C (heapwright.pool, heapwright.states), scenarios from Lua. What only some
 -- scripts need has a name of its own: heapwright.traces, heapwright.replay.
 local scenario = require "heapwright.scenario"
 
 local M = {}
 
-for name, value in pairs(require "heapwright.pool") do
-  M[name] = value
+for _, part in ipairs { "heapwright.pool", "heapwright.states" } do
+  for name, value in pairs(require(part)) do M[name] = value end
 end
 
 M.scenario = scenario.define

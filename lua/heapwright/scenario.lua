@@ -7,12 +7,18 @@
 --     expect = function(r) return r.failures == 0 end,
 --   }
 --
+-- With `threads = N`, `run` is called on N threads at once, each in a Lua state of
+-- its own, on the one pool: see threads.lua. `s.thread` is 1 … N. The expectations
+-- are asked at the end, of the whole pool's figures. In which order the threads
+-- come to the pool is chance, and so are placements then.
+--
 -- The result `r` has the fields of `mem:stats()` at the end of the run, and
 -- name, policy, seed, steps_mean, phases and samples. An expectation holds
 -- unless it raises or its first result is false or nil (one that returns
 -- nothing holds, so that asserts alone will do); a second result says why.
 local policies = require "heapwright.policies"
 local pool = require "heapwright.pool"
+local threads = require "heapwright.threads"
 local workload = require "heapwright.workload"
 
 local M = {}
@@ -22,6 +28,8 @@ local M = {}
 ---@field capacity integer bytes
 ---@field policies heapwright.Choice[]|nil nil: every policy
 ---@field run fun(mem: table, s: heapwright.Workload)
+---@field threads integer|nil on so many at once; nil: run is simply called
+---@field origin {file: string, text: string, index: integer}|nil the file it stands in, and which of its scenarios
 ---@field expect nil|function|table<string, function>
 local Scenario = {}
 Scenario.__index = Scenario
@@ -54,6 +62,10 @@ local FIELDS = {
       if not choices[i] then return nil, nil, message end
     end
     return choices
+  end,
+  threads = function(value)
+    if math.type(value) == "integer" and value >= 1 and value <= threads.MOST then return value end
+    return nil, ("an integer from 1 to %d"):format(threads.MOST)
   end,
   expect = function(value)
     if type(value) == "function" then return value end
@@ -100,6 +112,7 @@ function M.define(fields, place)
     capacity = kept.capacity or pool.parse_size "1M",
     policies = kept.policy,
     run = kept.run,
+    threads = kept.threads,
     expect = kept.expect,
   }
   return setmetatable(self, Scenario)
@@ -225,28 +238,43 @@ end
 ---@field failures heapwright.Failure[]
 ---@field raised string|nil the traceback, where `run` raised
 ---@field phase string|nil the phase in which it raised
+---@field thread integer|nil the thread that raised first, where there are several
 ---@field broken string|nil what mem:check found wrong after the run
 
--- Frames below the scenario's own are ours.
-local function traceback(message)
+--- A message handler: adds the traceback, without the frames below the scenario's own, which are ours, and
+--- without that of a cancellable state's xpcall above them.
+---@param message any
+---@return string
+function M.traceback(message)
   if type(message) ~= "string" then message = ("(error object: %s)"):format(tostring(message)) end
-  return (debug.traceback(message, 2):gsub("\n\t%[C%]: in function 'xpcall'.*", ""))
+  local trace = debug.traceback(message, 2):gsub("\n\t%[C%]: in function 'xpcall'.*", "")
+  return (trace:gsub("\nstack traceback:\n\t%[C%]: in %?\n", "\nstack traceback:\n", 1))
 end
 
-local function result_of(scenario, mem, s, choice)
+local function result_of(scenario, mem, s, choice, seed)
   local result = mem:stats()
   local operations = result.allocations + result.frees + result.reallocations + result.failures
-  result.name, result.policy, result.seed = scenario.name, choice.label, s.seed
+  result.name, result.policy, result.seed = scenario.name, choice.label, seed
   if operations > 0 then result.steps_mean = result.steps / operations end
   result.phases, result.samples = s.phases, s.samples
   return result
+end
+
+-- The body, on this thread: what it kept, and how it ended.
+local function run_here(scenario, mem, seed)
+  local s = workload.new(mem, seed)
+  local ok, raised = xpcall(scenario.run, M.traceback, mem, s)
+  local phase = workload.finish(s)
+  local done = { phases = s.phases, samples = s.samples }
+  if not ok then done.raised, done.phase = raised, phase end
+  return done
 end
 
 --- Runs a scenario under one policy.
 ---@param scenario heapwright.Scenario
 ---@param choice heapwright.Choice
 ---@param options {seed: integer, capacity: integer|nil, growing: integer|nil, record: string|nil}
----@return heapwright.Outcome|nil # nil where there is no such pool, or no such trace
+---@return heapwright.Outcome|nil # nil where there is no such pool, trace or thread
 ---@return string|nil message
 ---@return string|nil code
 function M.run(scenario, choice, options)
@@ -262,15 +290,14 @@ function M.run(scenario, choice, options)
     ok, message, code = mem:record(options.record)
     if not ok then return nil, message, code end
   end
-  local s = workload.new(mem, options.seed)
-  local ok, raised = xpcall(scenario.run, traceback, mem, s)
-  local phase = workload.finish(s)
-  local outcome = { result = result_of(scenario, mem, s, choice), failures = {} }
+  local done
+  done, message, code = (scenario.threads and threads.run or run_here)(scenario, mem, options.seed)
+  if not done then return nil, message, code end
+  local outcome = { result = result_of(scenario, mem, done, choice, options.seed), failures = {} }
+  outcome.raised, outcome.phase, outcome.thread = done.raised, done.phase, done.thread
   local sound, wrong = mem:check()
   if not sound then outcome.broken = wrong end
-  if not ok then
-    outcome.raised, outcome.phase = raised, phase
-  elseif scenario.expect and not options.record then
+  if not outcome.raised and scenario.expect and not options.record then
     outcome.failures = check_expectations(scenario.expect, outcome.result)
   end
   mem:close()

@@ -15,6 +15,8 @@ local M = {}
 
 ---@class heapwright.Workload
 ---@field seed integer
+---@field thread integer 1 … threads: which of the scenario's threads this is
+---@field threads integer how many run the scenario at once
 ---@field package generator heapwright.Random
 ---@field package mem table
 ---@field package open string|nil name of the phase that runs now
@@ -34,9 +36,14 @@ end
 --- A workload on a pool.
 ---@param mem table the pool, whose stats phases and samples keep
 ---@param seed integer
+---@param thread integer|nil 1 unless given
+---@param threads integer|nil 1 unless given
 ---@return heapwright.Workload
-function M.new(mem, seed)
-  local self = { mem = mem, seed = seed, generator = random.new(seed), phases = {}, samples = {} }
+function M.new(mem, seed, thread, threads)
+  local self = {
+    mem = mem, seed = seed, thread = thread or 1, threads = threads or 1,
+    generator = random.new(seed), phases = {}, samples = {},
+  }
   return setmetatable(self, Workload)
 end
 

@@ -69,6 +69,52 @@
 ---@field steps integer nodes and words that the policy visited
 ---@field steps_max integer and in its worst single operation
 
+---The options of a bounded state. Those of a pool (policy, order, granule, guard,
+---small_pages, capacity, ...) describe one of its own, which is twice as large as the
+---limit and 64 KiB unless `capacity` says else; there `guard` is "off" and
+---`small_pages` true unless given.
+---@class heapwright.StateOptions: heapwright.Options
+---@field limit? heapwright.Size bytes in use, as Lua asks for them; "8M", none where `pool` or `capacity` is given
+---@field headroom? heapwright.Size bytes below the limit that only a collection may open; 0 unless given
+---@field instructions? integer VM instructions a call may take; no bound unless given
+---@field seconds? number a call may take; no bound unless given
+---@field finalizers? boolean may scripts set __gc? They run with no budget; false unless given
+---@field libs? ("io"|"os"|"debug"|"package"|"heapwright")[] opened whole beside the safe ones, and trusted
+---@field pool? heapwright.Pool in which it lives, beside others; it stays open as long
+
+---@class heapwright.KindStats
+---@field in_use integer bytes
+---@field blocks integer
+
+---All sizes are bytes.
+---@class heapwright.StateStats
+---@field limit integer|nil nil: none
+---@field headroom integer
+---@field in_use integer what Lua asked for and has not freed
+---@field peak_in_use integer
+---@field granted integer what the state has of its pool
+---@field peak_granted integer
+---@field allocations integer
+---@field frees integer
+---@field reallocations integer
+---@field over_limit integer requests refused since the limit would have been passed
+---@field over_pool integer requests refused since the pool held nothing
+---@field over_headroom integer requests sent back once, for a collection
+---@field pressure boolean was a state refused by the pool since this one was last collected?
+---@field kinds table<string, heapwright.KindStats> "string", "table", "function", "userdata", "thread" and others
+---@field instructions integer|nil drawn by the last call, by the thousand, of coroutines by the hundred; nil: uncounted
+---@field seconds number that the last call took
+
+---What a thread runs: a text of Lua, a function that uses no local variable from
+---outside of it, or a table with one of these at 1, or with the name of a `file`, and
+---with options of a state.
+---@alias heapwright.Source string|function|heapwright.SourceOptions
+
+---@class heapwright.SourceOptions: heapwright.StateOptions
+---@field [1]? string|function
+---@field file? string
+---@field cancellable? boolean false: `cancel` waits in vain, Lua runs at its full speed; true unless given
+
 ---@class heapwright.Leak
 ---@field address heapwright.Address
 ---@field size integer as it was asked for
@@ -142,7 +188,28 @@ function heapwright.parse_size(size) end
 ---@return any ... what f returned, or raised; the code: "io", "no_memory"; "invalid_argument" inside of another watch
 function heapwright.watch(where, f, ...) end
 
----A bounded pool of bytes. Closed by `<close>`, by collection or by `close`.
+---Opens a bounded Lua state. Raises for an option that it does not know or take.
+---@param options? heapwright.StateOptions
+---@return heapwright.State|nil state
+---@return string|nil message
+---@return heapwright.Code|nil code "limit": too little for a state; "no_memory"
+function heapwright.state(options) end
+
+---Starts a thread: a bounded state on a POSIX thread of its own, in which
+---`require "heapwright"` works. A pool that is given is its first argument, a handle
+---of the same pool; the others are copies. When this Lua state closes, it cancels
+---the threads that it started, and waits for them.
+---@param pool heapwright.Pool|nil
+---@param source heapwright.Source
+---@param ... any
+---@return heapwright.Thread|nil thread
+---@return string|nil message
+---@return heapwright.Code|nil code "limit", "no_memory"; "io": the system starts no thread
+function heapwright.spawn(pool, source, ...) end
+
+---A handle of a bounded pool of bytes. Closed by `<close>`, by collection or by
+---`close`; the pool itself is closed when its last holder lets go: other states may
+---have handles of it.
 ---@class heapwright.Pool
 local Pool = {}
 
@@ -256,6 +323,39 @@ function Pool:copy(to, from, n) end
 ---@return heapwright.Code|nil code
 function Pool:compare(a, b, n) end
 
+---The word at an address: 8 bytes, read in one step, for scripts on several threads
+---that share the pool. As an integer; the address is a multiple of 8.
+---@param address heapwright.Address
+---@return integer|nil value
+---@return string|nil message
+---@return heapwright.Code|nil code "invalid_argument": not aligned
+function Pool:load(address) end
+
+---Sets a word in one step.
+---@param address heapwright.Address
+---@param value integer
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Pool:store(address, value) end
+
+---Adds to a word in one step; wraps around as integers do.
+---@param address heapwright.Address
+---@param n integer
+---@return integer|nil before the value that was there
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Pool:fetch_add(address, n) end
+
+---Compare and swap: where the word is `old`, makes it `new`, in one step.
+---@param address heapwright.Address
+---@param old integer
+---@param new integer
+---@return boolean|nil swapped false: it was not `old`, and stays as it is; nil: a bad address
+---@return integer|string|nil found the value that was there; the message where swapped is nil
+---@return heapwright.Code|nil code
+function Pool:cas(address, old, new) end
+
 ---Writes values in a format of string.pack.
 ---@param address heapwright.Address
 ---@param format string
@@ -308,18 +408,92 @@ function Pool:trim() end
 
 ---Begins to write the pool's events to a trace, the blocks that are live first:
 ---binary where the path ends in .hwt, else text. Without a path, or with false,
----ends it, and returns true and the number of events.
+---ends it, and returns true and the number of events. A pool has one recording,
+---whichever handle of it began it, and whichever ends it.
 ---@param path? string|false
 ---@return true|nil ok
 ---@return integer|string|nil events the message where ok is nil
 ---@return heapwright.Code|nil code "io"; "invalid_argument" where one is on
 function Pool:record(path) end
 
----Closes the pool and ends its recording. Closing again does nothing; any other
----call on a closed pool raises.
+---Closes this handle; the last one closes the pool and ends its recording. Closing
+---again does nothing; any other call on a closed handle raises.
 ---@return true|nil ok
 ---@return string|nil message of a recording that could not be written whole
 ---@return heapwright.Code|nil code "io"
 function Pool:close() end
+
+---A bounded Lua state. Values come and go as copies: nil, booleans, numbers, strings,
+---tables of these without cycles, 100 deep at most. A call that fails gives nil,
+---the message with its traceback (or a copy of the table that was raised), and a code:
+---"limit" where memory, instructions or time ran out, "io" where a file can't be
+---read, nil where the script itself raised or does not compile. The state can be used
+---after each. Closed by `<close>`, by collection or by `close`.
+---@class heapwright.State
+local State = {}
+
+---Runs a file: text, not binary.
+---@param path string
+---@param ... any
+---@return any ... its results; nil, message, code
+function State:run(path, ...) end
+
+---Runs a text.
+---@param code string
+---@param ... any
+---@return any ... its results; nil, message, code
+function State:eval(code, ...) end
+
+---Calls a global function; dots lead into tables: "handlers.on_event".
+---@param name string
+---@param ... any
+---@return any ... its results; nil, message, code
+function State:call(name, ...) end
+
+---Sets a global variable, raw: no script runs.
+---@param name string
+---@param value any
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code "limit"
+function State:set(name, value) end
+
+---@return heapwright.StateStats stats a fresh table
+function State:stats() end
+
+---Without an argument, the limit, nil where there is none. With one, sets it, or with
+---nil lifts it. One below what is in use frees nothing; what grows is refused.
+---@param bytes? heapwright.Size|nil
+---@return integer|true|nil
+function State:limit(bytes) end
+
+---Collects its garbage, and ends its `pressure`.
+---@return integer bytes in use after it
+function State:collect() end
+
+---Closes it: every byte goes back to the pool. Closing again does nothing; any other
+---call on a closed state raises.
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code "corrupted": a C library kept memory of it
+function State:close() end
+
+---A thread. Its handle may be collected: it goes on. `<close>` cancels it and waits.
+---@class heapwright.Thread
+local Thread = {}
+
+---Waits for its end, at most so long: its results, copied anew each time it is
+---called; nil, message, code as of a state's call; nil, message, "limit" where it runs
+---still (see `status`), nil, message where it was cancelled.
+---@param seconds? number
+---@return any ...
+function Thread:join(seconds) end
+
+---Ends it at its next instruction (every thousandth asks). A call in C ends first.
+---@return boolean running false: it had ended before
+function Thread:cancel() end
+
+---@return "running"|"finished"|"failed"|"cancelled"
+function Thread:status() end
 
 return heapwright

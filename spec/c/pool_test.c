@@ -385,6 +385,40 @@ static void ring_of_events(void) {
     hpw_close(pool);
 }
 
+static void sink_from_live_blocks(void) {
+    const hpw_policy_info *info;
+    for (size_t i = 0; (info = hpw_policy_at(i)); i++) {
+        hpw_event slots[8], event;
+        hpw_ring ring = {.slots = slots, .count = 8};
+        hpw_pool *pool = hpw_open(&(hpw_config){.policy = info->name, .capacity = 1 << 16}, NULL);
+        void *blocks[5];
+        for (size_t n = 0; n < 5; n++) blocks[n] = hpw_malloc(pool, 10 + 100 * n);
+        hpw_free(pool, blocks[1]);
+        hpw_set_site(pool, 42);
+        hpw_set_sink_with_live(pool, hpw_ring_sink, &ring);
+        hpw_free(pool, blocks[4]);
+        uint64_t cursor = 0, walked = 0, told = 0;
+        for (hpw_block block; hpw_next_block(pool, &walked, &block);) {
+            if (!block.live || block.address >= hpw_address(pool, blocks[4])) continue;
+            CHECK(hpw_ring_next(&ring, &cursor, &event, NULL));
+            CHECK_EQ(event.kind, HPW_EVENT_ALLOC);
+            CHECK_EQ(event.id, ++told);
+            CHECK_EQ(event.address, block.address);
+            CHECK_EQ(event.size, block.requested);
+            CHECK_EQ(event.site, 0);
+        }
+        while (hpw_ring_next(&ring, &cursor, &event, NULL) && event.kind == HPW_EVENT_ALLOC) told++;
+        CHECK_EQ(told, 4);
+        CHECK_EQ(event.kind, HPW_EVENT_FREE);
+        CHECK_EQ(event.address, hpw_address(pool, blocks[4]));
+        CHECK_EQ(event.site, 42);
+        hpw_set_sink_with_live(pool, NULL, NULL);
+        hpw_free(pool, blocks[0]);
+        CHECK(!hpw_ring_next(&ring, &cursor, &event, NULL));
+        hpw_close(pool);
+    }
+}
+
 /* What best fit must choose for `size`, by looking at every block. */
 static uint64_t best_by_scan(hpw_pool *pool, uint64_t size) {
     uint64_t cursor = 0, found = UINT64_MAX, least = UINT64_MAX;
@@ -430,6 +464,7 @@ int main(int argc, char **argv) {
     pointers_of_others();
     overwritten_slack();
     ring_of_events();
+    sink_from_live_blocks();
     exact_in_a_large_pool();
     every_policy(argc > 1 ? (unsigned)atoi(argv[1]) : 300);
     return CHECK_DONE();

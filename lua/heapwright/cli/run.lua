@@ -59,8 +59,9 @@ end
 local function complaints_of(outcome)
   local list = {}
   if outcome.raised then
-    local where = outcome.phase and (' in phase "%s"'):format(outcome.phase) or ""
-    list[1] = ("raised%s\n%s"):format(where, outcome.raised)
+    local thread = outcome.thread and (" in thread %d"):format(outcome.thread) or ""
+    local phase = outcome.phase and (' in phase "%s"'):format(outcome.phase) or ""
+    list[1] = ("raised%s%s\n%s"):format(thread, phase, outcome.raised)
   end
   if outcome.broken then list[#list + 1] = "the pool is broken: " .. outcome.broken end
   for _, failure in ipairs(outcome.failures) do
@@ -87,8 +88,15 @@ local function complaints(outcomes)
   return list
 end
 
-local function print_table(out, name, capacity, seed, outcomes)
-  out:write(terminal.paint(name, "bold"), (": %s, seed %d\n"):format(text.size(capacity), seed))
+-- Pool, seed and threads, which make placements depend on chance.
+local function heading(one, given)
+  local words = (": %s, seed %d"):format(text.size(given.capacity or one.capacity), given.seed)
+  if not one.threads then return words end
+  return ("%s, %s: placements differ from run to run"):format(words, text.counted(one.threads, "thread"))
+end
+
+local function print_table(out, one, given, outcomes)
+  out:write(terminal.paint(one.name, "bold"), heading(one, given), "\n")
   local rows = {}
   for i, outcome in ipairs(outcomes) do
     rows[i] = row(outcome)
@@ -116,8 +124,8 @@ local function run_scenario(one, given)
   return { source = { name = one.name }, results = results, ok = ok }, outcomes
 end
 
-local function run_file(path, chunk, given, reports)
-  local list, raised = scripts.open(path, chunk)
+local function run_file(script, given, reports)
+  local list, raised = scripts.open(script)
   if not list then
     io.stdout:flush()
     io.stderr:write("heapwright: ", raised, "\n")
@@ -128,7 +136,7 @@ local function run_file(path, chunk, given, reports)
     local report, outcomes = run_scenario(one, given)
     if not given.json then
       if #reports > 0 then print() end
-      print_table(io.stdout, one.name, given.capacity or one.capacity, given.seed, outcomes)
+      print_table(io.stdout, one, given, outcomes)
     end
     local out = given.json and io.stderr or io.stdout
     for _, complaint in ipairs(complaints(outcomes)) do
@@ -160,9 +168,9 @@ return {
   end,
 
   run = function(given)
-    local chunks = {}
+    local files = {}
     for i, path in ipairs(given.scenario) do
-      chunks[i] = scripts.load(path)
+      files[i] = scripts.load(path)
     end
     local settings = {
       choices = given.policy and options.policies(given),
@@ -172,8 +180,8 @@ return {
     }
     local out = options.output(given)
     local reports, ok = {}, true
-    for i, path in ipairs(given.scenario) do
-      ok = run_file(path, chunks[i], settings, reports) and ok
+    for _, script in ipairs(files) do
+      ok = run_file(script, settings, reports) and ok
     end
     if out then
       if #reports == 0 then fault.raise("no scenario in %s", table.concat(given.scenario, ", ")) end

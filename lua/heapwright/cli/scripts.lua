@@ -6,19 +6,20 @@ local scenario = require "heapwright.scenario"
 
 local M = {}
 
---- Compiles a file; the command ends where it does not compile.
+---@class cli.Script a file that was read, once: it may be a pipe
+---@field file string
+---@field text string
+---@field chunk function
+
+--- Reads and compiles a file; the command ends where it can't be read or does not compile.
 ---@param path string
----@return function chunk
+---@return cli.Script
 function M.load(path)
   options.readable(path)
-  return fault.check(loadfile(path, "t"))
-end
-
--- Frames below the script's own are the command's business.
-local function traceback(message)
-  if type(message) ~= "string" then message = ("(error object: %s)"):format(tostring(message)) end
-  local trace = debug.traceback(message, 2):gsub("\n\t%[C%]: in function 'xpcall'.*", "")
-  return trace
+  local file <close> = fault.check(io.open(path, "rb"))
+  local text = fault.check(file:read "a")
+  text = text:gsub("^\xef\xbb\xbf", ""):gsub("^#[^\n]*", "") -- what loadfile leaves out as well
+  return { file = path, text = text, chunk = fault.check(load(text, "@" .. path, "t")) }
 end
 
 -- A scenario that was described wrongly ends the command: it is wrong usage, not
@@ -27,18 +28,18 @@ end
 local function explain(message)
   local raiser = debug.getinfo(4, "f")
   if raiser and raiser.func == scenario.define then return { misuse = message } end
-  return traceback(message)
+  return scenario.traceback(message)
 end
 
 --- Runs a compiled file, and takes the scenarios that it returns: one, a list, or none.
----@param path string
----@param chunk function
+---@param script cli.Script
 ---@return heapwright.Scenario[]|nil
 ---@return string|nil raised the traceback, where it raised
-function M.open(path, chunk)
+function M.open(script)
+  local path = script.file
   arg = { [0] = path } -- luacheck: globals arg
   heapwright = require "heapwright" -- luacheck: globals heapwright
-  local ok, value = xpcall(chunk, explain, path)
+  local ok, value = xpcall(script.chunk, explain, path)
   if not ok then
     if type(value) == "table" then fault.raise("%s", value.misuse) end
     return nil, value
@@ -52,10 +53,9 @@ function M.open(path, chunk)
     if not scenario.is_scenario(list[i]) then
       fault.raise("%s: returns a table that is no scenario; wrap it in heapwright.scenario { … }", path)
     end
+    list[i].origin = { file = path, text = script.text, index = i }
   end
   return list
 end
-
-M.traceback = traceback
 
 return M

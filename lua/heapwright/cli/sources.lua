@@ -18,6 +18,7 @@ local GROWING = 1 << 30
 ---@class cli.Source
 ---@field name string
 ---@field program table what heapwright.replay loaded
+---@field threads integer|nil of a scenario: on so many at once it was recorded
 
 local function is_script(path)
   return path:match "%.lua$" ~= nil
@@ -37,10 +38,12 @@ local function record_scenario(one, seed)
   })
   if not outcome then fault.raise("%s: %s", one.name, message) end
   if outcome.raised then
-    fault.broken(("%s: raised while it was recorded\n%s"):format(one.name, outcome.raised))
+    local thread = outcome.thread and (" in thread %d"):format(outcome.thread) or ""
+    fault.broken(("%s: raised%s while it was recorded\n%s"):format(one.name, thread, outcome.raised))
   end
   if outcome.result.allocations == 0 then fault.raise("%s: allocates nothing", one.name) end
   local source = load_trace(path, one.name)
+  source.threads = one.threads
   os.remove(path)
   return source
 end
@@ -49,13 +52,13 @@ end
 ---@param given table with `source`, paths, and `seed`
 ---@return cli.Source[]
 function M.load(given)
-  local seed, chunks, list = options.seed(given), {}, {}
+  local seed, files, list = options.seed(given), {}, {}
   for _, path in ipairs(given.source) do
-    if is_script(path) then chunks[path] = scripts.load(path) else options.readable(path) end
+    if is_script(path) then files[path] = scripts.load(path) else options.readable(path) end
   end
   for _, path in ipairs(given.source) do
     if is_script(path) then
-      local scenarios, raised = scripts.open(path, chunks[path])
+      local scenarios, raised = scripts.open(files[path])
       if not scenarios then fault.broken(raised) end
       if #scenarios == 0 then fault.raise("%s: returns no scenario", path) end
       for _, one in ipairs(scenarios) do
@@ -78,6 +81,10 @@ function M.headline(source)
     text.size(known.peak_in_use), text.size(known.lower_bound))
   local lines = { source.name .. words }
   if known.warning and known.warning ~= "" then lines[2] = "Note: " .. known.warning end
+  if source.threads then
+    lines[#lines + 1] = ("Note: recorded on %s, whose order is another in each run."):format(
+      text.counted(source.threads, "thread"))
+  end
   for i, line in ipairs(lines) do
     lines[i] = text.wrap(line, 80)
   end

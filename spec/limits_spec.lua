@@ -1,0 +1,473 @@
+-- SPDX-License-Identifier: MIT
+-- What ends a script: memory, instructions, time. Each hole that a script could slip
+-- through is a program here; each program ends, clean, with nothing left in the pool.
+local heapwright = require "heapwright"
+
+-- Runs `code` in a state in a pool of its own kind; returns what eval does, packed,
+-- and the statistics. The pool is empty afterwards.
+local function run(code, options)
+  local mem <close> = heapwright.new { capacity = "16M" }
+  options.pool = mem
+  local state = assert(heapwright.state(options))
+  local results = table.pack(state:eval(code))
+  local stats = state:stats()
+  assert.is_true(state:close())
+  assert.equal(0, mem:stats().live_blocks)
+  assert.is_true(mem:check())
+  return results, stats
+end
+
+local function ends(code, options, message)
+  local results, stats = run(code, options)
+  assert.is_nil(results[1], code)
+  assert.matches(message, tostring(results[2]), 1)
+  assert.equal("limit", results[3])
+  return stats
+end
+
+describe("memory", function()
+  local programs = {
+    ["a table"] = "local t = {} for i = 1, 1000 do t[i] = i end return #t",
+    ["tables in tables"] = "local t = {} for i = 1, 200 do t = { t, tostring(i) } end return t ~= nil",
+    ["strings"] = "local s = '' for i = 1, 200 do s = s .. i .. ',' end return #s",
+    ["a buffer"] = "local t = {} for i = 1, 200 do t[i] = 'piece ' .. i end return #table.concat(t)",
+    ["closures"] = "local f = {} for i = 1, 200 do f[i] = function() return f, i end end return #f",
+    ["coroutines"] = [[
+      local t = {}
+      for i = 1, 20 do
+        t[i] = coroutine.wrap(function(...) local x = ... while true do x = coroutine.yield(x .. i) end end)
+        t[i]("x")
+      end
+      return #t]],
+    ["deep recursion"] = "local function f(n) if n == 0 then return 0 end return 1 + f(n - 1) end return f(2000)",
+    ["many arguments"] =
+      "local function f(n, ...) if n == 0 then return select('#', ...) end return f(n - 1, n, ...) end return f(200)",
+    ["code"] = "return assert(load('return ' .. ('1 + '):rep(500) .. '1'))()",
+    ["patterns"] = "return (('x y '):rep(300):gsub('%w', function(c) return c .. c end))",
+    ["sort"] = "local t = {} for i = 1, 300 do t[i] = tostring(i) end table.sort(t) return t[1]",
+    ["errors caught"] =
+      "local t = {} for i = 1, 100 do t[i] = select(2, pcall(error, { i })) end return assert(#t[100] == 1)",
+    ["__close"] =
+      "for i = 1, 50 do local x <close> = setmetatable({}, { __close = function() return {} end }) end return 1",
+    ["formats"] = "local s = {} for i = 1, 100 do s[i] = ('%5.2f %q %s'):format(i, i, i) end return #s",
+    ["finalizers"] = [[
+      local n = 0
+      for i = 1, 50 do setmetatable({}, { __gc = function() n = n + 1 return { n } end }) end
+      collectgarbage()
+      return true]],
+  }
+
+  it("of 0, 1 and just too few bytes is no state, and tells what was missing", function()
+    local mem <close> = heapwright.new { capacity = "1M" }
+    for _, limit in ipairs { 0, 1, 4987, "12K" } do
+      local bytes = heapwright.parse_size(limit)
+      local state, message, code = heapwright.state { pool = mem, limit = limit }
+      assert.is_nil(state)
+      local of, had, asked = message:match
+        "^a limit of (%d+) bytes is too little for a state: with (%d+) in use it asked for (%d+) more$"
+      assert.equal(bytes, tonumber(of))
+      assert.is_true(had <= of and had + asked > bytes)
+      assert.equal("limit", code)
+      assert.equal(0, mem:stats().live_blocks)
+    end
+  end)
+
+  it("too little to open, byte by byte, is a clean refusal each time", function()
+    local mem <close> = heapwright.new { capacity = "1M" }
+    local opened
+    for limit = 0, 40000 do
+      local state, _, code = heapwright.state { pool = mem, limit = limit }
+      if state then
+        opened = limit
+        state:close()
+        break
+      end
+      if code ~= "limit" or mem:stats().live_blocks ~= 0 then error("at a limit of " .. limit) end
+    end
+    assert.is_true(opened > 4988 and opened < 25000, opened)
+  end)
+
+  for title, code in pairs(programs) do
+    it("of " .. title .. ", step by step, ends in a clean error until it is enough", function()
+      local mem <close> = heapwright.new { capacity = "4M" }
+      local limit, step, failures = 16000, 61, 0
+      while true do
+        local state, _, refused = heapwright.state { pool = mem, limit = limit, finalizers = true }
+        local result, _, ended = nil, nil, refused
+        if state then
+          result, _, ended = state:eval(code)
+          local stats = state:stats()
+          if stats.peak_in_use > limit then error("passed a limit of " .. limit) end
+          if not state:close() then error("not closed at " .. limit) end
+        end
+        if mem:stats().live_blocks ~= 0 then error("something left at a limit of " .. limit) end
+        if result then break end
+        if ended ~= "limit" then error(("%s at a limit of %d"):format(ended, limit)) end
+        failures = failures + 1
+        limit = limit + step
+        if failures > 200 then step = step + step // 8 end -- a long run, in larger steps
+      end
+      assert.is_true(mem:check())
+      assert.is_true(failures > 0)
+    end)
+  end
+
+  it("of one program, byte by byte, within one state", function()
+    local mem <close> = heapwright.new { capacity = "1M" }
+    local state <close> = heapwright.state { pool = mem }
+    state:eval "function work() local t = {} for i = 1, 20 do t[i] = { tostring(i) .. 'text' } end return #t end"
+    local limit, failures = state:collect(), 0
+    while true do
+      state:limit(limit)
+      local result, _, code = state:call "work"
+      if result then break end
+      assert.equal("limit", code)
+      failures = failures + 1
+      limit = limit + 1
+    end
+    assert.is_true(failures > 1000 and failures < 20000, failures)
+    assert.equal(20, state:call "work")
+  end)
+
+  it("ends string bombs", function()
+    ends("return #string.rep('x', 1 << 30)", { limit = "1M" },
+      "^not enough memory: the state has %d+ bytes in use of a limit of 1048576")
+    ends("local s = 'x' while true do s = s .. s end", { limit = "1M" }, "^not enough memory")
+    ends("return ('x'):rep(1000):gsub('x', ('y'):rep(10000))", { limit = "1M" }, "^not enough memory")
+    ends("local t = {} for i = 1, 40 do t[i] = ('x'):rep(10000) end return table.concat(t, ('y'):rep(100000))",
+      { limit = "1M" }, "^not enough memory")
+    ends("return ('%99d'):rep(20000):format(table.unpack({}, 1, 20000))", { limit = "100K" }, "^not enough memory")
+    local results = run("return ('x'):rep(1 << 62)", { limit = "1M" })
+    assert.matches("resulting string too large", results[2], 1, true) -- no request at all: an ordinary error
+    assert.is_nil(results[3])
+  end)
+
+  it("that a script ran out of and freed is no limit reached", function()
+    local results = run([[
+      local ok, message = pcall(function() local t = {} while true do t[#t + 1] = { #t } end end)
+      collectgarbage()
+      return ok, message]], { limit = "200K" })
+    assert.same({ false, "not enough memory", n = 2 }, results)
+  end)
+
+  it("is the reason still where the script raised it again", function()
+    local fill = "local t = {} while true do t[#t + 1] = { #t } end"
+    ends("local ok, m = pcall(function() " .. fill .. " end) error(m, 0)", { limit = "200K" }, "^not enough memory")
+    ends("local ok, m = pcall(function() " .. fill .. " end) error(m)", { limit = "200K" }, "^not enough memory")
+    ends("coroutine.wrap(function() " .. fill .. " end)()", { limit = "200K" }, "^not enough memory")
+    ends("coroutine.wrap(function() " .. fill .. " end)()", { limit = "200K", seconds = 60 }, "^not enough memory")
+    local results = run("error 'not enough memory'", { limit = "200K" }) -- there was enough
+    assert.is_nil(results[3])
+  end)
+
+  it("may be lifted while a state lives, and set again", function()
+    local state <close> = heapwright.state { limit = "50K", capacity = "2M" }
+    local fill = "local t = {} for i = 1, 10000 do t[i] = i end return #t"
+    assert.equal(51200, state:limit())
+    assert.equal("limit", select(3, state:eval(fill)))
+    assert.is_true(state:limit(nil))
+    assert.is_nil(state:limit())
+    assert.equal(10000, state:eval(fill))
+    assert.is_true(state:limit "60K")
+    state:collect()
+    assert.equal("limit", select(3, state:eval(fill)))
+    assert.is_true(state:limit(0)) -- nothing may grow
+    assert.equal("limit", select(3, state:eval "return {}"))
+    state:limit "60K"
+    assert.equal(1, state:eval "return 1")
+    assert.error_matches(function() state:limit(-1) end, "'%-1' is negative")
+  end)
+
+  it("is kept free by headroom, as far as collections can", function()
+    local garbage = "local n = 0 for i = 1, 20000 do local t = { i, tostring(i) } n = n + #t end return n"
+    local with <close> = heapwright.state { limit = "400K", headroom = "300K" }
+    local without <close> = heapwright.state { limit = "400K" }
+    for _, state in ipairs { with, without } do
+      state:eval "collectgarbage 'stop'" -- so that only the limit has it collect
+      assert.equal(40000, state:eval(garbage))
+    end
+    assert.is_true(with:stats().over_headroom > 0)
+    assert.equal(0, without:stats().over_headroom)
+    assert.is_true(with:stats().peak_in_use < 150 * 1024, with:stats().peak_in_use)
+    assert.is_true(without:stats().peak_in_use > 390 * 1024)
+  end)
+
+  it("that another state wants is told by pressure, until one has collected", function()
+    local mem <close> = heapwright.new { capacity = "1M" }
+    local idle <close> = heapwright.state { pool = mem }
+    idle:eval "local t = {} for i = 1, 5000 do t[i] = { i } end" -- garbage now
+    assert.is_false(idle:stats().pressure)
+    local busy <close> = heapwright.state { pool = mem }
+    assert.equal("limit", select(3, busy:eval "kept = {} while true do kept[#kept + 1] = { #kept } end"))
+    assert.is_true(idle:stats().pressure)
+    local before = idle:stats().in_use
+    assert.is_true(idle:collect() < before)
+    assert.is_false(idle:stats().pressure)
+  end)
+
+  it("of the pool ends one tenant, not its neighbours", function()
+    local mem <close> = heapwright.new { capacity = "2M" }
+    local neighbour <close> = heapwright.state { pool = mem, limit = "200K" }
+    neighbour:eval "kept = {} for i = 1, 500 do kept[i] = 'text ' .. i end"
+    local bomb = heapwright.state { pool = mem }
+    local _, message, code = bomb:eval "local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end"
+    assert.matches(
+      "^not enough memory: the state has %d+ bytes in use, %d+ at most so far; its pool has %d+ free", message)
+    assert.equal("limit", code)
+    assert.is_true(bomb:stats().over_pool > 0)
+    bomb:collect()
+    assert.equal(500, neighbour:eval "for i, text in ipairs(kept) do assert(text == 'text ' .. i) end return #kept")
+    assert.is_true(bomb:close())
+    assert.is_true(mem:check())
+  end)
+
+  it("too little for deep recursion ends in an ordinary error or the limit", function()
+    local deep <close> = heapwright.state { limit = "256M" }
+    local results = table.pack(deep:eval "local function f() return 1 + f() end return f()")
+    assert.matches("stack overflow", results[2], 1, true)
+    assert.is_nil(results[3])
+    ends("local function f() return 1 + f() end return f()", { limit = "200K" }, "^not enough memory")
+    results = run("local function f() return pcall(f) end return select('#', f())", { limit = "2M" })
+    assert.is_true(results[1] > 100) -- so many calls said true before the innermost failed
+    results = run(
+      "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k + 1] end return t[1]",
+      { limit = "2M" })
+    assert.matches("C stack overflow", results[2], 1, true)
+    results = run("local s = ('('):rep(1000) .. '1' .. (')'):rep(1000) return load('return ' .. s)", { limit = "2M" })
+    assert.matches("overflow", results[2], 1, true)
+  end)
+end)
+
+describe("a budget of instructions", function()
+  -- Each of them would run for ever.
+  local holes = {
+    ["a loop"] = "while true do end",
+    ["a loop of goto"] = "::a:: goto a",
+    ["tail calls"] = "local function f() return f() end f()",
+    ["pcall in a loop"] = "while true do pcall(function() while true do end end) end",
+    ["pcall of itself"] = "local function f() pcall(f) f() end f()",
+    ["a message handler that loops"] = "xpcall(function() while true do end end, function() while true do end end)",
+    ["a message handler of an ordinary error"] = "xpcall(error, function() while true do end end)",
+    ["message handlers in message handlers"] = [[
+      local function h() xpcall(error, h) while true do end end
+      while true do xpcall(function() while true do end end, h) end]],
+    ["coroutines that are dropped"] = "while true do coroutine.wrap(function() for i = 1, 30 do end end)() end",
+    ["coroutines in coroutines"] = "local function f() coroutine.wrap(f)() end while true do pcall(f) end",
+    ["a coroutine that yields"] =
+      "local f = coroutine.wrap(function() while true do coroutine.yield() end end) while true do f() end",
+    ["a coroutine that is resumed for ever"] =
+      "while true do local co = coroutine.create(function() while true do end end) coroutine.resume(co) end",
+    ["__close after the end, of wrap"] = [[
+      coroutine.wrap(function()
+        local x <close> = setmetatable({}, { __close = function() while true do end end })
+        while true do end
+      end)()]],
+    ["__close after the end, of coroutine.close"] = [[
+      local co = coroutine.create(function()
+        local x <close> = setmetatable({}, { __close = function() while true do end end })
+        while true do end
+      end)
+      coroutine.resume(co)
+      coroutine.close(co)]],
+    ["__close after the end, by a coroutine that has some instructions left"] = [[
+      local function looping()
+        local x <close> = setmetatable({}, { __close = function() while true do end end })
+        while true do end
+      end
+      coroutine.wrap(function()
+        local co = coroutine.create(looping)
+        coroutine.resume(co)
+        coroutine.close(co)
+      end)()]],
+    ["__close after the end, of a call"] = [[
+      local x <close> = setmetatable({}, { __close = function() while true do end end })
+      while true do end]],
+    ["__close after the end, of a loop"] = [[
+      local closing = setmetatable({}, { __close = function() while true do end end })
+      for _ in function() return 1 end, nil, nil, closing do end]],
+    ["a metamethod"] = "local t = setmetatable({}, { __index = function() while true do end end }) return t.x",
+    ["__tostring of an error"] = "error(setmetatable({ print }, { __tostring = function() while true do end end }))",
+    ["a comparison of sort"] = "table.sort({ 1, 2, 3 }, function() while true do end end)",
+    ["a replacement of gsub"] = "('x'):gsub('x', function() while true do end end)",
+    ["a reader of load"] = "load(function() return ' ' end)",
+    ["__len"] = "return #setmetatable({}, { __len = function() while true do end end })",
+  }
+  for title, code in pairs(holes) do
+    it("ends " .. title, function()
+      local stats = ends(code, { instructions = 50000, limit = "4M" }, "out of instructions: all 50000 are spent$")
+      assert.is_true(stats.instructions <= 50000)
+    end)
+  end
+  for title, code in pairs(holes) do
+    it("ends " .. title .. ", as time does", function()
+      ends(code, { seconds = 0.01, limit = "4M" }, "out of time: %d%.%d+ of 0.010 seconds$")
+    end)
+  end
+
+  -- One call in C that would take years: refused at once, whatever the budget.
+  local loops = {
+    "table.move({}, 1, 1 << 62, 2)",
+    "table.move({}, math.mininteger, -1, 1)",
+    "table.concat(setmetatable({}, { __index = table.concat }), '', 1, 1 << 50)",
+    "local t = {} for i = 0, 62 do t[1 << i] = 1 end t[math.maxinteger] = 1 assert(#t > 1 << 40) table.insert(t, 1, 1)",
+    "local t = {} for i = 0, 62 do t[1 << i] = 1 end t[math.maxinteger] = 1 assert(#t > 1 << 40) table.remove(t, 1)",
+    "local t = {} for i = 0, 30 do t[1 << i] = 1 end assert(#t >= 1 << 30) table.sort(t, rawequal)",
+    "table.insert(setmetatable({}, { __len = function() return 1 << 62 end }), 1, 1)",
+    "table.remove(setmetatable({}, { __len = function() return 1 << 62 end }), 1)",
+    "table.sort(setmetatable({}, { __len = function() return 1 << 30 end }), rawequal)",
+  }
+  it("refuses loops in C over what is not there", function()
+    for _, code in ipairs(loops) do
+      for _, options in ipairs { { instructions = 1 << 62, limit = "4M" }, { seconds = 60, limit = "4M" } } do
+        local began = os.clock()
+        local results = run(code, options)
+        assert.is_nil(results[1])
+        assert.is_true(os.clock() - began < 1, code)
+      end
+    end
+    assert.same({ "", n = 1 }, (run("return (''):rep(1 << 62)", { seconds = 60 })))
+  end)
+
+  it("is charged for table functions by the element", function()
+    local state <close> = heapwright.state { instructions = 100000 }
+    assert.is_nil(state:eval "t = {} for i = 1, 1000 do t[i] = i end")
+    for _, call in ipairs {
+      "table.move(t, 1, 1000, 1)", "table.concat(t)", "table.insert(t, 1, 0)", "table.remove(t, 1)", "table.sort(t)",
+    } do
+      assert.is_nil(state:eval("for _ = 1, 5 do " .. call .. " end"))
+      local charged = state:stats().instructions
+      assert.is_true(charged >= 5000 and charged < 100000, call)
+      assert.equal("limit", select(3, state:eval("for _ = 1, 200 do " .. call .. " end")))
+    end
+  end)
+
+  it("leaves table functions as they are", function()
+    local code = [[
+      local t = { 3, 1, 2 }
+      table.sort(t) table.insert(t, 4) table.insert(t, 1, 0)
+      assert(table.remove(t) == 4 and table.remove(t, 1) == 0)
+      table.sort(t, function(a, b) return a > b end)
+      table.move(t, 1, 3, 2)
+      assert(select("#", table.unpack(t)) == 4)
+      for _, f in ipairs { table.insert, table.remove, table.sort, table.concat, table.move, string.rep, xpcall,
+                           coroutine.create, coroutine.wrap, coroutine.close, load, setmetatable } do
+        assert(not pcall(f) and not pcall(f, 1, {}, {}))
+      end
+      local proxy = setmetatable({}, { __len = function() return 2 end, __index = function(_, k) return "v" .. k end })
+      assert(table.concat(proxy, ",") == "v1,v2")
+      assert(select(2, pcall(table.concat, 1)):find "expected")
+      return table.concat(t, ",") .. ("ab"):rep(2, "-") .. ("ab"):rep(0)]]
+    local plain, guarded = run(code, {}), run(code, { instructions = 1e6, seconds = 60 })
+    assert.same({ "3,3,2,1ab-ab", n = 1 }, plain)
+    assert.same(plain, guarded)
+  end)
+
+  it("leaves coroutines and xpcall as they are", function()
+    local code = [[
+      local log = {}
+      local function note(...) log[#log + 1] = table.concat({ ... }, " ") end
+      local f = coroutine.wrap(function(a, b) local c = coroutine.yield(a + b) note("got", c) return "end" end)
+      note(f(1, 2)) note(f "x")
+      note(select(2, pcall(f)))
+      local g = coroutine.wrap(function()
+        local x <close> = setmetatable({}, { __close = function(_, e) note("closed", e) end })
+        error "inside"
+      end)
+      note(select(2, pcall(g)))
+      note(type(select(2, pcall(coroutine.wrap(function() error {} end)))))
+      local co = coroutine.create(function()
+        local x <close> = setmetatable({}, { __close = function() note "closing" end })
+        coroutine.yield()
+      end)
+      coroutine.resume(co)
+      note(tostring(coroutine.close(co)), coroutine.status(co))
+      note(select(2, xpcall(error, function(m) return "handled " .. m end, "m", 0)))
+      local through = coroutine.wrap(function()
+        return xpcall(function() coroutine.yield(1) error("y", 0) end, function(m) return m .. "!" end)
+      end)
+      note(through()) note(tostring(through()))
+      note(select(2, xpcall(function(...) return ... end, print, "passed")))
+      return log]]
+    local plain, guarded = run(code, {}), run(code, { instructions = 1e6, seconds = 60 })
+    assert.equal(1, plain.n)
+    assert.same(plain, guarded)
+  end)
+
+  it("is exact to the instruction", function()
+    for _, n in ipairs { 0, 1, 2, 500, 990, 998, 999, 1000, 5000, 123456 } do
+      local code = ("for i = 1, %d do end return 1"):format(n)
+      local counted = 0 -- by a hook before every one
+      local co = coroutine.create(load(code))
+      debug.sethook(co, function() counted = counted + 1 end, "", 1)
+      assert(coroutine.resume(co))
+      assert.equal(1, run(code, { instructions = counted })[1])
+      ends(code, { instructions = counted - 1 }, "out of instructions")
+    end
+  end)
+
+  it("bounds what runs in coroutines, however short they live", function()
+    local state <close> = heapwright.state { instructions = 50000 }
+    for _, code in ipairs {
+      "n = 0 while true do coroutine.wrap(function() for i = 1, 50 do n = n + 1 end end)() end",
+      "n = 0 while true do coroutine.resume(coroutine.create(function() for i = 1, 30 do n = n + 1 end end)) end",
+      [[n = 0
+        local function f() for i = 1, 30 do n = n + 1 end coroutine.wrap(f)() end
+        while true do pcall(coroutine.wrap(f)) end]],
+    } do
+      assert.equal("limit", select(3, state:eval(code)))
+      local rounds = state:eval "return n" -- of three instructions at least: fetch, add, store
+      assert.is_true(rounds > 500 and rounds * 3 <= 50000, rounds)
+    end
+  end)
+
+  it("counts coroutines in, and never more than it says", function()
+    local stats = ends([[
+      local t = {}
+      while true do
+        for i = 1, 10 do t[i] = coroutine.wrap(function() while true do coroutine.yield() end end) end
+        for _ = 1, 20 do for i = 1, 10 do t[i]() end end
+      end]], { instructions = 123456 }, "out of instructions")
+    assert.equal(123456, stats.instructions)
+  end)
+
+  it("begins anew with each call", function()
+    local state <close> = heapwright.state { instructions = 10000 }
+    state:eval "function work(n) for i = 1, n do end return n end"
+    for _ = 1, 10 do
+      assert.equal(8000, state:call("work", 8000))
+      assert.equal("limit", select(3, state:call("work", 20000)))
+      assert.equal("limit", select(3, state:eval "local co = coroutine.wrap(function() while true do end end) co()"))
+    end
+    ends("x = 1", { instructions = 0 }, "out of instructions: all 0 are spent")
+  end)
+
+  it("names the line where it ended", function()
+    local results = run("local x = 1\nwhile true do\n  x = x + 1\nend", { instructions = 10000 })
+    assert.matches("^%[string \"local x = 1...\"%]:[23]: out of instructions", results[2])
+  end)
+
+  it("says that it ended, whatever the script returned", function()
+    ends("coroutine.resume(coroutine.create(function() while true do end end)) return 'fine'",
+      { instructions = 10000 }, "out of instructions")
+  end)
+end)
+
+describe("a budget of time", function()
+  it("ends a script near its time", function()
+    local state <close> = heapwright.state { seconds = 0.05 }
+    local _, message, code = state:eval "while true do end"
+    assert.matches("^%[string \"while true do end\"%]:1: out of time: 0.0%d%d of 0.050 seconds$", message)
+    assert.equal("limit", code)
+    assert.is_true(state:stats().seconds >= 0.05)
+    assert.equal(1, state:eval "return 1")
+  end)
+
+  it("of 0 seconds lets nothing run", function()
+    ends("x = 1", { seconds = 0 }, "out of time")
+  end)
+
+  it("may be as long as one likes", function()
+    assert.same({ 1, n = 1 }, (run("return 1", { seconds = math.huge })))
+    assert.same({ 1, n = 1 }, (run("return 1", { seconds = 1e300 })))
+  end)
+end)
