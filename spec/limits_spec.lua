@@ -400,7 +400,8 @@ describe("a budget of instructions", function()
       local co = coroutine.create(load(code))
       debug.sethook(co, function() counted = counted + 1 end, "", 1)
       assert(coroutine.resume(co))
-      assert.equal(1, run(code, { instructions = counted })[1])
+      local state <close> = heapwright.state { instructions = counted }
+      for _ = 1, 3 do assert.equal(1, state:eval(code)) end
       ends(code, { instructions = counted - 1 }, "out of instructions")
     end
   end)
@@ -444,6 +445,15 @@ describe("a budget of instructions", function()
   it("names the line where it ended", function()
     local results = run("local x = 1\nwhile true do\n  x = x + 1\nend", { instructions = 10000 })
     assert.matches("^%[string \"local x = 1...\"%]:[23]: out of instructions", results[2])
+  end)
+
+  it("that ended in a coroutine lets nothing run in the main thread", function()
+    local state <close> = heapwright.state { instructions = 10500 }
+    assert.equal("limit", select(3, state:eval [[
+      n = 0
+      coroutine.resume(coroutine.create(function() while true do end end))
+      n = 1]]))
+    assert.equal(0, state:eval "return n")
   end)
 
   it("says that it ended, whatever the script returned", function()

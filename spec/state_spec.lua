@@ -76,6 +76,8 @@ describe("a state", function()
     message = select(2, state:eval
       "local x <close> = setmetatable({}, { __close = function() error 'second' end }) error { 1 }")
     assert.matches("second\nstack traceback", message)
+    assert.same({ nil, { 2 }, nil, n = 3 }, table.pack(state:eval
+      "local x <close> = setmetatable({}, { __close = function() error { 2 } end }) error { 1 }"))
   end)
 
   it("tells syntax errors and refuses binary chunks", function()
