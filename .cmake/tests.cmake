@@ -16,9 +16,6 @@ endfunction()
 # ---- those that include Lua's headers are linked with Lua and what binds pools to it ----
 
 file(GLOB c_tests CONFIGURE_DEPENDS spec/c/*_test.c)
-if(NOT TARGET command) # which has found Lua's library
-  list(FILTER c_tests EXCLUDE REGEX "/alloc_notes_test\\.c$")
-endif()
 foreach(file ${c_tests})
   get_filename_component(name ${file} NAME_WE)
   file(STRINGS ${file} lua_headers REGEX "^#include <lua")
@@ -47,10 +44,8 @@ target_sources(growth_test PRIVATE spec/bench/growth.c)
 target_include_directories(growth_test PRIVATE spec/bench)
 
 # The two lua_Allocs that note what passes through them, with the system's memory failing.
-if(TARGET command)
-  target_sources(alloc_notes_test PRIVATE lua/alloc_record.c lua/consumers.c)
-  target_include_directories(alloc_notes_test PRIVATE lua SYSTEM PRIVATE ${LUA_INCLUDE_DIR})
-  target_link_libraries(alloc_notes_test PRIVATE ${LUA_STATIC_LIBRARY} m ${CMAKE_DL_LIBS})
+if(TARGET alloc_notes_test)
+  target_sources(alloc_notes_test PRIVATE lua/consumers.c)
   target_link_options(alloc_notes_test PRIVATE -Wl,--wrap=lua_resume
     -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 endif()

@@ -320,7 +320,8 @@ static void claims(const char *policy, hpw_guard guard, uint32_t granule) {
     for (hpw_block block; hpw_next_block(pool, &cursor, &block);) {
         if (!block.live || block.address == own) continue;
         refuse(pool, block.address, block.size);
-        refuse(pool, block.address + pool_unit(granule), block.size - pool_unit(granule));
+        if (block.size > pool_unit(granule))
+            refuse(pool, block.address + pool_unit(granule), block.size - pool_unit(granule));
         claimed++;
     }
     CHECK(claimed > 300);
