@@ -249,11 +249,11 @@ const policy policy_slab = {
 #endif
         },
     .general = GENERAL_CALLS,
-    .calls = {{allocate_slot, release_slot, release_sized_slot}},
-    .remembering = {allocate_remembering, release_remembering, release_sized_remembering},
+    .calls = {{allocate_slot, release_slot, release_sized_slot, NULL}},
+    .remembering = {allocate_remembering, release_remembering, release_sized_remembering, NULL},
 #ifndef HPW_FREESTANDING
     .caches = &heaps,
-    .cached = {allocate_cached, release_cached, release_sized_cached},
+    .cached = {allocate_cached, release_cached, release_sized_cached, NULL},
 #endif
     .state_size = state_size,
     .open = open,
