@@ -25,15 +25,16 @@
 #endif
 
 /*
- * Two hints for what is too hot to leave to chance: this is mostly true; this
- * pointer is to be kept in a register, not to be computed anew at each use.
+ * Two hints for what is too hot to leave to chance: this is mostly true; what was
+ * computed from this value, or read through it, is to be so anew from here on, not
+ * to be held in a register until then.
  */
 #if defined(__GNUC__)
 #define MOSTLY(condition) __builtin_expect(!!(condition), 1)
-#define KEEP(pointer) __asm__("" : "+r"(pointer))
+#define ANEW(value) __asm__("" : "+r"(value))
 #else
 #define MOSTLY(condition) (condition)
-#define KEEP(pointer) (void)(pointer)
+#define ANEW(value) (void)(value)
 #endif
 
 /* Both want a word that is not 0. */

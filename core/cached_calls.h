@@ -30,10 +30,10 @@ APART bool fill_magazine(hpw_pool *pool, slots_heap *h, unsigned kind, thread_ca
     return found != NO_GRANULE;
 }
 
-HOT void count_taken(thread_cache *mine, const magazine *m, uint64_t size) {
+HOT void count_taken(thread_cache *mine, const slots_heap *h, unsigned kind, uint64_t size) {
     mine->allocations++;
     mine->in_use += (int64_t)size;
-    mine->granted += m->bytes;
+    mine->granted += h->bytes[kind];
 }
 
 static tried take_cached(hpw_pool *pool, thread_cache *mine, uint64_t size, void **block) {
@@ -41,14 +41,13 @@ static tried take_cached(hpw_pool *pool, thread_cache *mine, uint64_t size, void
     const blocks *map = &pool->index.map;
     unsigned kind = kind_for(size);
     slots_heap *h = slab_heap(state, mine->number);
-    magazine *m = &h->magazines[kind];
     if (!kind) return TRIED_NOTHING;
-    if (!m->count && !fill_magazine(pool, h, kind, mine)) return TRIED_PAGES;
-    granule_t at = m->slots[m->count - 1];
-    if (slots_page_is_empty(map, at)) slots_revived(h, at);
-    slot_way way = {map->freed != NULL, true};
-    *block = occupy_top(&pool->index, m, size, live_at_top(map, m, true), way);
-    count_taken(mine, m, size);
+    if (!slots_held(h, kind) && !fill_magazine(pool, h, kind, mine)) return TRIED_PAGES;
+    uint64_t bytes = h->bytes[kind];
+    slots_take(map, &state->pages, h, kind);
+    granule_t at = *h->top[kind];
+    *block = occupy_slot(&pool->index, at, bytes, size, (slot_way){map->freed != NULL, true});
+    count_taken(mine, h, kind, size);
     return TRIED_DONE;
 }
 
@@ -57,7 +56,7 @@ static tried take_cached(hpw_pool *pool, thread_cache *mine, uint64_t size, void
 static bool add_page(hpw_pool *pool, thread_cache *mine, uint64_t size) {
     slab *state = pool->index.state;
     slots_heap *h = slab_heap(state, mine->number);
-    unsigned kind = slots_kind[(size + PLAIN_MASK) >> PLAIN_SHIFT];
+    unsigned kind = kind_for(size);
     request want = {.size = slots_size[kind], .align = 1};
     lock_enter(pool->lock);
     caches_bring_home(pool, mine);
@@ -107,53 +106,90 @@ APART void *allocate_somehow(hpw_pool *pool, uint64_t size) {
 /* A slot that lies in the magazine, of a word that has live ones: no more is looked at. */
 static void *allocate_cached(hpw_pool *pool, uint64_t size) {
     thread_cache *mine = caches_latest_of(pool);
-    if (!mine || !caches_begin(pool->caches, mine)) return allocate_somehow(pool, size);
+    if (!mine || size > LARGEST_SLOT_BYTES || !caches_begin(pool->caches, mine))
+        return allocate_somehow(pool, size);
     slots_heap *h = mine->heap;
-    magazine *m = &h->magazines[kind_for(size)];
-    KEEP(m);
-    uint64_t live = m->count ? live_at_top(&pool->index.map, m, true) : 0;
-    if (!live || pool->index.map.freed) {
+    unsigned kind = kind_of_bytes[size];
+    granule_t at = h->top[kind][-1];
+    if (at == pool->index.capacity || !word_load(&pool->index.map.live[at / WORD_BITS]) ||
+        pool->index.map.freed) { /* capacity: see slots_heap */
         caches_end(mine);
         return allocate_somehow(pool, size);
     }
-    void *block = occupy_top(&pool->index, m, size, live, (slot_way){false, true});
-    count_taken(mine, m, size);
+    uint64_t bytes = h->bytes[kind];
+    h->top[kind]--;
+    void *block = occupy_slot(&pool->index, at, bytes, size, (slot_way){false, true});
+    count_taken(mine, h, kind, size);
     caches_end(mine);
     return block;
 }
 
 /* ---- Release ---- */
 
-HOT void count_put(thread_cache *mine, const magazine *m, const freeing *f) {
+/* A slot that is being freed: where it is, and what is left of it by its size record. */
+typedef struct leaving {
+    granule_t at;
+    size_t word;
+    uint64_t bit;
+    uint32_t slack;
+} leaving;
+
+/* Where an address would be a slot; false: in no pool's. */
+HOT bool locate(const blocks *map, uint64_t address, leaving *f) {
+    uint64_t granule = granule_of(address);
+    f->at = (granule_t)granule;
+    f->word = f->at / WORD_BITS;
+    f->bit = (uint64_t)1 << (f->at % WORD_BITS);
+    return granule < map->count;
+}
+
+/* False: it is none that is live with a usual record, as far as its kind goes. */
+HOT bool is_live_slot(const free_index *index, uint64_t address, const slots_heap *h, unsigned kind,
+                      leaving *f) {
+    const blocks *map = &index->map;
+    f->slack = 0;
+    if (MOSTLY(word_load(&map->mark[f->word]) & f->bit)) {
+        f->slack = index->bytes[address + h->bytes[kind] - 1];
+        if (f->slack - 1 >= h->most_slack[kind]) return false;
+    }
+    return word_load(&map->live[f->word]) & f->bit;
+}
+
+/* Its place in the map is free. */
+HOT void vacate(const blocks *map, const leaving *f, bool remembers) {
+    word_store(&map->mark[f->word], word_load(&map->mark[f->word]) | f->bit);
+    if (remembers) word_store(&map->freed[f->word], word_load(&map->freed[f->word]) | f->bit);
+    word_store(&map->live[f->word], word_load(&map->live[f->word]) ^ f->bit);
+}
+
+HOT void count_put(thread_cache *mine, const slots_heap *h, unsigned kind, const leaving *f) {
     mine->frees++;
-    mine->in_use -= (int64_t)(m->bytes - f->slack);
-    mine->granted -= m->bytes;
+    mine->in_use -= (int64_t)(h->bytes[kind] - f->slack);
+    mine->granted -= h->bytes[kind];
 }
 
 /* Is it live by the map, and not returned by another thread? */
-HOT bool may_be_put(hpw_pool *pool, slab *state, uint64_t address, const magazine *m, freeing *f) {
-    return is_live_slot(&pool->index, address, m, f, true) &&
+HOT bool may_be_put(hpw_pool *pool, slab *state, uint64_t address, const slots_heap *h, unsigned kind,
+                    leaving *f) {
+    return is_live_slot(&pool->index, address, h, kind, f) &&
            !(word_load(&state->pages.freed[f->word]) & f->bit);
 }
 
 static tried put_cached(hpw_pool *pool, thread_cache *mine, uint64_t address, const uint64_t *expected) {
     slab *state = pool->index.state;
     const blocks *map = &pool->index.map;
-    freeing f;
+    leaving f;
     uint32_t owner = locate(map, address, &f) ? slots_owner_at(&state->pages, f.at) : 0;
     if (!owner) return TRIED_NOTHING;
     slots_heap *h = slab_heap(state, owner);
     unsigned kind = slots_kind_at(&state->pages, f.at);
-    magazine *m = &h->magazines[kind];
-    if (!kind || !may_be_put(pool, state, address, m, &f)) return TRIED_NOTHING;
-    if (expected && m->bytes - f.slack != *expected) return TRIED_NOTHING;
+    if (!kind || !may_be_put(pool, state, address, h, kind, &f)) return TRIED_NOTHING;
+    if (expected && h->bytes[kind] - f.slack != *expected) return TRIED_NOTHING;
     if (owner != mine->number && !slots_return(&state->pages, h, f.at)) return TRIED_NOTHING;
-    count_put(mine, m, &f);
+    count_put(mine, h, kind, &f);
     if (owner != mine->number) return TRIED_DONE;
-    if (m->count == m->room) slots_drop_half(&state->pages, h, kind);
-    bool in_use = vacate_slot(map, m, &f, (slot_way){map->freed != NULL, true});
-    if (in_use || !slots_page_is_empty(map, f.at)) return TRIED_DONE;
-    slots_emptied(h, f.at);
+    vacate(map, &f, map->freed != NULL);
+    slots_put(map, &state->pages, h, f.at);
     return h->kept_count > h->most_kept ? TRIED_PAGES : TRIED_DONE;
 }
 
@@ -163,7 +199,7 @@ static bool release_locked_only(hpw_pool *pool, uint64_t address, const uint64_t
     lock_enter(pool->lock);
     state->surplus = &state->heap; /* no other heap is to be looked at */
     bool of_pool = pool_holds(pool, address) && !slots_owner_at(&state->pages, pool_granule(pool, address));
-    bool released = of_pool && !release_long(pool, address, expected, NULL);
+    bool released = of_pool && !release_expected(pool, address, expected, NULL);
     lock_leave(pool->lock);
     return released;
 }
@@ -183,31 +219,41 @@ APART hpw_error release_somehow(hpw_pool *pool, uint64_t address, const uint64_t
     }
     if (!caches_have_sink(pool->caches) && release_locked_only(pool, address, expected)) return HPW_OK;
     pool_enter(pool);
-    hpw_error error = release_long(pool, address, expected, report);
+    hpw_error error = release_expected(pool, address, expected, report);
     pool_leave(pool);
     return error;
 }
 
-/* A slot of the thread's own that goes onto a magazine with room, of a word that keeps live ones. */
-static hpw_error release_cached(hpw_pool *pool, uint64_t address, hpw_report *report) {
+/* A slot of the thread's own that goes onto a magazine with room, of a word that keeps live ones; or false.
+ */
+HOT bool put_own_slot(hpw_pool *pool, uint64_t address) {
     slab *state = pool->index.state;
     const blocks *map = &pool->index.map;
     thread_cache *mine = caches_latest_of(pool);
-    freeing f;
-    if (!mine || !locate(map, address, &f) || !caches_begin(pool->caches, mine))
-        return release_somehow(pool, address, NULL, report);
+    leaving f;
+    if (!mine || !locate(map, address, &f) || !caches_begin(pool->caches, mine)) return false;
     slots_heap *h = mine->heap;
-    magazine *m = &h->magazines[slots_kind_at(&state->pages, f.at)];
-    KEEP(m);
-    if (slots_owner_at(&state->pages, f.at) != mine->number || m->count == m->room || map->freed ||
-        !may_be_put(pool, state, address, m, &f) || word_load(&map->live[f.word]) == f.bit) {
+    unsigned kind = slots_kind_at(&state->pages, f.at);
+    if (slots_owner_at(&state->pages, f.at) != mine->number || h->top[kind] == h->full[kind] || map->freed ||
+        !may_be_put(pool, state, address, h, kind, &f) || word_load(&map->live[f.word]) == f.bit) {
         caches_end(mine);
-        return release_somehow(pool, address, NULL, report);
+        return false;
     }
-    count_put(mine, m, &f);
-    vacate_slot(map, m, &f, (slot_way){false, true});
+    count_put(mine, h, kind, &f);
+    vacate(map, &f, false);
+    *h->top[kind]++ = f.at;
     caches_end(mine);
-    return HPW_OK;
+    return true;
+}
+
+static hpw_error release_cached(hpw_pool *pool, uint64_t address, hpw_report *report) {
+    return put_own_slot(pool, address) ? HPW_OK : release_somehow(pool, address, NULL, report);
+}
+
+static hpw_error free_cached(hpw_pool *pool, void *block) {
+    uint64_t address = (uintptr_t)block - (uintptr_t)pool->index.bytes;
+    if (put_own_slot(pool, address) || !block) return HPW_OK;
+    return release_somehow(pool, address, NULL, NULL);
 }
 
 static hpw_error release_sized_cached(hpw_pool *pool, uint64_t address, uint64_t size) {

@@ -133,7 +133,7 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
         .cache_count = config->thread_caches,
         .metadata_size = pool_metadata_size(config),
     };
-    unsigned char *next = (unsigned char *)memory + round16(sizeof *pool);
+    unsigned char *next = (unsigned char *)pool_state(pool) + pool->state_bytes;
 #ifndef HPW_FREESTANDING
     system_host_open(pool, next, config);
 #endif
@@ -144,10 +144,10 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
         .order = config->order,
         .capacity = pool->max_capacity,
         .grows = pool->max_capacity > pool->capacity,
-        .state = next + round16(map_size(config)),
+        .state = pool_state(pool),
     };
     blocks_init(&pool->index.map, next, pool->max_capacity, config->guard != HPW_GUARD_OFF);
-    pool->claims = (uint64_t *)(void *)((unsigned char *)pool->index.state + pool->state_bytes);
+    pool->claims = (uint64_t *)(void *)(next + round16(map_size(config)));
     pool->skew = (uint32_t)((uintptr_t)bytes >> pool->index.shift);
     pool_choose_way(pool);
     pool_open_policy(pool);

@@ -212,16 +212,23 @@ HOT void set_live(hpw_pool *pool, granule_t at, granule_t size, uint64_t request
     pool_note_slack(pool, at, size, slack);
 }
 
-HOT void count_sizes(hpw_pool *pool, uint64_t granted, uint64_t requested) {
+/* What is more than the peaks are new peaks. */
+HOT void raise_peaks(hpw_pool *pool) {
     tally *counts = &pool->counts;
-    if ((counts->in_use_room -= (int64_t)requested) < 0) {
+    if (counts->in_use_room < 0) {
         counts->peak_in_use -= (uint64_t)counts->in_use_room;
         counts->in_use_room = 0;
     }
-    if ((counts->granted_room -= (int64_t)granted) < 0) {
+    if (counts->granted_room < 0) {
         counts->peak_granted -= (uint64_t)counts->granted_room;
         counts->granted_room = 0;
     }
+}
+
+HOT void count_sizes(hpw_pool *pool, uint64_t granted, uint64_t requested) {
+    pool->counts.in_use_room -= (int64_t)requested;
+    pool->counts.granted_room -= (int64_t)granted;
+    raise_peaks(pool);
 }
 
 HOT void count_live(hpw_pool *pool, granule_t at, granule_t size, uint64_t requested) {

@@ -41,4 +41,4 @@ static hpw_error release_sized(hpw_pool *pool, uint64_t address, uint64_t size) 
 }
 
 #define GENERAL_CALLS                                                                                        \
-    { allocate, release, release_sized }
+    { allocate, release, release_sized, NULL }

@@ -63,6 +63,7 @@ typedef struct pool_calls {
     void *(*allocate)(hpw_pool *pool, uint64_t size);
     hpw_error (*release)(hpw_pool *pool, uint64_t address, hpw_report *report);
     hpw_error (*release_sized)(hpw_pool *pool, uint64_t address, uint64_t size);
+    hpw_error (*free)(hpw_pool *pool, void *block);
 } pool_calls;
 
 /*
@@ -100,10 +101,10 @@ typedef struct policy {
      * The pool's own two calls, compiled for this policy, with the lock held.
      * allocate: the pointer, NULL for a request refused (and counted and told);
      * release: as hpw_release; release_sized: as hpw_free_sized, NULL of a short way:
-     * the general one. `general`, by operations_of_policy.h, does for any
-     * pool; the short ways for pools of granules of 16 without sink and growth:
-     * `calls` in each order where frees are not remembered, `remembering` where
-     * they are. NULL: it has none.
+     * the general one; free: as hpw_free, NULL: by `release`. `general`, by
+     * operations_of_policy.h, does for any pool; the short ways for pools of
+     * granules of 16 without sink and growth: `calls` in each order where frees are
+     * not remembered, `remembering` where they are. NULL: it has none.
      */
     pool_calls general;
     pool_calls calls[HPW_ORDER_COUNT];

@@ -207,15 +207,18 @@ static uint64_t offset_of(const hpw_pool *pool, const void *block) {
     return (uintptr_t)block - (uintptr_t)pool->index.bytes;
 }
 
-hpw_error hpw_free(hpw_pool *pool, void *block) {
-    return block ? pool->outer.release(pool, offset_of(pool, block), NULL) : HPW_OK;
-}
+hpw_error hpw_free(hpw_pool *pool, void *block) { return pool->outer.free(pool, block); }
 
 hpw_error hpw_free_sized(hpw_pool *pool, void *block, size_t size) {
     return block ? pool->outer.release_sized(pool, offset_of(pool, block), size) : HPW_OK;
 }
 
 /* ---- Which way ---- */
+
+/* hpw_free by the pool's `release`. */
+static hpw_error free_by_release(hpw_pool *pool, void *block) {
+    return block ? pool->outer.release(pool, offset_of(pool, block), NULL) : HPW_OK;
+}
 
 /* The calls under the host's lock. */
 static void *allocate_hosted(hpw_pool *pool, uint64_t size) {
@@ -268,14 +271,14 @@ static pool_calls outer_calls(const hpw_pool *pool) {
 #ifndef HPW_FREESTANDING
     if (pool->locking == LOCKING_CACHED) return pool->policy->cached;
     if (pool->locking == LOCKING_OWN)
-        return (pool_calls){allocate_locked, release_locked, release_sized_locked};
+        return (pool_calls){allocate_locked, release_locked, release_sized_locked, NULL};
 #endif
-    return (pool_calls){allocate_hosted, release_hosted, release_sized_hosted};
+    return (pool_calls){allocate_hosted, release_hosted, release_sized_hosted, NULL};
 }
 
 static pool_calls short_way(const hpw_pool *pool) {
     if (pool->index.shift != PLAIN_SHIFT || pool->sink || pool->index.grows)
-        return (pool_calls){NULL, NULL, NULL};
+        return (pool_calls){NULL, NULL, NULL, NULL};
     return pool->index.map.freed ? pool->policy->remembering : pool->policy->calls[pool->index.order];
 }
 
@@ -283,8 +286,9 @@ void pool_choose_way(hpw_pool *pool) {
     pool_calls way = short_way(pool);
     pool->inner = way.allocate && !pool->cache_count ? way : pool->policy->general;
     if (!pool->inner.release_sized) pool->inner.release_sized = pool->policy->general.release_sized;
-    if (pool->locking == LOCKING_NONE || !pool->outer.allocate) /* else other threads may be reading it */
-        pool->outer = outer_calls(pool);
+    if (pool->locking != LOCKING_NONE && pool->outer.allocate) return; /* other threads may be reading it */
+    pool->outer = outer_calls(pool);
+    if (!pool->outer.free) pool->outer.free = free_by_release;
 }
 
 /* ---- Resize ---- */

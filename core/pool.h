@@ -78,6 +78,10 @@ struct hpw_pool {
     size_t mapping_size, metadata_size;
 };
 
+/* Where the policy's state lies, index.state: right behind the pool, so that who knows the pool reads no
+ * pointer. */
+HOT void *pool_state(const hpw_pool *pool) { return (unsigned char *)pool + (sizeof *pool + 15) / 16 * 16; }
+
 enum { PLAIN_SHIFT = 4, PLAIN_MASK = (1 << PLAIN_SHIFT) - 1 };
 
 /*

@@ -142,10 +142,18 @@ HOT hpw_error short_release(hpw_pool *pool, uint64_t address, hpw_report *report
     return HPW_OK;
 }
 
+HOT hpw_error short_free(hpw_pool *pool, void *block, hpw_order order, bool counts) {
+    if (!block) return HPW_OK;
+    return short_release(pool, (uintptr_t)block - (uintptr_t)pool->index.bytes, NULL, order, counts);
+}
+
 /* The calls of an order; `search_on`: what is done where `pick` found nothing. */
 #define SHORT_PAIR(name, order, counts, search_on)                                                           \
     static hpw_error release_##name(hpw_pool *pool, uint64_t address, hpw_report *report) {                  \
         return short_release(pool, address, report, order, counts);                                          \
+    }                                                                                                        \
+    static hpw_error free_##name(hpw_pool *pool, void *block) {                                              \
+        return short_free(pool, block, order, counts);                                                       \
     }                                                                                                        \
     static void *allocate_##name(hpw_pool *pool, uint64_t size) {                                            \
         return short_allocate(pool, size, order, counts, search_on);                                         \

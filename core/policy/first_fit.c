@@ -126,7 +126,7 @@ const policy policy_first_fit = {
         },
     .least_timed_granule = 16,
     .general = GENERAL_CALLS,
-    .calls = {{allocate_by_address, release_by_address, NULL}},
+    .calls = {{allocate_by_address, release_by_address, NULL, free_by_address}},
     .state_size = state_size,
     .open = open,
     .choose = choose,

@@ -206,7 +206,7 @@ const policy policy_good_fit = {
             .source = "Masmano et al., TLSF, ECRTS 2004",
         },
     .general = GENERAL_CALLS,
-    .calls = {{allocate_short, release_short, NULL}},
+    .calls = {{allocate_short, release_short, NULL, free_short}},
     .state_size = state_size,
     .open = open,
     .choose = choose,

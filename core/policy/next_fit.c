@@ -89,7 +89,7 @@ const policy policy_next_fit = {
             .exact = true,
         },
     .general = GENERAL_CALLS,
-    .calls = {{allocate_short, release_short, NULL}},
+    .calls = {{allocate_short, release_short, NULL, free_short}},
     .state_size = state_size,
     .open = open,
     .choose = choose,

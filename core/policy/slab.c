@@ -12,7 +12,7 @@
  *      and given back when a request finds nothing else, or at hpw_trim.
  *
  * Free slots do not join. Bound: O(1) for a slot but where a magazine is empty
- * or full, which happens once in half a magazine; a request that finds nothing
+ * or full, which happens once in a lot of slots; a request that finds nothing
  * gives up all kept pages first; the rest is best fit's.
  */
 #include "slab.h"
@@ -22,7 +22,7 @@
 
 static size_t state_size(granule_t capacity, hpw_order order) {
     (void)order;
-    return sizeof(slab) + slots_bytes(capacity) + slots_heap_bytes(capacity) + bins_bytes(capacity, false);
+    return sizeof(slab) + slots_bytes(capacity) + slots_heap_bytes(capacity, 0) + bins_bytes(capacity, false);
 }
 
 static void open(free_index *index) {
@@ -33,7 +33,7 @@ static void open(free_index *index) {
     next += slots_bytes(index->capacity);
     slots_heap_open(index, &state->heap, next, 0);
     state->current = state->surplus = &state->heap;
-    next += slots_heap_bytes(index->capacity);
+    next += slots_heap_bytes(index->capacity, 0);
     state->large = (bins *)next;
     bins_open(index, state->large, false, false);
 }
@@ -84,7 +84,7 @@ static placement choose_last(free_index *index, const request *want) {
     if (!takes_slot(want)) return placement_none();
 #ifndef HPW_FREESTANDING
     for (uint32_t i = 0; i < state->thread_count; i++) {
-        slots_adopt(&state->pages, state->current, &state->threads[i], slots_kind[want->size]);
+        slots_adopt(&index->map, &state->pages, state->current, &state->threads[i], slots_kind[want->size]);
         granule_t slot = find_slot(index, want->size);
         if (slot != NO_GRANULE) return (placement){slot, want->size, slot};
     }
@@ -116,11 +116,8 @@ HOT void added(free_index *index, granule_t at, granule_t size) {
         return;
     }
     slots_heap *h = heap_at(state, at);
-    slots_put(&state->pages, h, at);
-    if (slots_page_is_empty(&index->map, at)) {
-        slots_emptied(h, at);
-        state->surplus = h;
-    }
+    slots_put(&index->map, &state->pages, h, at);
+    state->surplus = h;
     count_steps(index, h);
 }
 
@@ -131,9 +128,7 @@ HOT void removed(free_index *index, granule_t at, granule_t size) {
         bins_remove(index, state->large, HPW_ORDER_ADDRESS, at, size);
         return;
     }
-    slots_heap *h = heap_at(state, at);
-    slots_take(&h->magazines[kind]); /* which `choose` left on top */
-    if (slots_page_is_empty(&index->map, at)) slots_revived(h, at);
+    slots_take(&index->map, &state->pages, heap_at(state, at), kind); /* which `choose` left on top */
 }
 
 static granule_t largest(free_index *index) {
@@ -180,7 +175,7 @@ HOT bool returns_run(free_index *index, bool all, slot_run *returned) {
 /* ---- Caches of threads: their heaps ---- */
 
 static size_t heaps_bytes(granule_t capacity, uint32_t count) {
-    return slots_shared_bytes(capacity) + count * (sizeof(slots_heap) + slots_heap_bytes(capacity));
+    return slots_shared_bytes(capacity) + count * (sizeof(slots_heap) + slots_heap_bytes(capacity, 1));
 }
 
 static void heaps_open(free_index *index, void *memory, uint32_t count) {
@@ -191,7 +186,7 @@ static void heaps_open(free_index *index, void *memory, uint32_t count) {
     next += slots_shared_bytes(index->capacity);
     state->threads = (slots_heap *)next;
     next += count * sizeof(slots_heap);
-    for (uint32_t i = 0; i < count; i++, next += slots_heap_bytes(index->capacity))
+    for (uint32_t i = 0; i < count; i++, next += slots_heap_bytes(index->capacity, 1))
         slots_heap_open(index, &state->threads[i], next, i + 1);
 }
 
@@ -249,11 +244,11 @@ const policy policy_slab = {
 #endif
         },
     .general = GENERAL_CALLS,
-    .calls = {{allocate_slot, release_slot, release_sized_slot}},
-    .remembering = {allocate_remembering, release_remembering, release_sized_remembering},
+    .calls = {{allocate_slot, release_slot, release_sized_slot, free_slot}},
+    .remembering = {allocate_remembering, release_remembering, release_sized_remembering, free_remembering},
 #ifndef HPW_FREESTANDING
     .caches = &heaps,
-    .cached = {allocate_cached, release_cached, release_sized_cached},
+    .cached = {allocate_cached, release_cached, release_sized_cached, free_cached},
 #endif
     .state_size = state_size,
     .open = open,

@@ -10,9 +10,9 @@
  *   2. A kind has a *magazine*: a stack of free slots, from whatever pages they
  *      are. A request takes its top; a free puts the slot on it.
  *   3. What does not lie in the magazine is found through the *line* of its kind:
- *      pages that may have free slots outside of it. A full magazine puts its
- *      older half there; an empty one is filled to the half from the line's
- *      first pages, lowest slots first.
+ *      pages that may have free slots outside of it. Of a full magazine the
+ *      oldest slots go there, a *lot* of them; an empty one gets a lot from the
+ *      line's first pages, lowest slots first.
  *   4. A page without a live slot is *empty*. Some are kept, as they are; one
  *      more leaves its magazine and its line and is a free block again.
  *
@@ -20,15 +20,16 @@
  * and nothing in the pool's bytes is trusted; magazine and line only find them.
  * Bonwick, «The slab allocator», USENIX 1994, and Bonwick and Adams, «Magazines
  * and vmem», USENIX 2001. Bounds: 1 step with a magazine that is neither full
- * nor empty, which is all but one in half a magazine; else a magazine's slots
- * and pages.
+ * nor empty, which is all but one in a lot; else a lot's slots and pages, and
+ * where a page is given up its magazine's slots.
  *
- * Memory: 9 bytes a page, and magazines of 4 to 64 slots, a slot in each for 16
- * pages of the pool: 0.4 % of 1 MiB, 0.2 % of larger pools.
+ * Memory: 12 bytes a page, and magazines of 4 to 240 slots (of threads: to 64), a
+ * slot in each for 16 pages of the pool: 0.3 to 0.5 % of a pool.
  *
- * Invariants, with m a magazine of kind k: m.count <= m.room; each of its slots
- * is free, of a page of kind k, and there once; each free slot lies in the
- * magazine or its page in the line; the kept pages are the empty ones.
+ * Invariants of a kind: full - room <= top <= full; each slot in its magazine is
+ * free, of a page of this kind, and there once; each free slot lies in the
+ * magazine or its page in the line; the `live` of a page of heap 0 is how many of
+ * its slots the map has as live; the kept pages are those without any.
  */
 #ifndef HPW_SLOTS_H
 #define HPW_SLOTS_H
@@ -41,7 +42,9 @@ enum {
     LARGEST_SLOT = 64,
     KINDS = 21, /* 0: none */
     LEAST_ROOM = 4,
-    MOST_ROOM = 64,
+    MOST_ROOM = 240,       /* of the pool's own magazines */
+    MOST_THREAD_ROOM = 64, /* of a thread's */
+    LOT = 32,              /* half a smaller magazine */
     MOST_KEPT = 64
 };
 
@@ -55,23 +58,28 @@ static const uint8_t slots_kind[LARGEST_SLOT + 1] = {
     14, 14, 14, 15, 15, 15, 15, 16, 16, 16, 16, 17, 17, 17, 17, 17, 17, 17, 17, 18, 18, 18,
     18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19, 20, 20, 20, 20, 20, 20, 20, 20};
 
-typedef struct magazine {
-    granule_t *slots;
-    uint32_t count, room; /* room 0: of no kind, so both full and empty */
-    uint32_t bytes;       /* granted with a slot */
-    uint32_t most_slack;  /* of them, with a request of this kind */
-    uint32_t line;        /* its first page, or NO_PAGE */
-} magazine;
-
 /* A page's place in its line, a circular list. */
 typedef struct page_link {
     uint32_t next; /* NO_PAGE: in none */
     uint32_t previous;
 } page_link;
 
-/* Magazines, lines and kept pages: of the pool, or of one thread. Each page is of one heap. */
+/*
+ * Magazines, lines and kept pages: of the pool, or of one thread. Each page is of one heap.
+ *
+ * Below a magazine's oldest slot lies the granule at the pool's end, where there never is a page: so
+ * «is no slot of its page live?», asked of the newest slot's page_state, is answered yes of an empty
+ * magazine.
+ */
 typedef struct slots_heap {
-    magazine magazines[KINDS];
+    /* Of each kind; kind 0, which is none, has a magazine that is both full and empty. */
+    granule_t *top[KINDS];      /* where the next slot goes; below it is the newest one */
+    granule_t *full[KINDS];     /* the top of a full magazine */
+    uint32_t bytes[KINDS];      /* granted with a slot */
+    uint32_t most_slack[KINDS]; /* of them, with a request of this kind */
+    uint32_t line[KINDS];       /* its first page, or NO_PAGE */
+
+    uint32_t room;  /* of each magazine */
     uint32_t *kept; /* the empty pages, the one emptied last at the end */
     uint32_t kept_count, most_kept;
     granule_t high; /* the highest end of a slot that lay in a magazine */
@@ -79,12 +87,19 @@ typedef struct slots_heap {
     uint32_t number;
 
     /* Of a thread's: see slots_shared.h. */
-    uint32_t returned; /* atomic: the first page with slots that others freed, or NO_PAGE */
-    uint32_t pending;  /* pages taken from there and not yet looked at */
+    uint32_t returned;       /* atomic: the first page with slots that others freed, or NO_PAGE */
+    uint32_t pending;        /* pages taken from there and not yet looked at */
+    unsigned char apart[64]; /* from the next thread's, which is at work in its own cache lines */
 } slots_heap;
 
+/* Of each page, and of what is none. */
+typedef struct page_state {
+    uint16_t live; /* slots; of a page of heap 0. Threads do not write what others have in their caches */
+    uint8_t kind;  /* 0: it is no page */
+} page_state;
+
 typedef struct slots {
-    uint8_t *kinds; /* of each page */
+    page_state *pages;
     page_link *links;
 
     /* With heaps of threads, else NULL: of each page. */
@@ -93,16 +108,16 @@ typedef struct slots {
     uint64_t *freed;         /* atomic, PAGE_WORDS each: slots that others freed */
 } slots;
 
-/* Bytes of kinds and links, and of the magazines of a heap; each a multiple of 8. */
+/* Bytes of states and links of pages, and of the magazines of heap number `number`; each a multiple of 8. */
 size_t slots_bytes(granule_t capacity);
-size_t slots_heap_bytes(granule_t capacity);
+size_t slots_heap_bytes(granule_t capacity, uint32_t number);
 
 /* Lays out in `memory`, zeroed. */
 void slots_open(const free_index *index, slots *s, void *memory);
 void slots_heap_open(const free_index *index, slots_heap *h, void *memory, uint32_t number);
 
 /* The kind of the page around `at`; 0: it is no page. */
-HOT unsigned slots_kind_at(const slots *s, granule_t at) { return s->kinds[at / PAGE]; }
+HOT unsigned slots_kind_at(const slots *s, granule_t at) { return s->pages[at / PAGE].kind; }
 
 /* The words of the map for the page around `at`: is none of its slots live? */
 HOT bool slots_page_is_empty(const blocks *map, granule_t at) {
@@ -118,16 +133,22 @@ HOT bool slots_page_is_empty(const blocks *map, granule_t at) {
  */
 granule_t slots_find(const blocks *map, slots *s, slots_heap *h, unsigned kind, granule_t high);
 
-/* The magazine's top, which has just become live. */
-HOT granule_t slots_take(magazine *m) { return m->slots[--m->count]; }
+/* The slots in the magazine of a kind: the oldest one, and how many. */
+HOT granule_t *slots_bottom(const slots_heap *h, unsigned kind) { return h->full[kind] - h->room; }
+HOT uint32_t slots_held(const slots_heap *h, unsigned kind) {
+    return (uint32_t)(h->top[kind] - slots_bottom(h, kind));
+}
+
+/* The magazine's newest slot is about to be live. */
+void slots_take(const blocks *map, slots *s, slots_heap *h, unsigned kind);
 
 /* The slot at `at` is free now. */
-void slots_put(slots *s, slots_heap *h, granule_t at);
+void slots_put(const blocks *map, slots *s, slots_heap *h, granule_t at);
 
-/* Puts the older half of the kind's magazine into its line. */
-void slots_drop_half(slots *s, slots_heap *h, unsigned kind);
+/* Puts the slot on its magazine, no more. */
+void slots_push(slots *s, slots_heap *h, granule_t at);
 
-/* Puts all of the kind's magazine there. */
+/* Puts all of the kind's magazine into its line. */
 void slots_drop_all(slots *s, slots_heap *h, unsigned kind);
 
 /* After the page around `at` became empty; and after a slot of an empty one was taken. */
@@ -144,8 +165,8 @@ void slots_add_page(slots *s, slots_heap *h, granule_t at, unsigned kind);
 granule_t slots_give_up(slots *s, slots_heap *h, uint32_t keep);
 
 /* Puts the page into its kind's line where it is not there, and takes it out where it is. */
-void slots_link_page(slots *s, magazine *m, uint32_t page);
-void slots_unlink_page(slots *s, magazine *m, uint32_t page);
+void slots_link_page(slots *s, slots_heap *h, uint32_t page);
+void slots_unlink_page(slots *s, slots_heap *h, uint32_t page);
 
 /* Counts the free blocks in the heap's pages; NULL, or what is wrong and *at. */
 const char *slots_check(const free_index *index, const slots *s, const slots_heap *h, size_t *count,

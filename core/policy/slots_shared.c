@@ -47,7 +47,7 @@ static void make_free(const blocks *map, slots *s, slots_heap *h, size_t word, u
     word_store(&map->mark[word], word_load(&map->mark[word]) | freed);
     word_store(&map->live[word], live & ~freed);
     if (map->freed) word_store(&map->freed[word], word_load(&map->freed[word]) | freed);
-    for (; freed; freed &= freed - 1) slots_put(s, h, (granule_t)(word * WORD_BITS) + bits_lowest(freed));
+    for (; freed; freed &= freed - 1) slots_push(s, h, (granule_t)(word * WORD_BITS) + bits_lowest(freed));
 }
 
 static void collect_page(const blocks *map, slots *s, slots_heap *h, uint32_t page) {
@@ -77,13 +77,20 @@ bool slots_collect(const blocks *map, slots *s, slots_heap *h) {
 
 /* ---- Pages that change hands ---- */
 
-void slots_adopt(slots *s, slots_heap *to, slots_heap *from, unsigned kind) {
-    magazine *m = &from->magazines[kind];
+static uint16_t count_live(const blocks *map, uint32_t page) {
+    uint16_t count = 0;
+    for (size_t i = 0; i < PAGE_WORDS; i++)
+        for (uint64_t live = map->live[(size_t)page * PAGE_WORDS + i]; live; live &= live - 1) count++;
+    return count;
+}
+
+void slots_adopt(const blocks *map, slots *s, slots_heap *to, slots_heap *from, unsigned kind) {
     slots_drop_all(s, from, kind);
-    while (m->line != NO_PAGE) {
-        uint32_t page = m->line;
-        slots_unlink_page(s, m, page);
-        slots_link_page(s, &to->magazines[kind], page);
+    while (from->line[kind] != NO_PAGE) {
+        uint32_t page = from->line[kind];
+        slots_unlink_page(s, from, page);
+        slots_link_page(s, to, page);
+        s->pages[page].live = to->number ? 0 : count_live(map, page);
         atomic_store_explicit(shared_byte(&s->owners[page]), (uint8_t)to->number, memory_order_relaxed);
     }
 }

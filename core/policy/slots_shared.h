@@ -56,6 +56,6 @@ bool slots_return(slots *s, slots_heap *owner, granule_t at);
 bool slots_collect(const blocks *map, slots *s, slots_heap *h);
 
 /* No thread runs: `to` has the free slots of a kind that `from` has, by their pages. */
-void slots_adopt(slots *s, slots_heap *to, slots_heap *from, unsigned kind);
+void slots_adopt(const blocks *map, slots *s, slots_heap *to, slots_heap *from, unsigned kind);
 
 #endif

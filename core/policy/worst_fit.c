@@ -92,7 +92,7 @@ const policy policy_worst_fit = {
             .exact = true,
         },
     .general = GENERAL_CALLS,
-    .calls = {{allocate_by_address, release_by_address, NULL}},
+    .calls = {{allocate_by_address, release_by_address, NULL, free_by_address}},
     .state_size = state_size,
     .open = open,
     .choose = choose,

@@ -256,25 +256,27 @@ static void pointer_back(hpw_pool *pool) { *(granule_t *)pool->index.state = 2; 
 static slab *slab_of(hpw_pool *pool) { return pool->index.state; }
 
 /* The first page is one of single granules: its slots 0 ... 24 were taken, four of them freed. */
-static magazine *singles(hpw_pool *pool) { return &slab_of(pool)->heap.magazines[1]; }
+static slots_heap *heap_of(hpw_pool *pool) { return &slab_of(pool)->heap; }
+static granule_t *singles(hpw_pool *pool) { return slots_bottom(heap_of(pool), 1); }
+static void no_singles(hpw_pool *pool) {
+    heap_of(pool)->top[1] = singles(pool);
+    heap_of(pool)->line[1] = slab_of(pool)->pages.links[0].next = NO_PAGE;
+}
 
 static void slot_taken(hpw_pool *pool) { /* behind its magazine's back */
-    blocks_set_live(map_of(pool), singles(pool)->slots[0], 1, false);
+    blocks_set_live(map_of(pool), singles(pool)[0], 1, false);
     pool->counts.allocations++;
     pool->counts.in_use_room -= 16;
     pool->counts.granted_room -= 16;
 }
-static void slot_twice(hpw_pool *pool) { singles(pool)->slots[0] = singles(pool)->slots[1]; }
-static void slot_forgotten(hpw_pool *pool) {
-    singles(pool)->count = 0;
-    singles(pool)->line = slab_of(pool)->pages.links[0].next = NO_PAGE;
-}
+static void slot_twice(hpw_pool *pool) { singles(pool)[0] = singles(pool)[1]; }
+static void slot_forgotten(hpw_pool *pool) { no_singles(pool); }
 static void line_broken(hpw_pool *pool) { slab_of(pool)->pages.links[0].previous = 5; }
 static void page_of_another_kind(hpw_pool *pool) {
-    slab_of(pool)->pages.kinds[0] = 2;
-    singles(pool)->count = 0;
-    singles(pool)->line = slab_of(pool)->pages.links[0].next = NO_PAGE;
+    slab_of(pool)->pages.pages[0].kind = 2;
+    no_singles(pool);
 }
+static void page_of_another_count(hpw_pool *pool) { slab_of(pool)->pages.pages[0].live++; }
 static void page_kept_in_use(hpw_pool *pool) { slots_emptied(&slab_of(pool)->heap, 0); }
 
 static void check_others(void) {
@@ -296,6 +298,7 @@ static void check_others(void) {
     names("slab", 0, slot_forgotten, "a free slot is neither in its magazine nor its page in its line");
     names("slab", 0, line_broken, "a line of pages is broken");
     names("slab", 0, page_of_another_kind, "a page is not cut into slots of its kind");
+    names("slab", 0, page_of_another_count, "a page's count of live slots is wrong");
     names("slab", 0, page_kept_in_use, "the kept pages are not the empty ones");
 }
 
