@@ -185,7 +185,7 @@ static int handle(lua_State *L) {
     job *j = c->job;
     values *results = j->task->results;
     j->copied = false;
-    values_free(results);
+    values_empty(results);
     if (j->plain || c->budget.end) return 1;
     if (lua_isstring(L, 1)) {
         j->memory = ends_in(lua_tostring(L, 1), "not enough memory") && refused(c) > j->before;
@@ -232,7 +232,7 @@ static bool fail_raised(child *c, const job *j, failure *why) {
     values *results = j->task->results;
     why->message[0] = '\0';
     if (j->copied) return false;
-    values_free(results);
+    values_empty(results);
     if (values_encode(results, c->L, lua_gettop(c->L), 1, "error", 1)) return false;
     return fail(why, results->error == HPW_NO_MEMORY ? HPW_NO_MEMORY : HPW_OK, "%s", results->message);
 }

@@ -13,6 +13,8 @@
  *    have 2^62. They are charged by the element before they begin.
  *  - string.rep: a loop of 2^62 rounds that adds nothing.
  *
+ * Searches for patterns: patterns.c.
+ *
  * A guard runs the original in its own frame, so that what the original says of its
  * arguments, its caller and its continuation stays true.
  */

@@ -129,7 +129,10 @@ void sandbox_open(lua_State *L, library_set libraries, bool finalizers) {
     for (size_t i = 0; i < sizeof always / sizeof *always; i++) open_library(L, &always[i]);
     luaL_requiref(L, LUA_OSLIBNAME, open_clocks, 1);
     lua_settop(L, 0);
-    if (budget_of(L)->watched) guarded_open(L);
+    if (budget_of(L)->watched) {
+        guarded_open(L);
+        patterns_open(L);
+    }
     for (size_t i = 0; i < ON_DEMAND; i++) {
         if (!(libraries >> i & 1)) continue;
         if (on_demand[i].func == luaopen_os) { /* the whole in place of the part */

@@ -34,4 +34,7 @@ static inline int guarded_original(lua_State *L) { return lua_tocfunction(L, lua
 /* guarded.c: replaces what the libraries opened so far have by what keeps to the budget. */
 void guarded_open(lua_State *L);
 
+/* patterns.c: likewise string.find, match, gmatch and gsub. */
+void patterns_open(lua_State *L);
+
 #endif

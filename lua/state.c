@@ -54,7 +54,7 @@ static int module_state(lua_State *L) {
     child_options options;
     failure why;
     lua_settop(L, 1);
-    child *self = lua_newuserdatauv(L, sizeof *self, 0);
+    child *self = lua_newuserdatauv(L, sizeof *self, 1); /* for its exchange */
     memset(self, 0, sizeof *self);
     luaL_setmetatable(L, STATE_TYPE);
     state_options_read(L, 1, none, &options);
@@ -99,21 +99,39 @@ static int meta_tostring(lua_State *L) {
 /* ---- Tasks ---- */
 
 /*
- * Performs the task with the values from stack index 3 on as its arguments. They
- * and the results lie in userdata of the host meanwhile: whoever raises leaves them
- * to its collector.
+ * Pushes what values cross in: a userdata, so that whoever raises leaves it to the
+ * collector. The state keeps one for its next call; it is taken out while it is used,
+ * since what is pushed may run a finalizer that uses the state.
  */
+static exchange *take_exchange(lua_State *L) {
+    if (lua_getiuservalue(L, 1, 1) != LUA_TUSERDATA) {
+        lua_pop(L, 1);
+        return values_push(L);
+    }
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, 1);
+    return lua_touserdata(L, -1);
+}
+
+static void put_exchange(lua_State *L, int index, exchange *both) {
+    values_empty(&both->arguments);
+    values_empty(&both->results);
+    lua_pushvalue(L, index);
+    lua_setiuservalue(L, 1, 1);
+}
+
+/* Performs the task with the values from stack index 3 on as its arguments. */
 static int perform(lua_State *L, child *self, task *t) {
-    int count = lua_gettop(L) - 2;
-    values *arguments = values_push(L), *results = values_push(L);
-    if (!values_encode(arguments, L, 3, count, "value", 1)) luaL_error(L, "%s", arguments->message);
+    int count = lua_gettop(L) - 2, index = count + 3;
+    exchange *both = take_exchange(L);
+    t->arguments = &both->arguments;
+    t->results = &both->results;
+    if (!values_encode(&both->arguments, L, 3, count, "value", 1))
+        luaL_error(L, "%s", both->arguments.message);
     if (!self->L) luaL_argerror(L, 1, "state is closed"); /* by a finalizer, just now */
-    t->arguments = arguments;
-    t->results = results;
-    int given =
-        child_perform(self, t) ? values_decode(L, results) : states_push_failure(L, &t->failure, results);
-    values_free(arguments);
-    values_free(results);
+    int given = child_perform(self, t) ? values_decode(L, t->results)
+                                       : states_push_failure(L, &t->failure, t->results);
+    put_exchange(L, index, both);
     return given;
 }
 

@@ -287,7 +287,7 @@ bool values_encode(values *v, lua_State *L, int first, int count, const char *wh
 typedef struct decoder {
     lua_State *L;
     const unsigned char *at;
-    int references; /* stack index of the table of what has a number; 0: none yet */
+    int references; /* stack index of the table of what has a number; nil until something has */
     lua_Integer count;
 } decoder;
 
@@ -304,6 +304,10 @@ static uint64_t get_number(decoder *d) {
 
 /* Numbers what is on top. */
 static void keep(decoder *d) {
+    if (!d->count) {
+        lua_newtable(d->L);
+        lua_replace(d->L, d->references);
+    }
     lua_pushvalue(d->L, -1);
     lua_rawseti(d->L, d->references, ++d->count);
 }
@@ -372,7 +376,7 @@ static void push_value(decoder *d) {
 int values_decode(lua_State *L, const values *v) {
     if (!v->count) return 0;
     luaL_checkstack(L, v->count > INT_MAX - 8 ? INT_MAX : v->count + 8, "too many values to copy");
-    lua_newtable(L);
+    lua_pushnil(L);
     decoder d = {.L = L, .at = v->bytes, .references = lua_gettop(L)};
     for (const unsigned char *end = v->bytes + v->size; d.at < end;) push_value(&d);
     lua_remove(L, d.references);
@@ -386,12 +390,26 @@ void values_free(values *v) {
     *v = (values){0};
 }
 
+void values_empty(values *v) {
+    enum { KEPT = 4096 };
+    if (v->capacity > KEPT) {
+        values_free(v);
+        return;
+    }
+    v->size = 0;
+    v->count = 0;
+    v->error = HPW_OK;
+    v->message[0] = '\0';
+}
+
 static int collect(lua_State *L) {
-    values_free(lua_touserdata(L, 1));
+    exchange *both = lua_touserdata(L, 1);
+    values_free(&both->arguments);
+    values_free(&both->results);
     return 0;
 }
 
-values *values_push(lua_State *L) {
+exchange *values_push(lua_State *L) {
     if (luaL_getmetatable(L, VALUES_TYPE) == LUA_TNIL) { /* known by its name only once it is whole */
         lua_pop(L, 1);
         lua_newtable(L);
@@ -400,9 +418,9 @@ values *values_push(lua_State *L) {
         lua_pushvalue(L, -1);
         lua_setfield(L, LUA_REGISTRYINDEX, VALUES_TYPE);
     }
-    values *v = lua_newuserdatauv(L, sizeof *v, 0);
-    memset(v, 0, sizeof *v);
+    exchange *both = lua_newuserdatauv(L, sizeof *both, 0);
+    memset(both, 0, sizeof *both);
     lua_insert(L, -2);
     lua_setmetatable(L, -2);
-    return v;
+    return both;
 }

@@ -47,10 +47,18 @@ bool values_encode(values *v, lua_State *L, int first, int count, const char *wh
  */
 int values_decode(lua_State *L, const values *v);
 
-/* Frees what they take; empty again. */
+/* Empty again; frees what they take. */
 void values_free(values *v);
 
+/* Empty again; keeps what they take for the next, unless that is much. */
+void values_empty(values *v);
+
+/* What goes to another state and what comes back. */
+typedef struct exchange {
+    values arguments, results;
+} exchange;
+
 /* Pushes a userdata with empty values, freed at its collection: for callers that may raise. */
-values *values_push(lua_State *L);
+exchange *values_push(lua_State *L);
 
 #endif

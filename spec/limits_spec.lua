@@ -341,6 +341,65 @@ describe("a budget of instructions", function()
     end
   end)
 
+  -- Searches that would take longer than anyone lives, or hours.
+  local searches = {
+    "return ('a'):rep(40):find(('a*'):rep(20) .. 'b')",
+    "return ('a'):rep(40):match(('a-'):rep(20) .. 'b')",
+    "return ('a'):rep(40):match('^' .. ('a?'):rep(40) .. ('a'):rep(41))",
+    "for _ in ('a'):rep(40):gmatch(('a*'):rep(20) .. 'b') do end",
+    "return ('a'):rep(40):gsub(('[a-z]*'):rep(20) .. 'b', '')",
+    "return ('a'):rep(100000):find('.-.-b')",
+    "return ('('):rep(200000):find('%b()')",
+    "return ('a'):rep(50000):find('(a*)%1b')",
+    "return ('a'):rep(1 << 20):find(('a'):rep(1 << 19) .. 'b', 1, true)",
+    "return ('a'):rep(200000):find('[' .. ('b'):rep(100000) .. ']')",
+    "local s, p = ('a'):rep(40), ('a*'):rep(20) .. 'b' while true do pcall(string.find, s, p) end",
+  }
+  for i, code in ipairs(searches) do
+    it("ends search " .. i .. ", as time does", function()
+      ends(code, { instructions = 1000000, limit = "8M" }, "out of instructions: all 1000000 are spent$")
+      local began = os.clock()
+      ends(code, { seconds = 0.05, limit = "8M" }, "out of time: 0.0%d%d of 0.050 seconds$")
+      assert.is_true(os.clock() - began < 2)
+    end)
+  end
+
+  it("leaves patterns as they are", function()
+    local code = [=[
+      local atoms = { "a", "b", ".", "%a", "%d", "%S", "[ab]", "[^a]", "[a-c%d]", "[]x]", "%b()", "%f[%w]", "%1", "(", ")",
+        "()", "$", "^", "%%", "-", "*", "+", "?", "[", "%", " ", "\0" }
+      local repeats, pieces = { "", "", "*", "+", "-", "?" }, { "a", "b", "c", " ", "1", "(", ")", "\0", "x" }
+      local seed = 1
+      local function random(n) seed = (seed * 1103515245 + 12345) % 2147483648 return seed // 65536 % n + 1 end
+      local log = {}
+      local function note(...)
+        for i = 1, select("#", ...) do
+          local value = select(i, ...)
+          log[#log + 1] = type(value) == "function" and "function" or tostring(value)
+        end
+      end
+      for _ = 1, 1500 do
+        local p, t = {}, {}
+        for i = 1, random(6) do p[i] = atoms[random(#atoms)] .. repeats[random(#repeats)] end
+        for i = 1, random(40) do t[i] = pieces[random(#pieces)] end
+        local pattern, text, init = table.concat(p), table.concat(t):rep(3), random(60) - 20
+        note(pcall(string.find, text, pattern, init))
+        note(pcall(string.find, text, pattern, init, true))
+        note(pcall(string.match, text, pattern, init))
+        note(pcall(string.gsub, text, pattern, "<%0>", random(9) - 2))
+        note(pcall(string.gsub, text, pattern, function(...) return select("#", ...) .. "!" end))
+        note(pcall(function() for a, b in text:gmatch(pattern, init) do note(a, b) end end))
+      end
+      for _, f in ipairs { string.find, string.match, string.gmatch, string.gsub } do
+        note(pcall(f)) note(pcall(f, {}, "a")) note(pcall(f, "a", {})) note(pcall(f, "a", "a", {}, {}))
+        note(pcall(f, 12, 2)) note(pcall(f, ("a"):rep(3000), ("a?"):rep(250)))
+      end
+      return #log, table.concat(log, " ")]=]
+    local plain, guarded = run(code, { limit = "8M" }), run(code, { limit = "8M", seconds = 60 })
+    assert.is_true(plain[1] > 20000)
+    assert.same(plain, guarded)
+  end)
+
   it("leaves table functions as they are", function()
     local code = [[
       local t = { 3, 1, 2 }

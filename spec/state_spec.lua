@@ -60,6 +60,8 @@ describe("a state", function()
     assert.is_nil(code)
     assert.matches("^%(error object is a nil value%)\nstack", select(2, state:eval "error()"))
     assert.matches("^42\nstack", select(2, state:eval "error(42)"))
+    state:eval "error { f = print }" -- of which nothing is left in the next message
+    assert.matches("^%(error object is a boolean value%)\nstack", select(2, state:eval "error(true)"))
   end)
 
   it("gives an error that is a table as a copy", function()
