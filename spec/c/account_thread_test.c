@@ -74,7 +74,7 @@ static void share(const hpw_config *config, bool wants_refusals) {
     hpw_pool *pool = hpw_open(config, NULL);
     static tenant tenants[THREADS];
     pthread_t threads[THREADS];
-    unsigned refused = 0;
+    unsigned refused = 0, granted = 0;
     for (unsigned i = 0; i < THREADS; i++) {
         tenants[i].account = hpw_open_account(pool, NULL, NULL);
         tenants[i].seed = i + 1;
@@ -83,9 +83,11 @@ static void share(const hpw_config *config, bool wants_refusals) {
     for (unsigned i = 0; i < THREADS; i++) CHECK_EQ(pthread_create(&threads[i], NULL, live, &tenants[i]), 0);
     for (unsigned i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
-        CHECK(tenants[i].granted > (wants_refusals ? 0 : STEPS / 4));
+        granted += tenants[i].granted; /* in a pool that is full, one may well get nothing */
+        if (!wants_refusals) CHECK(tenants[i].granted > STEPS / 4);
         refused += tenants[i].refused;
     }
+    CHECK(granted > STEPS / 4);
     CHECK((refused > 0) == wants_refusals);
     hpw_stats stats;
     hpw_get_stats(pool, &stats);
