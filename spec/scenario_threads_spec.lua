@@ -46,8 +46,8 @@ describe("a scenario with threads", function()
     local outcome = assert(run(body(3, [[
       own = (own or 0) + 1
       assert(own == 1)
-      if s.thread == 1 then assert(mem:store(assert(mem:malloc(16)), 0)) end
-      while not mem:load(0) do end -- there is a block now
+      if s.thread == 1 then assert(mem:store(assert(mem:malloc(16)) + 8, 1)) end
+      while mem:load(8) ~= 1 do end -- there is a block now, zeroed
       mem:fetch_add(0, 1)
       while mem:load(0) < s.threads do end]])))
     assert.is_nil(outcome.raised)
