@@ -9,7 +9,7 @@
  * kind of a slot is known without a record of its own. A class fixes the slab's
  * size; so a slot's slab is its address with some bits cleared, by `osize` alone.
  *
- *      [ slab: free, used ... | slot | slot | slot | ... | not yet cut ]
+ *      [ slot | slot | slab: free, used ... | slot | slot | ... | not yet cut ]
  *
  * A class and kind has a bin: the slabs with a free slot. Slabs with no live slot
  * go to `kept`, by size, whatever they were used for; what is kept beyond a share
@@ -42,9 +42,10 @@ enum {
     SMALL_MAX = 1024, /* bytes of the largest slot */
     CLASSES =
         64, /* 1 ... 32 by 8 bytes to 256, to 48 by 16 to 512, to 56 by 64 to 1 KiB; 0 and the rest: none */
-    SLAB_MIN = 9,  /* the smallest slab's size, as a power of two */
-    SLAB_END = 16, /* bytes at the end of a slab that are no slot's: the claim's record may lie there */
-    SLAB_SIZES = 6 /* 512 bytes, 1, 2, 4, 8, 16 KiB */
+    SLAB_MIN = 9,     /* the smallest slab's size, as a power of two */
+    COLOUR_SHIFT = 6, /* 12, of a slab of 4 KiB, less 6, of a line of 64 bytes */
+    SLAB_END = 16,    /* bytes at the end of a slab that are no slot's: the claim's record may lie there */
+    SLAB_SIZES = 6    /* 512 bytes, 1, 2, 4, 8, 16 KiB */
 };
 
 /* What other threads may write: in one order that all of them agree on. */
@@ -90,6 +91,7 @@ struct hpw_account {
     uint64_t in_use, peak_in_use;
     shared line;      /* of in_use: above it a request goes the long way */
     size_t slot_max;  /* bytes of the largest slot of this account */
+    size_t colours;   /* see slab_at */
     size_t small_max; /* what is larger is released the long way: slot_max; 0 while there are misfits */
     account_kind kinds[HPW_LUA_KINDS];
     uint16_t masks[SMALL_MAX / 8 + 1]; /* by (size + 7) / 8: the bits that an address has within its slab */
@@ -132,8 +134,17 @@ HOT link link_to(const hpw_account *account, const void *block) {
     return pool_granule(account->pool, (uint64_t)((const unsigned char *)block - account->pool->index.bytes));
 }
 
+/*
+ * The record of the slab at `start`, a multiple of the slab's size. Not at its start: all of
+ * them would lie in the same few sets of a cache, and drive each other out. The address's
+ * own bits, from the unit's on, say in which of its first lines it lies; slots are around it.
+ */
+HOT slab *slab_at(const hpw_account *account, uintptr_t start) {
+    return (slab *)(start + (start >> COLOUR_SHIFT & account->colours));
+}
+
 HOT slab *slab_of(const hpw_account *account, const void *slot, size_t size) {
-    return (slab *)((uintptr_t)slot & ~(uintptr_t)account->masks[(size + 7) / 8]);
+    return slab_at(account, (uintptr_t)slot & ~(uintptr_t)account->masks[(size + 7) / 8]);
 }
 
 /* Of a class's slabs. */

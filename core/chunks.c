@@ -98,7 +98,7 @@ static uint64_t find_run(const chunk *c, unsigned units) {
 static slab *take_run(hpw_account *account, chunk *c, uint64_t run) {
     c->free &= ~run;
     if (!c->free) unlist(account, c);
-    slab *s = (slab *)(void *)(c->bytes + bits_lowest(run) * account->unit);
+    slab *s = slab_at(account, (uintptr_t)c->bytes + bits_lowest(run) * account->unit);
     s->of = link_to(account, c);
     return s;
 }
@@ -133,14 +133,16 @@ static slab *take_in_chunk(hpw_account *account, uint64_t bytes) {
 slab *chunks_take(hpw_account *account, uint64_t bytes) {
     slab *s = account->unit ? take_in_chunk(account, bytes) : NULL;
     if (s) return s;
-    s = take_block(account, owned(account, bytes), bytes);
-    if (s) s->of = NO_GRANULE;
+    void *block = take_block(account, owned(account, bytes), bytes);
+    if (!block) return NULL;
+    s = slab_at(account, (uintptr_t)block);
+    s->of = NO_GRANULE;
     return s;
 }
 
 void chunks_give(hpw_account *account, slab *s, uint64_t bytes) {
     if (s->of == NO_GRANULE) {
-        give_block(account, s);
+        give_block(account, (unsigned char *)s - ((uintptr_t)s & (bytes - 1)));
         return;
     }
     chunk *c = linked(account, s->of);

@@ -32,12 +32,18 @@ typedef struct scale {
     uint64_t slab_min; /* bytes */
     unsigned slots;    /* a slab is at least as large as so many want */
     bool chunks;       /* slabs lie in chunks */
+    size_t colours;    /* see slab_at */
 } scale;
 
 static const scale scales[] = {
     {.most = 256 << 10, .slot_max = 128, .slab_min = 512, .slots = 4},
     {.most = 4 << 20, .slot_max = 512, .slab_min = 1024, .slots = 7, .chunks = true},
-    {.most = UINT64_MAX, .slot_max = SMALL_MAX, .slab_min = 4096, .slots = 15, .chunks = true},
+    {.most = UINT64_MAX,
+     .slot_max = SMALL_MAX,
+     .slab_min = 4096,
+     .slots = 15,
+     .chunks = true,
+     .colours = 0x3c0},
 };
 
 static const scale *scale_of(uint64_t most) {
@@ -55,6 +61,8 @@ void slabs_open(hpw_account *account, uint64_t most) {
     const scale *s = scale_of(most);
     account->slot_max = s->slot_max;
     account->small_max = s->slot_max;
+    account->colours =
+        pool_bytes(account->pool, 1) <= 64 ? s->colours : 0; /* a record is linked by its granule */
     account->unit = s->chunks ? s->slab_min : 0;
     for (unsigned size = 0; size < SLAB_SIZES; size++) account->kept[size] = NO_GRANULE;
     for (unsigned class = 0; class <= class_of(s->slot_max); class ++)
@@ -97,7 +105,11 @@ static void unlist(hpw_account *account, slab *s) {
 
 /* ---- Slots ---- */
 
-enum { CUT_AT_ONCE = 32, SLOTS_AT = (sizeof(slab) + 7) / 8 * 8 };
+enum { CUT_AT_ONCE = 32 };
+
+static unsigned char *start_of(const hpw_account *account, const slab *s) {
+    return (unsigned char *)s - ((uintptr_t)s & (slab_bytes(account, s->class) - 1));
+}
 
 /* Bytes of a slab; where it may be claimed by a record, those before that. */
 static size_t end_of(const hpw_account *account, const slab *s) {
@@ -107,13 +119,16 @@ static size_t end_of(const hpw_account *account, const slab *s) {
 
 /* Makes free slots of what was not cut yet; false where nothing is left. */
 static bool cut(const hpw_account *account, slab *s) {
-    size_t bytes = class_bytes(s->class), from = (size_t)s->fresh * 8;
-    size_t count = (end_of(account, s) - from) / bytes;
-    unsigned char *at = (unsigned char *)s + from;
+    unsigned char *start = start_of(account, s);
+    size_t bytes = class_bytes(s->class), from = (size_t)s->fresh * 8,
+           record = (size_t)((unsigned char *)s - start);
+    if (from <= record && record - from < bytes) from = record + sizeof(slab);
+    size_t count = ((from < record ? record : end_of(account, s)) - from) / bytes;
     if (!count) return false;
     if (count > CUT_AT_ONCE) count = CUT_AT_ONCE;
+    unsigned char *at = start + from;
     s->free = at;
-    s->fresh = (uint16_t)(s->fresh + count * bytes / 8);
+    s->fresh = (uint16_t)((from + count * bytes) / 8);
     for (; count > 1; count--, at += bytes) {
         void *next = at + bytes;
         memcpy(at, &next, sizeof next);
@@ -174,7 +189,7 @@ slab *slabs_fill(hpw_account *account, unsigned kind, unsigned class) {
     }
     s = take_slab(account, slab_bytes(account, class));
     if (!s) return NULL;
-    *s = (slab){.of = s->of, .fresh = SLOTS_AT / 8, .class = (uint8_t) class, .kind = (uint8_t)kind};
+    *s = (slab){.of = s->of, .class = (uint8_t) class, .kind = (uint8_t)kind};
     list(account, s);
     cut(account, s);
     return s;
