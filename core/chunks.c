@@ -18,7 +18,7 @@ enum {
     CHUNK = 4, /* units; of an account of CHUNKS_FROM units and more */
     CHUNKS_FROM = 16,
     LARGE_CHUNK = 16, /* units; of one of LARGE_CHUNKS_FROM units and more */
-    LARGE_CHUNKS_FROM = 1024,
+    LARGE_CHUNKS_FROM = 4096,
     SLAB_MAX = 1 << (SLAB_MIN + SLAB_SIZES - 1)
 };
 
