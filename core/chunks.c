@@ -98,7 +98,7 @@ static uint64_t find_run(const chunk *c, unsigned units) {
 static slab *take_run(hpw_account *account, chunk *c, uint64_t run) {
     c->free &= ~run;
     if (!c->free) unlist(account, c);
-    slab *s = slab_at(account, (uintptr_t)c->bytes + bits_lowest(run) * account->unit);
+    slab *s = slab_at(account, (uintptr_t)(c->bytes + bits_lowest(run) * account->unit));
     s->of = link_to(account, c);
     return s;
 }
