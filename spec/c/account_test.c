@@ -339,6 +339,36 @@ static void claims(const char *policy, hpw_guard guard, uint32_t granule) {
     hpw_close(pool);
 }
 
+typedef struct heard {
+    uint64_t blocks, bytes;
+} heard;
+
+static void hear(void *ud, const hpw_event *e) {
+    heard *h = ud;
+    if (e->kind == HPW_EVENT_ALLOC) h->blocks++, h->bytes += e->size;
+    if (e->kind == HPW_EVENT_FREE) h->blocks--, h->bytes -= e->size;
+}
+
+/* Pins: a sink was told of a claimed block as larger than it was said to be when it was freed. */
+static void told_of_live_blocks(void) {
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 1 << 20}, NULL);
+    hpw_account *account = hpw_open_account(pool, NULL, NULL);
+    void *string = hpw_lua_alloc(account, NULL, 4, 3000), *array = hpw_lua_alloc(account, NULL, 0, 3000);
+    void *slot = hpw_lua_alloc(account, NULL, 5, 56);
+    heard h = {0};
+    hpw_stats stats;
+    hpw_set_sink_with_live(pool, hear, &h);
+    hpw_get_stats(pool, &stats);
+    CHECK_EQ(h.blocks, stats.live_blocks);
+    CHECK_EQ(h.bytes, stats.in_use);
+    hpw_lua_alloc(account, string, 3000, 0);
+    hpw_lua_alloc(account, array, 3000, 0);
+    hpw_lua_alloc(account, slot, 56, 0);
+    CHECK_EQ(hpw_close_account(account), HPW_OK);
+    CHECK(h.blocks == 0 && h.bytes == 0);
+    hpw_close(pool);
+}
+
 /* What is no kind is "other"; names. */
 static void kinds(void) {
     hpw_pool *pool = hpw_open(NULL, NULL);
@@ -366,6 +396,7 @@ int main(void) {
     pressure();
     reclaims();
     kinds();
+    told_of_live_blocks();
     for (size_t i = 0; hpw_policy_at(i); i++) {
         const char *name = hpw_policy_at(i)->name;
         if (strcmp(name, "bump") == 0) continue;
