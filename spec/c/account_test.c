@@ -285,6 +285,50 @@ static void reclaims(void) {
     hpw_close(pool);
 }
 
+/* ---- Shrinking without memory ---- */
+
+/* Nothing is left in the pool. */
+static void exhaust(hpw_pool *pool) {
+    for (size_t size = 4 << 20; size; size /= 2)
+        while (hpw_malloc(pool, size)) continue;
+}
+
+/* The block is held against `size` bytes of its mark, and resized in a pool that is full. */
+static unsigned char *shrink(hpw_account *account, unsigned char *block, size_t old_size, size_t size) {
+    block = hpw_lua_alloc(account, block, old_size, size);
+    if (CHECK(block)) check_bytes(&(model_block){.block = block, .size = size, .mark = 0xA5});
+    return block;
+}
+
+/*
+ * From and to every size around that of the largest slot. Pins: where the bitmap of claims told of the
+ * block, a misfit's link lay on its last bytes; a block that was asked to keep its size was refused that, or
+ * became a misfit larger than a slot.
+ */
+static void shrinks_when_full(uint32_t granule, size_t slot_max, unsigned tag) {
+    hpw_config config = {.capacity = slot_max == 1024 ? 6 << 20 : 1 << 20, .granule = granule};
+    for (size_t from = slot_max + 1; from < slot_max + 44; from += 3) {
+        for (size_t to = slot_max - 17; to <= from; to++) {
+            hpw_pool *pool = hpw_open(&config, NULL);
+            hpw_account *account = hpw_open_account(pool, NULL, NULL);
+            unsigned char *block = hpw_lua_alloc(account, NULL, tag, from);
+            memset(block, 0xA5, from);
+            unsigned char *other = hpw_lua_alloc(account, NULL, tag, from); /* a second link */
+            exhaust(pool);
+            other = hpw_lua_alloc(account, other, from, slot_max);
+            block = shrink(account, block, from, to);
+            block = shrink(account, block, to, to);
+            block = shrink(account, block, to, to - 1);
+            CHECK_EQ(stats_of(account).in_use, slot_max + to - 1);
+            hpw_lua_alloc(account, block, to - 1, 0);
+            hpw_lua_alloc(account, other, slot_max, 0);
+            CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+            CHECK_EQ(hpw_close_account(account), HPW_OK);
+            hpw_close(pool);
+        }
+    }
+}
+
 /* ---- What an account has is nobody else's ---- */
 
 static void refuse(hpw_pool *pool, uint64_t address, uint64_t size) {
@@ -397,6 +441,13 @@ int main(void) {
     reclaims();
     kinds();
     told_of_live_blocks();
+    static const struct {
+        uint32_t granule;
+        size_t slot_max;
+    } shrinking[] = {{8, 512}, {8, 1024}, {16, 512}, {16, 1024}, {64, 1024}};
+    for (size_t i = 0; i < sizeof shrinking / sizeof *shrinking; i++)
+        for (unsigned tag = 0; tag <= 4; tag += 4)
+            shrinks_when_full(shrinking[i].granule, shrinking[i].slot_max, tag);
     seed = 88172645463325252U;
     /* Pins: slabs smaller than a granule were taken for one another. */
     run(&(hpw_config){.capacity = 4 << 20, .granule = 2048}, 2, 20000);
