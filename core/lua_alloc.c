@@ -227,7 +227,7 @@ static void *resize_large(hpw_account *account, const place *p, size_t old_size,
     do {
         block = claim_resize(account->pool, p->block, with_tail(account, size));
     } while (!block && slabs_give_back(account));
-    if (!block) return size < old_size ? p->block : NULL;
+    if (!block) return size <= old_size ? p->block : NULL;
     account->granted -= granted;
     account_took(account, claim_of(account->pool, block).granted);
     return block;
