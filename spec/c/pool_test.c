@@ -471,6 +471,20 @@ static void trim_of_a_grown_pool(void) {
     }
 }
 
+/* Pins: in a pool that grew from less than one slot, slab cut a page into slots of no kind's size. */
+static void growth_from_less_than_a_slot(void) {
+    for (size_t i = 0; hpw_policy_at(i); i++) {
+        hpw_config config = {
+            .policy = hpw_policy_at(i)->name, .granule = 256, .capacity = 11 * 256, .max_capacity = 4 << 20};
+        hpw_pool *pool = hpw_open(&config, NULL);
+        for (size_t size = 14000; size > 2000; size -= 1000) {
+            CHECK(hpw_malloc(pool, size));
+            CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+        }
+        hpw_close(pool);
+    }
+}
+
 int main(int argc, char **argv) {
     refused_configs();
     callers_buffer();
@@ -485,6 +499,7 @@ int main(int argc, char **argv) {
     ring_of_events();
     sink_from_live_blocks();
     trim_of_a_grown_pool();
+    growth_from_less_than_a_slot();
     exact_in_a_large_pool();
     every_policy(argc > 1 ? (unsigned)atoi(argv[1]) : 300);
     return CHECK_DONE();
