@@ -3,7 +3,7 @@
  * The slabs of an account: taken from the pool when a bin has no free slot left,
  * cut into slots bit by bit, kept for a while when they are empty, given back.
  * These are the moments at which an account meets the pool and its lock; a slab
- * has 15 slots and more, so they are rare.
+ * has 14 slots and more, in smaller accounts 6 and 3, so they are rare.
  */
 #include "account.h"
 
