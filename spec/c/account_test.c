@@ -246,6 +246,24 @@ static void headroom(void) {
     hpw_close(pool);
 }
 
+/* Headroom that is set below what is in use asks at once. Pins: it did not before in_use fell below it. */
+static void headroom_set_later(void) {
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 8 << 20}, NULL);
+    hpw_account *account = hpw_open_account(pool, &(hpw_account_config){.limit = 100000}, NULL);
+    void *array = hpw_lua_alloc(account, NULL, 0, 50000), *object = hpw_lua_alloc(account, NULL, 4, 100);
+    for (unsigned headroom = 60000; headroom <= 120000; headroom += 30000) {
+        hpw_set_headroom(account, headroom);
+        hpw_lua_alloc(account, object, 100, 0);
+        CHECK(!hpw_lua_alloc(account, NULL, 4, 100));
+        CHECK(object = hpw_lua_alloc(account, NULL, 4, 100));
+    }
+    CHECK(stats_of(account).over_headroom == 3 && stats_of(account).over_limit == 0);
+    hpw_lua_alloc(account, object, 100, 0);
+    hpw_lua_alloc(account, array, 50000, 0);
+    CHECK_EQ(hpw_close_account(account), HPW_OK);
+    hpw_close(pool);
+}
+
 /* A refusal of one account is told to all; what another keeps empty comes back at its next event. */
 static void pressure(void) {
     enum { COUNT = 2000 };
@@ -437,6 +455,7 @@ static void kinds(void) {
 int main(void) {
     limits();
     headroom();
+    headroom_set_later();
     pressure();
     reclaims();
     kinds();
