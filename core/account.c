@@ -106,7 +106,8 @@ bool account_may_have(hpw_account *account, uint64_t more, bool object) {
     do {
         limit = shared_look(&account->limit);
         headroom = shared_look(&account->headroom);
-        account->soft = soft_limit(limit, headroom);
+        uint64_t soft = soft_limit(limit, headroom);
+        if (account->soft != soft) account->asks_at = account->soft = soft; /* it was set anew */
         if (account->soft == limit) {
             account->asks_at = limit;
             account->asked = sent_back = false;

@@ -4,10 +4,11 @@
  * closes, limits and counts, slabs.c fills bins with slabs, which chunks.c takes
  * from the pool.
  *
- * Sizes to SMALL_MAX are *slots*. A slab is 1 to 16 KiB of the pool, aligned to its
- * size, cut into slots of one class and used for one kind of object, so that the
- * kind of a slot is known without a record of its own. A class fixes the slab's
- * size; so a slot's slab is its address with some bits cleared, by `osize` alone.
+ * Sizes to SMALL_MAX, in smaller accounts to less, are *slots*. A slab is 512 bytes to
+ * 16 KiB of the pool, a granule at least, aligned to its size, cut into slots of one
+ * class and used for one kind of object, so that the kind of a slot is known without a
+ * record of its own. A class fixes the slab's size; so a slot's slab is its address
+ * with some bits cleared, by `osize` alone.
  *
  *      [ slot | slot | slab: free, used ... | slot | slot | ... | not yet cut ]
  *

@@ -111,8 +111,12 @@ claim claim_of(const hpw_pool *pool, const void *block) {
     pool_enter(pool);
     granule_t at = granule_of(pool, block), size = blocks_size(&pool->index.map, at);
     found.granted = pool_bytes(pool, size);
-    if (!pool_large_claimed(pool, at, size) && has_record(pool, at, size, &record))
+    if (pool_large_claimed(pool, at, size)) {
+        pool_requested(pool, at, size, &found.owned);
+    } else if (has_record(pool, at, size, &record)) {
+        found.owned = found.granted - RECORD_BYTES;
         found.tag = (unsigned)(record >> TAG_SHIFT) & 127;
+    }
     pool_leave(pool);
     return found;
 }

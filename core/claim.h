@@ -39,6 +39,7 @@ void claim_give(hpw_pool *pool, void *block);
 
 typedef struct claim {
     uint64_t granted; /* by the pool */
+    uint64_t owned;   /* the owner's, as many as asked for at least */
     unsigned tag;
 } claim;
 

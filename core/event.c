@@ -40,7 +40,7 @@ void hpw_set_sink_with_live(hpw_pool *pool, hpw_sink *sink, void *ud) {
         uint64_t requested;
         size = blocks_size(map, at);
         if (!blocks_is_live(map, at)) continue;
-        pool_requested(pool, at, size, &requested);
+        if (!pool_requested(pool, at, size, &requested)) pool_claimed(pool, at, size, &requested);
         pool_emit_alloc(pool, at, requested, 0);
     }
     pool->site = site;

@@ -499,6 +499,10 @@ typedef struct hpw_account_stats {
 /*
  * Opens an account in `pool`, which must outlive it. A NULL config is a zeroed one. NULL with
  * HPW_NO_MEMORY where the pool does not hold it. Thread-safe.
+ *
+ * How large slots and slabs are is decided here, by the lesser of the limit and the pool's
+ * max_capacity. Slabs are aligned to their size, 16 KiB at most: buddy in a caller's buffer has such
+ * places only where the pool's first byte is aligned so, and otherwise refuses every small block.
  */
 HPW_API hpw_account *hpw_open_account(hpw_pool *pool, const hpw_account_config *config, hpw_error *error);
 
@@ -513,7 +517,8 @@ HPW_API hpw_error hpw_close_account(hpw_account *account);
  * A lua_Alloc (Lua 5.4): grants, resizes or, with nsize 0, frees. Aligned to 8
  * bytes. Shrinking never fails. NULL where the request would pass the limit or
  * the pool holds nothing: Lua then collects and asks once more.
- * Cost: O(1) for sizes to 1 KiB, mostly without the pool; else as hpw_realloc.
+ * Cost: O(1) and mostly without the pool for sizes of slots, which are those to 1 KiB; to 512 bytes in an
+ * account that can come to 4 MiB at most, to 128 in one of 256 KiB. Else as hpw_realloc.
  */
 HPW_API void *hpw_lua_alloc(void *account, void *ptr, size_t osize, size_t nsize);
 
@@ -529,6 +534,10 @@ HPW_API void hpw_set_limit(hpw_account *account, uint64_t bytes);
  * asking. Where that collection frees too little, the next one is asked for when
  * an eighth of the headroom is gone, and so on. Buffers and arrays, for which
  * Lua may not collect, are granted as ever. 0: none.
+ *
+ * A state that lua_newstate has not finished can't collect and fails where it is
+ * sent back: where the limit is only a few KiB above the headroom, open the state
+ * first and set the headroom then.
  */
 HPW_API void hpw_set_headroom(hpw_account *account, uint64_t bytes);
 

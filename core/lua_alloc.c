@@ -106,10 +106,9 @@ static place place_at(const hpw_account *account, void *block, unsigned class) {
                                  : claim_of(account->pool, block).tag};
 }
 
-/* Where a misfit has its link: at the end of what it has, in whole granules less the claim's record. */
+/* Where a misfit has its link: at the end of what it has. */
 static unsigned char *link_in(const hpw_account *account, const place *p) {
-    uint64_t end = class_bytes(p->class);
-    if (!p->class) end = claim_of(account->pool, p->block).granted - CLAIM_END;
+    uint64_t end = p->class ? class_bytes(p->class) : claim_of(account->pool, p->block).owned;
     return p->block + end - LINK_BYTES;
 }
 
@@ -228,7 +227,7 @@ static void *resize_large(hpw_account *account, const place *p, size_t old_size,
     do {
         block = claim_resize(account->pool, p->block, with_tail(account, size));
     } while (!block && slabs_give_back(account));
-    if (!block) return size < old_size ? p->block : NULL;
+    if (!block) return size <= old_size ? p->block : NULL;
     account->granted -= granted;
     account_took(account, claim_of(account->pool, block).granted);
     return block;

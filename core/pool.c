@@ -459,7 +459,7 @@ void hpw_trim(hpw_pool *pool) {
     work w = begin_work(pool);
     if (pool->policy->returns_run) give_runs_back(pool, &w, true);
     add_work(pool, &w);
-    if (pool->index.map.count > pool->capacity) pool_trim(pool);
+    if (!pool->policy->keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
     pool_leave(pool);
 }
 

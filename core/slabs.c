@@ -3,7 +3,7 @@
  * The slabs of an account: taken from the pool when a bin has no free slot left,
  * cut into slots bit by bit, kept for a while when they are empty, given back.
  * These are the moments at which an account meets the pool and its lock; a slab
- * has 15 slots and more, so they are rare.
+ * has 14 slots and more, in smaller accounts 6 and 3, so they are rare.
  */
 #include "account.h"
 
@@ -29,7 +29,7 @@ const unsigned char account_classes[] = {
 typedef struct scale {
     uint64_t most;     /* for accounts of so many bytes at most */
     size_t slot_max;   /* bytes */
-    uint64_t slab_min; /* bytes */
+    uint64_t slab_min; /* bytes; a granule where that is more, so that a link tells one slab from another */
     unsigned slots;    /* a slab is at least as large as so many want */
     bool chunks;       /* slabs lie in chunks */
     size_t colours;    /* see slab_at */
@@ -59,16 +59,16 @@ size_t slabs_account_bytes(uint64_t most) {
 
 void slabs_open(hpw_account *account, uint64_t most) {
     const scale *s = scale_of(most);
+    uint64_t granule = pool_bytes(account->pool, 1), least = s->slab_min < granule ? granule : s->slab_min;
     account->slot_max = s->slot_max;
     account->small_max = s->slot_max;
-    account->colours =
-        pool_bytes(account->pool, 1) <= 64 ? s->colours : 0; /* a record is linked by its granule */
-    account->unit = s->chunks ? s->slab_min : 0;
+    account->colours = granule <= 64 ? s->colours : 0; /* a record is linked by its granule */
+    account->unit = s->chunks ? least : 0;
     for (unsigned size = 0; size < SLAB_SIZES; size++) account->kept[size] = NO_GRANULE;
     for (unsigned class = 0; class <= class_of(s->slot_max); class ++)
         for (unsigned kind = 0; kind < HPW_LUA_KINDS; kind++) account->bins[class][kind] = &account->full;
     for (size_t eighths = 0; eighths <= s->slot_max / 8; eighths++) {
-        uint64_t bytes = s->slab_min, wanted = (uint64_t)s->slots * class_bytes(account_classes[eighths]);
+        uint64_t bytes = least, wanted = (uint64_t)s->slots * class_bytes(account_classes[eighths]);
         while (bytes < wanted) bytes *= 2;
         account->masks[eighths] = (uint16_t)(bytes - 1);
     }

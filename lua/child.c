@@ -110,7 +110,7 @@ static void set_budget(child *c, const child_options *o) {
 
 static bool open_state(child *c, const child_options *o, failure *why) {
     hpw_error error;
-    hpw_account_config config = {.limit = o->limit ? o->limit : 1, .headroom = o->headroom};
+    hpw_account_config config = {.limit = o->limit ? o->limit : 1};
     c->account = hpw_open_account(share_pool(c->share), &config, &error);
     if (!c->account) return fail(why, error, "the pool has no room for a state's account");
     share_add_state(c->share);
@@ -125,6 +125,7 @@ static bool open_state(child *c, const child_options *o, failure *why) {
         return fail(why, HPW_OK, "opening the libraries: %s",
                     lua_isstring(c->L, -1) ? lua_tostring(c->L, -1) : "an error without a text");
     lua_setallocf(c->L, hpw_lua_alloc, c->account);
+    hpw_set_headroom(c->account, o->headroom); /* a state can't collect before it is whole */
     return true;
 }
 

@@ -192,6 +192,12 @@ describe("memory", function()
     assert.is_true(without:stats().peak_in_use > 390 * 1024)
   end)
 
+  it("may be headroom altogether: the state opens and runs, and collects where it can", function()
+    local state <close> = assert(heapwright.state { limit = "400K", headroom = "1M" })
+    assert.equal(1000, state:eval "local t = {} for i = 1, 1000 do t[i] = { i } end return #t")
+    assert.is_true(state:stats().over_headroom > 0)
+  end)
+
   it("that another state wants is told by pressure, until one has collected", function()
     local mem <close> = heapwright.new { capacity = "1M" }
     local idle <close> = heapwright.state { pool = mem }

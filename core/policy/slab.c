@@ -58,7 +58,7 @@ HOT bool in_page(const free_index *index, granule_t at) {
 static granule_t round_up(const free_index *index, granule_t size) {
     if (size > LARGEST_SLOT) return size;
     granule_t slot = slots_size[slots_kind[size]];
-    return slot <= index->map.count ? slot : size; /* a pool that small has no pages either */
+    return slot <= index->capacity ? slot : size; /* a pool that small has no pages either */
 }
 
 static bool takes_slot(const request *want) { return want->size <= LARGEST_SLOT && want->align == 1; }

@@ -246,6 +246,24 @@ static void headroom(void) {
     hpw_close(pool);
 }
 
+/* Headroom that is set below what is in use asks at once. Pins: it did not before in_use fell below it. */
+static void headroom_set_later(void) {
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 8 << 20}, NULL);
+    hpw_account *account = hpw_open_account(pool, &(hpw_account_config){.limit = 100000}, NULL);
+    void *array = hpw_lua_alloc(account, NULL, 0, 50000), *object = hpw_lua_alloc(account, NULL, 4, 100);
+    for (unsigned headroom = 60000; headroom <= 120000; headroom += 30000) {
+        hpw_set_headroom(account, headroom);
+        hpw_lua_alloc(account, object, 100, 0);
+        CHECK(!hpw_lua_alloc(account, NULL, 4, 100));
+        CHECK(object = hpw_lua_alloc(account, NULL, 4, 100));
+    }
+    CHECK(stats_of(account).over_headroom == 3 && stats_of(account).over_limit == 0);
+    hpw_lua_alloc(account, object, 100, 0);
+    hpw_lua_alloc(account, array, 50000, 0);
+    CHECK_EQ(hpw_close_account(account), HPW_OK);
+    hpw_close(pool);
+}
+
 /* A refusal of one account is told to all; what another keeps empty comes back at its next event. */
 static void pressure(void) {
     enum { COUNT = 2000 };
@@ -283,6 +301,50 @@ static void reclaims(void) {
     CHECK(hpw_lua_alloc(account, block, most, 8)); /* shrinks into a slot */
     CHECK(hpw_lua_alloc(account, NULL, 0, most));
     hpw_close(pool);
+}
+
+/* ---- Shrinking without memory ---- */
+
+/* Nothing is left in the pool. */
+static void exhaust(hpw_pool *pool) {
+    for (size_t size = 4 << 20; size; size /= 2)
+        while (hpw_malloc(pool, size)) continue;
+}
+
+/* The block is held against `size` bytes of its mark, and resized in a pool that is full. */
+static unsigned char *shrink(hpw_account *account, unsigned char *block, size_t old_size, size_t size) {
+    block = hpw_lua_alloc(account, block, old_size, size);
+    if (CHECK(block)) check_bytes(&(model_block){.block = block, .size = size, .mark = 0xA5});
+    return block;
+}
+
+/*
+ * From and to every size around that of the largest slot. Pins: where the bitmap of claims told of the
+ * block, a misfit's link lay on its last bytes; a block that was asked to keep its size was refused that, or
+ * became a misfit larger than a slot.
+ */
+static void shrinks_when_full(uint32_t granule, size_t slot_max, unsigned tag) {
+    hpw_config config = {.capacity = slot_max == 1024 ? 6 << 20 : 1 << 20, .granule = granule};
+    for (size_t from = slot_max + 1; from < slot_max + 44; from += 3) {
+        for (size_t to = slot_max - 17; to <= from; to++) {
+            hpw_pool *pool = hpw_open(&config, NULL);
+            hpw_account *account = hpw_open_account(pool, NULL, NULL);
+            unsigned char *block = hpw_lua_alloc(account, NULL, tag, from);
+            memset(block, 0xA5, from);
+            unsigned char *other = hpw_lua_alloc(account, NULL, tag, from); /* a second link */
+            exhaust(pool);
+            other = hpw_lua_alloc(account, other, from, slot_max);
+            block = shrink(account, block, from, to);
+            block = shrink(account, block, to, to);
+            block = shrink(account, block, to, to - 1);
+            CHECK_EQ(stats_of(account).in_use, slot_max + to - 1);
+            hpw_lua_alloc(account, block, to - 1, 0);
+            hpw_lua_alloc(account, other, slot_max, 0);
+            CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+            CHECK_EQ(hpw_close_account(account), HPW_OK);
+            hpw_close(pool);
+        }
+    }
 }
 
 /* ---- What an account has is nobody else's ---- */
@@ -339,6 +401,36 @@ static void claims(const char *policy, hpw_guard guard, uint32_t granule) {
     hpw_close(pool);
 }
 
+typedef struct heard {
+    uint64_t blocks, bytes;
+} heard;
+
+static void hear(void *ud, const hpw_event *e) {
+    heard *h = ud;
+    if (e->kind == HPW_EVENT_ALLOC) h->blocks++, h->bytes += e->size;
+    if (e->kind == HPW_EVENT_FREE) h->blocks--, h->bytes -= e->size;
+}
+
+/* Pins: a sink was told of a claimed block as larger than it was said to be when it was freed. */
+static void told_of_live_blocks(void) {
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 1 << 20}, NULL);
+    hpw_account *account = hpw_open_account(pool, NULL, NULL);
+    void *string = hpw_lua_alloc(account, NULL, 4, 3000), *array = hpw_lua_alloc(account, NULL, 0, 3000);
+    void *slot = hpw_lua_alloc(account, NULL, 5, 56);
+    heard h = {0};
+    hpw_stats stats;
+    hpw_set_sink_with_live(pool, hear, &h);
+    hpw_get_stats(pool, &stats);
+    CHECK_EQ(h.blocks, stats.live_blocks);
+    CHECK_EQ(h.bytes, stats.in_use);
+    hpw_lua_alloc(account, string, 3000, 0);
+    hpw_lua_alloc(account, array, 3000, 0);
+    hpw_lua_alloc(account, slot, 56, 0);
+    CHECK_EQ(hpw_close_account(account), HPW_OK);
+    CHECK(h.blocks == 0 && h.bytes == 0);
+    hpw_close(pool);
+}
+
 /* What is no kind is "other"; names. */
 static void kinds(void) {
     hpw_pool *pool = hpw_open(NULL, NULL);
@@ -363,9 +455,22 @@ static void kinds(void) {
 int main(void) {
     limits();
     headroom();
+    headroom_set_later();
     pressure();
     reclaims();
     kinds();
+    told_of_live_blocks();
+    static const struct {
+        uint32_t granule;
+        size_t slot_max;
+    } shrinking[] = {{8, 512}, {8, 1024}, {16, 512}, {16, 1024}, {64, 1024}};
+    for (size_t i = 0; i < sizeof shrinking / sizeof *shrinking; i++)
+        for (unsigned tag = 0; tag <= 4; tag += 4)
+            shrinks_when_full(shrinking[i].granule, shrinking[i].slot_max, tag);
+    seed = 88172645463325252U;
+    /* Pins: slabs smaller than a granule were taken for one another. */
+    run(&(hpw_config){.capacity = 4 << 20, .granule = 2048}, 2, 20000);
+    run(&(hpw_config){.capacity = 4 << 20, .granule = 4096}, 2, 20000);
     for (size_t i = 0; hpw_policy_at(i); i++) {
         const char *name = hpw_policy_at(i)->name;
         if (strcmp(name, "bump") == 0) continue;

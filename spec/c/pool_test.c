@@ -452,6 +452,39 @@ static void exact_in_a_large_pool(void) {
     hpw_close(pool);
 }
 
+/* Pins: trimming a grown pool under bump cut the end off below its pointer, and the next block lay past it.
+ */
+static void trim_of_a_grown_pool(void) {
+    enum { COUNT = 40, BYTES = 60000 };
+    for (size_t i = 0; hpw_policy_at(i); i++) {
+        hpw_config config = {
+            .policy = hpw_policy_at(i)->name, .capacity = 1 << 20, .max_capacity = 6 * COUNT * BYTES};
+        hpw_pool *pool = hpw_open(&config, NULL);
+        void *blocks[COUNT];
+        for (unsigned round = 0; round < 2; round++) {
+            for (unsigned k = 0; k < COUNT; k++) CHECK(blocks[k] = hpw_malloc(pool, BYTES));
+            for (unsigned k = COUNT; k-- > 0;) hpw_free(pool, blocks[k]);
+            hpw_trim(pool);
+            CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+        }
+        hpw_close(pool);
+    }
+}
+
+/* Pins: in a pool that grew from less than one slot, slab cut a page into slots of no kind's size. */
+static void growth_from_less_than_a_slot(void) {
+    for (size_t i = 0; hpw_policy_at(i); i++) {
+        hpw_config config = {
+            .policy = hpw_policy_at(i)->name, .granule = 256, .capacity = 11 * 256, .max_capacity = 4 << 20};
+        hpw_pool *pool = hpw_open(&config, NULL);
+        for (size_t size = 14000; size > 2000; size -= 1000) {
+            CHECK(hpw_malloc(pool, size));
+            CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+        }
+        hpw_close(pool);
+    }
+}
+
 int main(int argc, char **argv) {
     refused_configs();
     callers_buffer();
@@ -465,6 +498,8 @@ int main(int argc, char **argv) {
     overwritten_slack();
     ring_of_events();
     sink_from_live_blocks();
+    trim_of_a_grown_pool();
+    growth_from_less_than_a_slot();
     exact_in_a_large_pool();
     every_policy(argc > 1 ? (unsigned)atoi(argv[1]) : 300);
     return CHECK_DONE();
