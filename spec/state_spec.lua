@@ -232,6 +232,33 @@ describe("a state's pool", function()
     assert.error_matches(function() heapwright.state { pool = mem } end, "pool is closed")
   end)
 
+  it("refuses the addresses of a state's blocks, all of them, and the state goes on", function()
+    local codes = { unallocated = true, invalid_free = true, double_free = true } -- double: where a block once began
+    for _, policy in ipairs { "best-fit", "slab", "buddy" } do
+      local mem <close> = heapwright.new { capacity = "64K", policy = policy }
+      local state <close> = heapwright.state { pool = mem }
+      assert(state:eval "list = {} for i = 1, 100 do list[i] = { i } end return true")
+      local stats, refused = mem:stats(), 0
+      for address = 0, stats.capacity - 16, 16 do
+        for _, call in ipairs {
+          { "free", address }, { "realloc", address, 64 }, { "write", address, "x" }, { "fill", address, 255, 8 },
+          { "copy", address, address, 8 }, { "store", address, 1 }, { "cas", address, 0, 1 }, { "read", address, 1 },
+        } do
+          local value, message, code = mem[call[1]](mem, table.unpack(call, 2))
+          if value ~= nil then error(("%s: %s %d: %s"):format(policy, call[1], address, value)) end
+          if message:find("which is a Lua state's", 1, true) then
+            refused = refused + 1
+            if not codes[code] then error(message .. " " .. code) end
+          end
+        end
+      end
+      assert.is_true(refused > 1000)
+      assert.equal(stats.live_blocks, mem:stats().live_blocks)
+      assert.equal(5050, state:eval "local sum = 0 for _, t in ipairs(list) do sum = sum + t[1] end return sum")
+      assert.is_true(mem:check())
+    end
+  end)
+
   it("is not reset under a state", function()
     local mem <close> = heapwright.new { capacity = "1M" }
     local state = heapwright.state { pool = mem }
