@@ -294,7 +294,10 @@ describe("spawn", function()
     local cases = {
       { "the function uses the local variable 'outside' from outside of it", nil, function() return outside end },
       { "the function uses the local variable 'heapwright' from outside", nil, function() return heapwright end },
-      { "a C function can't go to another state", nil, print },
+      { "argument #2 to 'heapwright.spawn' (a C function can't go to another state", nil, print },
+      { "argument #2 to 'heapwright.spawn' (the function uses the local variable", nil,
+        { function() return outside end } },
+      { "file: a name with a zero byte", nil, { file = "/dev/null\0.lua" } },
       { "a text, a function or a file's name expected, got number", nil, 1 },
       { "a text, a function or a file's name expected, got nil", nil, {} },
       { "code and a file as well", nil, { "return 1", file = "x" } },
