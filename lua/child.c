@@ -110,12 +110,13 @@ static void set_budget(child *c, const child_options *o) {
 
 static bool open_state(child *c, const child_options *o, failure *why) {
     hpw_error error;
-    hpw_account_config config = {.limit = o->limit ? o->limit : 1, .headroom = o->headroom};
+    hpw_account_config config = {.limit = o->limit ? o->limit : 1};
     c->account = hpw_open_account(share_pool(c->share), &config, &error);
     if (!c->account) return fail(why, error, "the pool has no room for a state's account");
     share_add_state(c->share);
     c->L = lua_newstate(allocate_noting, c);
     if (!c->L) return explain_opening(c, o, why);
+    hpw_set_headroom(c->account, o->headroom); /* not before: a state in the making collects nothing */
     set_budget(c, o);
     lua_pushcfunction(c->L, open_libraries);
     lua_pushlightuserdata(c->L, (void *)(uintptr_t)o);
@@ -163,9 +164,13 @@ static bool ends_in(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* The text at index 1, with a traceback. */
+/* The text at index 1, to its end even behind a zero byte, with a traceback. */
 static int with_traceback(lua_State *L) {
-    luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    lua_settop(L, 1);
+    lua_tostring(L, 1);
+    lua_pushliteral(L, "\n");
+    luaL_traceback(L, L, NULL, 1);
+    lua_concat(L, 3);
     return 1;
 }
 

@@ -64,6 +64,13 @@ describe("a state", function()
     assert.matches("^%(error object is a boolean value%)\nstack", select(2, state:eval "error(true)"))
   end)
 
+  it("tells an error's text to its end, behind zero bytes as well", function()
+    local state <close> = heapwright.state()
+    local _, message = state:eval "error('before\\0behind', 0)"
+    assert.equal("before\0behind\nstack traceback:", message:match "^.-:")
+    assert.matches("^12\nstack traceback", (select(2, state:eval "error(12)")))
+  end)
+
   it("gives an error that is a table as a copy", function()
     local state <close> = heapwright.state { limit = "1M" }
     assert.same({ nil, { code = 7, list = { 1 } }, nil, n = 3 },
@@ -407,7 +414,10 @@ describe("the options of a state", function()
     local cases = {
       [{ limit = -1 }] = "limit: '-1' is negative",
       [{ limit = "8 apples" }] = "limit: '8 apples' is not a size",
-      [{ instructions = -1 }] = "instructions: a number of instructions expected",
+      [{ instructions = -1 }] = "instructions: a number of instructions expected, got -1",
+      [{ instructions = 1.5 }] = "instructions: a number of instructions expected, got 1.5",
+      [{ seconds = -0.5 }] = "seconds: a number of seconds expected, got -0.5",
+      [{ libs = { io = true } }] = "libs: a list of names expected, got the key 'io'",
       [{ instructions = "1000" }] = "instructions: a number of instructions expected, got string",
       [{ seconds = "1" }] = "seconds: a number of seconds expected, got string",
       [{ seconds = 0 / 0 }] = "seconds: a number of seconds expected",
@@ -429,6 +439,14 @@ describe("the options of a state", function()
     local mem <close> = heapwright.new()
     assert.error_matches(function() heapwright.state { pool = mem, policy = "slab" } end,
       "policy is for a pool of its own, and a pool was given")
+  end)
+
+  it("may want more headroom than the limit is: it collects, and is a state", function()
+    for _, headroom in ipairs { "64K", "1M" } do
+      local state <close> = assert(heapwright.state { limit = "64K", headroom = headroom })
+      assert.equal(2000, state:eval "local n = 0 for i = 1, 2000 do n = n + #{ i } end return n")
+      assert.equal(heapwright.parse_size(headroom), state:stats().headroom)
+    end
   end)
 
   it("ask for more than there is", function()
