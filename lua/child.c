@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "binding.h"
+#include "chunk.h"
 
 /* A task on its way. */
 typedef struct job {
@@ -251,10 +252,10 @@ static void load_chunk(lua_State *L, job *j) {
     j->plain = true;
     switch (t->kind) {
     case TASK_FILE:
-        status = luaL_loadfilex(L, t->text, "t");
+        status = chunk_load_file(L, t->text);
         break;
     case TASK_TEXT:
-        status = luaL_loadbufferx(L, t->text, t->length, t->text, "t");
+        status = chunk_load_text(L, t->text, t->length, t->text);
         break;
     default:
         status = luaL_loadbufferx(L, t->text, t->length, "=function", "b");

@@ -105,7 +105,8 @@ describe("a script under heapwright lua ends and prints as under the stock inter
     write("s.lua", "print 'never'")
     for _, length in ipairs { "1 << 31", "math.maxinteger" } do
       local _, err, code = run(
-        ("LUA_INIT='arg = setmetatable({}, { __len = function() return %s end })' %s lua s.lua"):format(length, COMMAND))
+        ("LUA_INIT='arg = setmetatable({}, { __len = function() return %s end })' %s lua s.lua")
+          :format(length, COMMAND))
       assert.equal("heapwright: stack overflow (too many arguments to script)\n", err)
       assert.equal(1, code)
     end
