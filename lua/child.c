@@ -309,6 +309,7 @@ static int perform(lua_State *L) {
     push_function(L, j);
     int given = t->pool ? pool_push(L, t->pool) : 0;
     lua_call(L, given + values_decode(L, t->arguments), LUA_MULTRET);
+    values_empty(t->results); /* of what an error put there that load caught */
     if (!values_encode(t->results, L, 1, lua_gettop(L), "result", 1)) {
         t->failure.code = t->results->error == HPW_NO_MEMORY ? HPW_NO_MEMORY : HPW_OK;
         j->plain = true;

@@ -89,6 +89,13 @@ describe("a state", function()
       "local x <close> = setmetatable({}, { __close = function() error { 2 } end }) error { 1 }"))
   end)
 
+  it("returns its own results where load caught an error that is a table", function()
+    local state <close> = heapwright.state()
+    local a, b = state:eval "load(function() error { wrong = true } end) local t = { 9 } return t, t"
+    assert.same({ 9 }, a)
+    assert.equal(a, b)
+  end)
+
   it("tells syntax errors and refuses binary chunks", function()
     local state <close> = heapwright.state { limit = "1M" }
     assert.same({ nil, "[string \"x x\"]:1: syntax error near 'x'", nil, n = 3 }, table.pack(state:eval "x x"))
