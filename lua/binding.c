@@ -157,7 +157,8 @@ static int method_record(lua_State *L) {
         push_bytes(L, events);
         return 2;
     }
-    const char *path = luaL_checkstring(L, 2);
+    luaL_checkstring(L, 2);
+    const char *path = path_at(L, 2, 2);
     self = pool_self(L); /* making a string of a number may have collected garbage, and closed it */
     if (!share_begin_recording(self->share, path, &error))
         return fail_with(L, error.code, "%s", error.message);

@@ -101,6 +101,9 @@ static inline size_t as_size(uint64_t size) { return size > SIZE_MAX ? SIZE_MAX 
 
 static inline void push_bytes(lua_State *L, uint64_t bytes) { lua_pushinteger(L, (lua_Integer)bytes); }
 
+/* The text at `index`, which belongs to argument `arg`, as a path; raises where a zero byte would cut it. */
+const char *path_at(lua_State *L, int index, int arg);
+
 /* ---- options.c ---- */
 
 /* Reads the options at `arg` (none and nil are the default pool); raises for what it can't take. */

@@ -87,6 +87,13 @@ static void look(budget *b, lua_State *L) {
     if (b->time != BUDGET_NONE && budget_now() - b->began >= b->time) end(b, L, OUT_OF_TIME);
 }
 
+void budget_look(lua_State *L) {
+    budget *b = budget_of(L);
+    if (!b->watched) return;
+    look(b, L);
+    if (b->end) raise_end(b, L);
+}
+
 /* Up to so many steps; none where the budget has ended, now or before. */
 static uint64_t draw(budget *b, lua_State *L, uint64_t most) {
     uint64_t granted = most < b->left ? most : b->left;

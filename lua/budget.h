@@ -60,6 +60,9 @@ void budget_adopt(lua_State *L, lua_State *coroutine);
 /* A C function is about to take so many steps: they count as instructions, and the clock is looked at. */
 void budget_charge(lua_State *L, uint64_t steps);
 
+/* The same, whatever has been counted since: looks at the clock, and raises where the budget ends. */
+void budget_look(lua_State *L);
+
 /* Raises where the budget has ended. */
 void budget_check(lua_State *L);
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "binding.h"
+#include "chunk.h"
 
 /* A task on its way. */
 typedef struct job {
@@ -116,6 +117,7 @@ static bool open_state(child *c, const child_options *o, failure *why) {
     share_add_state(c->share);
     c->L = lua_newstate(allocate_noting, c);
     if (!c->L) return explain_opening(c, o, why);
+    hpw_set_headroom(c->account, o->headroom); /* not before: a state in the making collects nothing */
     set_budget(c, o);
     lua_pushcfunction(c->L, open_libraries);
     lua_pushlightuserdata(c->L, (void *)(uintptr_t)o);
@@ -164,9 +166,13 @@ static bool ends_in(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* The text at index 1, with a traceback. */
+/* The text at index 1, to its end even behind a zero byte, with a traceback. */
 static int with_traceback(lua_State *L) {
-    luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    lua_settop(L, 1);
+    lua_tostring(L, 1);
+    lua_pushliteral(L, "\n");
+    luaL_traceback(L, L, NULL, 1);
+    lua_concat(L, 3);
     return 1;
 }
 
@@ -247,10 +253,10 @@ static void load_chunk(lua_State *L, job *j) {
     j->plain = true;
     switch (t->kind) {
     case TASK_FILE:
-        status = luaL_loadfilex(L, t->text, "t");
+        status = chunk_load_file(L, t->text);
         break;
     case TASK_TEXT:
-        status = luaL_loadbufferx(L, t->text, t->length, t->text, "t");
+        status = chunk_load_text(L, t->text, t->length, t->text);
         break;
     default:
         status = luaL_loadbufferx(L, t->text, t->length, "=function", "b");
@@ -304,6 +310,7 @@ static int perform(lua_State *L) {
     push_function(L, j);
     int given = t->pool ? pool_push(L, t->pool) : 0;
     lua_call(L, given + values_decode(L, t->arguments), LUA_MULTRET);
+    values_empty(t->results); /* of what an error put there that load caught */
     if (!values_encode(t->results, L, 1, lua_gettop(L), "result", 1)) {
         t->failure.code = t->results->error == HPW_NO_MEMORY ? HPW_NO_MEMORY : HPW_OK;
         j->plain = true;

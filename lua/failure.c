@@ -20,6 +20,13 @@ static const char *address_text(uint64_t address, char text[ADDRESS_TEXT]) {
 
 static const char *bytes(uint64_t count) { return count == 1 ? "byte" : "bytes"; }
 
+const char *path_at(lua_State *L, int index, int arg) {
+    size_t length;
+    const char *path = lua_tolstring(L, index, &length);
+    if (strlen(path) < length) luaL_argerror(L, arg, "a path with a zero byte");
+    return path;
+}
+
 int fail_with(lua_State *L, hpw_error error, const char *format, ...) {
     char message[MESSAGE];
     va_list arguments;

@@ -11,7 +11,12 @@
  *  - table.concat, insert, move, remove, sort: loops in C over as many elements as
  *    a border or two integers say, of which a table of 64 entries can pretend to
  *    have 2^62. They are charged by the element before they begin.
+ *    sort also by what it compares, where there are long strings.
  *  - string.rep: a loop of 2^62 rounds that adds nothing.
+ *  - functions whose work is linear in a text: charged an instruction for 8 bytes
+ *    where the texts have more than 1 KiB; collectgarbage by what there is to visit.
+ *    A thousand such calls between two looks at the clock, or as many in C, as the
+ *    replacement of gsub or the comparison of sort, take seconds.
  *
  * Searches for patterns: patterns.c.
  *
@@ -20,6 +25,7 @@
  */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <string.h>
 
 #include "budget.h"
 #include "sandbox.h"
@@ -104,7 +110,7 @@ static int protected_call(lua_State *L) {
 
 /* ---- Tables ---- */
 
-enum { ALWAYS_VISITED = 1000000, ELEMENT = 8 };
+enum { ALWAYS_VISITED = 1000000, ELEMENT = 8, LONG = 1024, BYTES_COMPARED = 64 };
 
 /*
  * `count` elements are about to be visited, at a cost of `steps`. A state that
@@ -167,16 +173,61 @@ static int remove_element(lua_State *L) {
     return guarded_original(L);
 }
 
-/* sort(table, comparison): n elements are charged n * (1 + the bits of n) */
+/* Upvalue 1 of a comparison of long strings is the script's own, a C function, or nil: less than. */
+static int compare(lua_State *L) {
+    lua_settop(L, 2);
+    size_t a = lua_type(L, 1) == LUA_TSTRING ? lua_rawlen(L, 1) : 0;
+    size_t b = lua_type(L, 2) == LUA_TSTRING ? lua_rawlen(L, 2) : 0;
+    budget_charge(L, 1 + (a < b ? a : b) / BYTES_COMPARED);
+    if (lua_isnil(L, lua_upvalueindex(1))) {
+        lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
+        return 1;
+    }
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+/* Is there a long string among the n elements? */
+static bool has_long(lua_State *L, uint64_t n) {
+    for (uint64_t i = 1; i <= n; i++) {
+        bool is_long = lua_rawgeti(L, 1, (lua_Integer)i) == LUA_TSTRING && lua_rawlen(L, -1) >= LONG;
+        lua_pop(L, 1);
+        if (is_long) return true;
+    }
+    return false;
+}
+
+/*
+ * sort(table, comparison): n elements are charged n * (1 + the bits of n), and each
+ * comparison of long strings once more, unless it is a Lua function, which is counted.
+ */
 static int sort(lua_State *L) {
     uint64_t n = (uint64_t)length(L), bits = 1;
     while (n >> bits && bits < 63) bits++;
     visit(L, n, n > UINT64_MAX / 64 ? UINT64_MAX : n * (bits + 1));
     lua_settop(L, 2);
+    if ((lua_isnil(L, 2) || lua_iscfunction(L, 2)) && has_long(L, n)) lua_pushcclosure(L, compare, 1);
     return guarded_original(L);
 }
 
 /* ---- Strings ---- */
+
+enum { FREE_BYTES = 1024, BYTES_AN_INSTRUCTION = 8, INSTRUCTIONS_A_KIB = 8 };
+
+static void charge_bytes(lua_State *L, uint64_t bytes) {
+    if (bytes > FREE_BYTES) budget_charge(L, bytes / BYTES_AN_INSTRUCTION);
+}
+
+/* A function that takes as long as its texts are. */
+static int linear(lua_State *L) {
+    uint64_t bytes = 0;
+    for (int i = lua_gettop(L); i > 0; i--)
+        if (lua_type(L, i) == LUA_TSTRING) bytes += lua_rawlen(L, i);
+    charge_bytes(L, bytes);
+    return guarded_original(L);
+}
 
 /* rep(string, n, separator) */
 static int repeat(lua_State *L) {
@@ -187,6 +238,21 @@ static int repeat(lua_State *L) {
         lua_pushliteral(L, "");
         return 1;
     }
+    int results = guarded_original(L); /* which first refuses what is too large */
+    charge_bytes(L, lua_rawlen(L, -1));
+    return results;
+}
+
+/* ---- Collections ---- */
+
+/* collectgarbage(option, ...): whatever may collect is charged as if it visited all there is */
+static int collect(lua_State *L) {
+    static const char *const free_of_charge[] = {"count",   "isrunning", "stop",
+                                                 "restart", "setpause",  "setstepmul"};
+    const char *option = luaL_optstring(L, 1, "collect");
+    for (size_t i = 0; i < sizeof free_of_charge / sizeof *free_of_charge; i++)
+        if (strcmp(option, free_of_charge[i]) == 0) return guarded_original(L);
+    budget_charge(L, (uint64_t)lua_gc(L, LUA_GCCOUNT) * INSTRUCTIONS_A_KIB);
     return guarded_original(L);
 }
 
@@ -210,6 +276,20 @@ static const guard guards[] = {
     {LUA_TABLIBNAME, "remove", remove_element, NULL},
     {LUA_TABLIBNAME, "sort", sort, NULL},
     {LUA_STRLIBNAME, "rep", repeat, NULL},
+    {LUA_STRLIBNAME, "format", linear, NULL},
+    {LUA_STRLIBNAME, "lower", linear, NULL},
+    {LUA_STRLIBNAME, "upper", linear, NULL},
+    {LUA_STRLIBNAME, "reverse", linear, NULL},
+    {LUA_STRLIBNAME, "pack", linear, NULL},
+    {LUA_STRLIBNAME, "packsize", linear, NULL},
+    {LUA_STRLIBNAME, "unpack", linear, NULL},
+    {LUA_UTF8LIBNAME, "codepoint", linear, NULL},
+    {LUA_UTF8LIBNAME, "codes", linear, NULL},
+    {LUA_UTF8LIBNAME, "len", linear, NULL},
+    {LUA_UTF8LIBNAME, "offset", linear, NULL},
+    {LUA_OSLIBNAME, "date", linear, NULL},
+    {LUA_GNAME, "tonumber", linear, NULL},
+    {LUA_GNAME, "collectgarbage", collect, NULL},
 };
 
 void guarded_open(lua_State *L) {

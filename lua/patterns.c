@@ -119,14 +119,47 @@ static int find(lua_State *L) {
     return guarded_original(L);
 }
 
+/* How many % a replacement that is a text has. */
+static uint64_t escapes(lua_State *L) {
+    size_t length;
+    uint64_t count = 0;
+    if (!lua_isstring(L, 3)) return 0;
+    const char *p = lua_tolstring(L, 3, &length), *end = p + length;
+    while ((p = memchr(p, '%', (size_t)(end - p))) != NULL) {
+        count++;
+        p += p + 1 < end ? 2 : 1;
+    }
+    return count;
+}
+
+/*
+ * Where captures are empty, a replacement of a million of them adds nothing, and takes
+ * its time for each match: more than results that are there could need is refused.
+ */
+static uint64_t most_escapes(const search *s) { return 10000000 + 16 * (uint64_t)(s->text_end - s->text); }
+
+/* The matches of gsub, at most `left`; each takes an instruction for each of its replacement's escapes. */
+static void rehearse_all(search *s, lua_Integer left, uint64_t each) {
+    bool anchored = skip_anchor(s);
+    const char *t = s->text, *last = NULL;
+    uint64_t replaced = 0, most = most_escapes(s);
+    while (left-- > 0 && (last = first_match(s, &t, anchored, last)) != NULL) {
+        replaced += each;
+        search_count(s, each * SEARCH_STEPS_AN_INSTRUCTION);
+        if (replaced > most)
+            luaL_error(s->L, "captures to replace by: %I and more, of a text of %I bytes %I at most",
+                       (LUAI_UACINT)replaced, (LUAI_UACINT)(s->text_end - s->text), (LUAI_UACINT)most);
+        if (anchored) return;
+        t = last;
+    }
+}
+
 /* gsub(text, pattern, replacement, n) */
 static int gsub(lua_State *L) {
     search s;
-    if (read_search(L, &s) && is_long(&s)) {
-        lua_Integer left = lua_isnoneornil(L, 4) ? LUA_MAXINTEGER : lua_tointeger(L, 4);
-        bool anchored = skip_anchor(&s);
-        const char *t = s.text, *last = NULL;
-        while (left-- > 0 && (last = first_match(&s, &t, anchored, last)) != NULL && !anchored) t = last;
+    uint64_t each = escapes(L);
+    if (read_search(L, &s) && (is_long(&s) || each * (uint64_t)(s.text_end - s.text + 1) > FEW)) {
+        rehearse_all(&s, lua_isnoneornil(L, 4) ? LUA_MAXINTEGER : lua_tointeger(L, 4), each);
         search_charge(&s);
     }
     return guarded_original(L);

@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "binding.h"
 #include "module.h"
 #include "replay.h"
 
@@ -50,7 +51,8 @@ static int fail(lua_State *L, const char *message, hpw_error code) {
 }
 
 static int load(lua_State *L) {
-    const char *path = luaL_checkstring(L, 1);
+    luaL_checkstring(L, 1);
+    const char *path = path_at(L, 1, 1);
     const char *name = luaL_optstring(L, 2, path);
     hpw_trace_error error = {0};
     loaded *self = lua_newuserdatauv(L, sizeof *self, 0);

@@ -6,17 +6,10 @@
 #include <lualib.h>
 
 #include "budget.h"
+#include "chunk.h"
 #include "module.h"
 
 /* ---- In place of the basic library's ---- */
-
-/* load(chunk, name, mode, env): text only, whatever the mode */
-static int load_text(lua_State *L) {
-    if (lua_gettop(L) < 3) lua_settop(L, 3);
-    lua_pushliteral(L, "t");
-    lua_replace(L, 3);
-    return guarded_original(L);
-}
 
 /*
  * setmetatable(table, metatable): finalizers run with hooks off, where no budget
@@ -45,7 +38,8 @@ static void open_base(lua_State *L, bool finalizers) {
         lua_pushnil(L);
         lua_setfield(L, -2, removed[i]);
     }
-    guard_field(L, "load", load_text);
+    lua_pushcfunction(L, chunk_load_function);
+    lua_setfield(L, -2, "load");
     if (!finalizers) guard_field(L, "setmetatable", set_metatable);
     lua_pop(L, 1);
 }

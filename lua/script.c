@@ -11,6 +11,7 @@
 #include "script.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <lualib.h>
 #include <signal.h>
 #include <stdio.h>
@@ -139,7 +140,8 @@ static int run_init(lua_State *L, const hpw_script *script) {
 /* Pushes the elements of `arg`, which LUA_INIT may have changed. */
 static int push_arguments(lua_State *L) {
     if (lua_getglobal(L, "arg") != LUA_TTABLE) luaL_error(L, "'arg' is not a table");
-    int count = (int)luaL_len(L, -1);
+    lua_Integer length = luaL_len(L, -1); /* a __len may say anything */
+    int count = length < INT_MAX - 3 ? (int)(length < 0 ? 0 : length) : INT_MAX - 3;
     luaL_checkstack(L, count + 3, "too many arguments to script");
     int table = lua_gettop(L);
     for (int i = 1; i <= count; i++) lua_rawgeti(L, table, i);

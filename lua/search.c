@@ -12,8 +12,7 @@
 #include "budget.h"
 
 enum {
-    AN_INSTRUCTION = 4, /* so many steps */
-    DEPTH = 200         /* where Lua finds a pattern too complex */
+    DEPTH = 200 /* where Lua finds a pattern too complex */
 };
 
 /* Lengths of captures that are none: not closed yet; "()". */
@@ -22,7 +21,7 @@ enum { OPEN = -1, POSITION = -2 };
 void search_charge(search *s) {
     uint64_t steps = s->steps;
     s->steps = 0;
-    budget_charge(s->L, steps / AN_INSTRUCTION);
+    budget_charge(s->L, steps / SEARCH_STEPS_AN_INSTRUCTION);
 }
 
 static const char *stop(search *s) {

@@ -15,6 +15,7 @@
 
 enum {
     SEARCH_CAPTURES = 32,
+    SEARCH_STEPS_AN_INSTRUCTION = 4,
     SEARCH_BYTES_A_STEP = 16,   /* of what memcmp and memchr do */
     SEARCH_STEPS_CHARGED = 4096 /* at once */
 };

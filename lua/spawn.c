@@ -84,20 +84,19 @@ static int append(lua_State *L, const void *piece, size_t size, void *ud) {
     return 0;
 }
 
-/* A function goes as code: what it closes over stays behind, so it may close over globals only. */
+/* The function on top goes as code: what it closes over stays behind, so it may close over globals only. */
 static void set_function(lua_State *L, thread_work *work, int arg) {
     const char *name;
-    if (lua_iscfunction(L, arg)) luaL_argerror(L, arg, "a C function can't go to another state");
-    for (int i = 1; (name = lua_getupvalue(L, arg, i)) != NULL; i++) {
+    int function = lua_gettop(L);
+    if (lua_iscfunction(L, function)) luaL_argerror(L, arg, "a C function can't go to another state");
+    for (int i = 1; (name = lua_getupvalue(L, function, i)) != NULL; i++) {
         lua_pop(L, 1);
         if (i == 1 && strcmp(name, "_ENV") == 0) continue;
         luaL_argerror(
             L, arg, lua_pushfstring(L, "the function uses the local variable '%s' from outside of it", name));
     }
     work->kind = TASK_DUMP;
-    lua_pushvalue(L, arg);
     if (lua_dump(L, append, work, 0)) luaL_error(L, "no memory for a copy of the function");
-    lua_pop(L, 1);
 }
 
 /* The source on top: a text, a function, or of a table's `file` a path. */
@@ -105,9 +104,10 @@ static void set_source(lua_State *L, thread_work *work, int arg, bool is_file) {
     size_t length;
     int top = lua_gettop(L);
     if (lua_isfunction(L, top)) {
-        set_function(L, work, top);
+        set_function(L, work, arg);
     } else if (lua_type(L, top) == LUA_TSTRING) {
         const char *text = lua_tolstring(L, top, &length);
+        if (is_file && strlen(text) < length) luaL_argerror(L, arg, "file: a name with a zero byte");
         set_text(L, work, is_file ? TASK_FILE : TASK_TEXT, text, length);
     } else {
         luaL_argerror(L, arg,

@@ -29,6 +29,13 @@ static int wrong(lua_State *L, const reading *r, const char *name, const char *e
                          lua_pushfstring(L, "%s: %s expected, got %s", name, expected, luaL_typename(L, -1)));
 }
 
+/* Where a number is expected, but not any: tells which it was. */
+static void wrong_number(lua_State *L, const reading *r, const char *name, const char *expected) {
+    if (lua_type(L, -1) != LUA_TNUMBER) wrong(L, r, name, expected);
+    luaL_argerror(L, r->arg,
+                  lua_pushfstring(L, "%s: %s expected, got %s", name, expected, luaL_tolstring(L, -1, NULL)));
+}
+
 /* ---- Each takes the value at the stack's top ---- */
 
 static void read_limit(lua_State *L, reading *r, const char *name) {
@@ -44,13 +51,13 @@ static void read_instructions(lua_State *L, reading *r, const char *name) {
     int is_integer;
     lua_Integer count = lua_tointegerx(L, -1, &is_integer);
     if (lua_type(L, -1) != LUA_TNUMBER || !is_integer || count < 0)
-        wrong(L, r, name, "a number of instructions");
+        wrong_number(L, r, name, "a number of instructions");
     r->options->instructions = (uint64_t)count;
 }
 
 static void read_seconds(lua_State *L, reading *r, const char *name) {
     lua_Number seconds = lua_tonumber(L, -1);
-    if (lua_type(L, -1) != LUA_TNUMBER || !(seconds >= 0)) wrong(L, r, name, "a number of seconds");
+    if (lua_type(L, -1) != LUA_TNUMBER || !(seconds >= 0)) wrong_number(L, r, name, "a number of seconds");
     r->options->time = seconds < 9e9 ? (uint64_t)(seconds * 1e9) : BUDGET_NONE;
 }
 
@@ -74,11 +81,12 @@ static library_set read_library(lua_State *L, const reading *r, const char *name
 
 static void read_libs(lua_State *L, reading *r, const char *name) {
     if (!lua_istable(L, -1)) wrong(L, r, name, "table");
-    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
-    for (lua_Integer i = 1; i <= count; i++) {
-        lua_rawgeti(L, -1, i);
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) { /* a list: { io = true } would open nothing */
+        if (!lua_isinteger(L, -2))
+            luaL_argerror(L, r->arg,
+                          lua_pushfstring(L, "%s: a list of names expected, got the key '%s'", name,
+                                          luaL_tolstring(L, -2, NULL)));
         r->options->libraries |= read_library(L, r, name);
-        lua_pop(L, 1);
     }
 }
 

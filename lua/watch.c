@@ -70,7 +70,7 @@ static void read_option(lua_State *L, int arg, hpw_alloc_record_config *config) 
     } else if (strcmp(key, "path") == 0) {
         if (lua_type(L, -1) != LUA_TSTRING)
             luaL_argerror(L, arg, lua_pushfstring(L, "path: string expected, got %s", luaL_typename(L, -1)));
-        config->path = lua_tostring(L, -1); /* the table keeps it */
+        config->path = path_at(L, -1, arg); /* the table keeps it */
     } else {
         luaL_argerror(L, arg, lua_pushfstring(L, "unknown option '%s'; known: kinds, path", key));
     }
@@ -79,7 +79,7 @@ static void read_option(lua_State *L, int arg, hpw_alloc_record_config *config) 
 /* Reads argument 1 where it is not yet the function; the function's index. */
 static int read_where(lua_State *L, hpw_alloc_record_config *config) {
     if (lua_type(L, 1) == LUA_TSTRING) {
-        config->path = lua_tostring(L, 1);
+        config->path = path_at(L, 1, 1);
     } else if (lua_type(L, 1) == LUA_TTABLE) {
         for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) read_option(L, 1, config);
     } else {

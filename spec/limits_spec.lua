@@ -334,6 +334,94 @@ describe("a budget of instructions", function()
     assert.same({ "", n = 1 }, (run("return (''):rep(1 << 62)", { seconds = 60 })))
   end)
 
+  -- Calls in C that are each as long as a text, or as what there is to collect, or that make many of them;
+  -- hours of work each, most of it between two looks at the clock.
+  local long_calls = {
+    ["collections as a replacement"] = [[
+      local t = {} for i = 1, 20000 do t[i] = {} end
+      return #("collect"):rep(200000):gsub("collect", collectgarbage)]],
+    ["collections as a comparison"] = [[
+      local t = {} for i = 1, 100000 do t[i] = "collect" end
+      return pcall(table.sort, t, collectgarbage)]],
+    ["collections"] = "local t = {} for i = 1, 50000 do t[i] = {} end while true do collectgarbage() end",
+    ["replacements by nothing, long"] = "while true do ('aaa'):gsub('(x-).', ('%1'):rep(500000)) end",
+    ["sorting long strings"] = [[
+      local long, t = ("x"):rep(500000), {}
+      local strings = { long .. "a", long .. "b", long .. "c" }
+      for i = 1, 100000 do t[i] = strings[i % 3 + 1] end
+      table.sort(t)]],
+    ["utf8.len"] = "local s = ('a'):rep(3000000) while true do utf8.len(s) end",
+    ["os.date"] = "local s = ('%n'):rep(1000000) while true do os.date(s) end",
+    ["string.packsize"] = "local s = ('b'):rep(3000000) while true do string.packsize(s) end",
+    ["string.format"] = "local s = ('\\0'):rep(1000000) while true do ('%q'):format(s) end",
+    ["string.rep"] = "while true do ('x'):rep(3000000) end",
+    ["tonumber"] = "local s = '1' .. (' '):rep(3000000) while true do tonumber(s) end",
+    ["compiling"] = "return load('if a then ' .. ('elseif a then '):rep(200000) .. ' end')",
+    ["compiling what a reader gives at once"] = [[
+      local s = "if a then " .. ("elseif a then "):rep(200000)
+      return load(function() return s end)]],
+  }
+  for title, code in pairs(long_calls) do
+    it("of time holds against " .. title, function()
+      local began = os.clock()
+      local results = run(code, { seconds = 0.1, limit = "16M" })
+      assert.matches("out of time: 0.%d+ of 0.100 seconds$", results[2])
+      assert.is_true(os.clock() - began < 3, os.clock() - began)
+    end)
+    it("of instructions holds against " .. title, function()
+      if title:find "compiling" then return end -- charged by its bytes, which are fewer
+      local began = os.clock()
+      local results = run(code, { instructions = 1000000, limit = "16M" })
+      assert.matches("out of instructions: all 1000000 are spent$", results[2])
+      assert.is_true(os.clock() - began < 10, os.clock() - began)
+    end)
+  end
+  it("of time holds against compiling what the host was given", function()
+    local code = "if a then " .. ("elseif a then "):rep(200000) .. " end"
+    local results = run(code, { seconds = 0.1, limit = "16M" })
+    assert.matches("^out of time: 0.%d+ of 0.100 seconds$", results[2])
+    local path = os.tmpname()
+    local file <close> = assert(io.open(path, "w"))
+    assert(file:write(code)):flush()
+    local state <close> = heapwright.state { seconds = 0.1, limit = "16M" }
+    assert.matches("^out of time: 0.%d+ of 0.100 seconds$", (select(2, state:run(path))))
+    assert.equal(2, state:eval "return 1 + 1")
+    os.remove(path)
+  end)
+
+  it("refuses replacements by nothing that nothing would end", function()
+    for _, options in ipairs { { seconds = 60, limit = "16M" }, { instructions = 1 << 60, limit = "16M" } } do
+      local results = run("return #('a'):rep(500000):gsub('(x-).', ('%1'):rep(500000))", options)
+      assert.matches("captures to replace by: 18500000 and more, of a text of 500000 bytes 18000000 at most",
+        results[2], 1, true)
+    end
+    assert.same({ 900000, n = 1 }, (run("return #('abc'):rep(100000):gsub('(.)', '%1%1%1')", { seconds = 60 })))
+  end)
+
+  it("leaves functions of long texts as they are", function()
+    local code = [[
+      local long = ("ab%%\0\n"):rep(1000)
+      local t = { long .. "c", long .. "a", 5 .. long, long .. "b" }
+      table.sort(t)
+      assert(t[1] == "5" .. long and t[2] == long .. "a" and t[4] == long .. "c")
+      assert(select(2, pcall(table.sort, { long, 1 })) == "attempt to compare number with string" or
+        select(2, pcall(table.sort, { long, 1 })) == "attempt to compare string with number")
+      assert(load(("x = 1 "):rep(1000) .. "return x + ...")(2) == 3)
+      assert(load("return y", "n", "t", { y = 7 })() == 7 and load("return _ENV", "n", "t", nil)() == nil)
+      assert(select(2, load(("\n"):rep(1000) .. "x", "=name")):find "^name:1001:")
+      assert(select(2, load(function() return {} end)):find ":%d+: reader function must return a string")
+      local pieces = { "return ", 1, "2", "" , "ignored" }
+      assert(load(function() return table.remove(pieces, 1) end)() == 12)
+      assert(not pcall(load, {}) and not pcall(load) and load(12) == nil)
+      assert(not load("\27Lua") and not load("return 1", "n", "b") == false)
+      return #long:upper(), #long:format(), utf8.len(long), long:packsize == nil, tonumber("1" .. (" "):rep(2000)),
+        collectgarbage "count" > 0, collectgarbage(), collectgarbage "step", #os.date(("%%"):rep(1000))]]
+    code = code:gsub("long:packsize == nil", "#string.pack('s', long)")
+    local plain, guarded = run(code, {}), run(code, { instructions = 1e7, seconds = 60 })
+    assert.same({ 6000, 5000, 6000, 6008, 1, true, 0, plain[8], 1000, n = 9 }, plain)
+    assert.same(plain, guarded)
+  end)
+
   it("is charged for table functions by the element", function()
     local state <close> = heapwright.state { instructions = 100000 }
     assert.is_nil(state:eval "t = {} for i = 1, 1000 do t[i] = i end")

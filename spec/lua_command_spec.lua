@@ -81,6 +81,8 @@ local scripts = {
   { "under LUA_INIT that raises", "print 'never'", "", "LUA_INIT='error \"init\"' " },
   { "under LUA_INIT that replaces arg", "print(...)", "", "LUA_INIT='arg = { 7, 8 }' " },
   { "under LUA_INIT that spoils arg", "print(...)", "", "LUA_INIT='arg = 5' " },
+  { "under LUA_INIT that makes arg longer than any stack", "print(...)", "",
+    "LUA_INIT='arg = setmetatable({}, { __len = function() return 1 << 30 end })' " },
   { "under LUA_INIT_5_4, which comes first", "print 'script'", "", "LUA_INIT='error()' LUA_INIT_5_4='print(1)' " },
 }
 
@@ -98,6 +100,17 @@ describe("a script under heapwright lua ends and prints as under the stock inter
       assert.equal((err:gsub("^lua5%.4: ", "heapwright: ")), our_err)
     end)
   end
+
+  it("not where arg pretends a length that Lua's own wraps around", function()
+    write("s.lua", "print 'never'")
+    for _, length in ipairs { "1 << 31", "math.maxinteger" } do
+      local _, err, code = run(
+        ("LUA_INIT='arg = setmetatable({}, { __len = function() return %s end })' %s lua s.lua")
+          :format(length, COMMAND))
+      assert.equal("heapwright: stack overflow (too many arguments to script)\n", err)
+      assert.equal(1, code)
+    end
+  end)
 
   it("one from standard input", function()
     for _, text in ipairs { "print(arg[0], ...)", "error 'from stdin'" } do

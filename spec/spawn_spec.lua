@@ -294,7 +294,8 @@ describe("spawn", function()
     local cases = {
       { "the function uses the local variable 'outside' from outside of it", nil, function() return outside end },
       { "the function uses the local variable 'heapwright' from outside", nil, function() return heapwright end },
-      { "a C function can't go to another state", nil, print },
+      { "the function uses the local variable 'outside' from outside of it", nil, { function() return outside end } },
+      { "file: a name with a zero byte", nil, { file = "/dev/null\0.lua" } },
       { "a text, a function or a file's name expected, got number", nil, 1 },
       { "a text, a function or a file's name expected, got nil", nil, {} },
       { "code and a file as well", nil, { "return 1", file = "x" } },
@@ -312,6 +313,9 @@ describe("spawn", function()
       assert.matches(case[1], message, 1, true)
     end
     assert.is_false((pcall(heapwright.spawn)))
+    for _, source in ipairs { print, function() return outside end, { function() return outside end } } do
+      assert.matches("^bad argument #2 to ", (select(2, pcall(heapwright.spawn, nil, source))))
+    end
     local thread <close> = heapwright.spawn(nil, "return 1")
     assert.error_matches(function() thread:join(-1) end, "negative")
     assert.error_matches(function() thread:join "soon" end, "number expected")

@@ -64,6 +64,13 @@ describe("a state", function()
     assert.matches("^%(error object is a boolean value%)\nstack", select(2, state:eval "error(true)"))
   end)
 
+  it("tells an error's text to its end, behind zero bytes as well", function()
+    local state <close> = heapwright.state()
+    local _, message = state:eval "error('before\\0behind', 0)"
+    assert.equal("before\0behind\nstack traceback:", message:match "^.-:")
+    assert.matches("^12\nstack traceback", (select(2, state:eval "error(12)")))
+  end)
+
   it("gives an error that is a table as a copy", function()
     local state <close> = heapwright.state { limit = "1M" }
     assert.same({ nil, { code = 7, list = { 1 } }, nil, n = 3 },
@@ -80,6 +87,13 @@ describe("a state", function()
     assert.matches("second\nstack traceback", message)
     assert.same({ nil, { 2 }, nil, n = 3 }, table.pack(state:eval
       "local x <close> = setmetatable({}, { __close = function() error { 2 } end }) error { 1 }"))
+  end)
+
+  it("returns its own results where load caught an error that is a table", function()
+    local state <close> = heapwright.state()
+    local a, b = state:eval "load(function() error { wrong = true } end) local t = { 9 } return t, t"
+    assert.same({ 9 }, a)
+    assert.equal(a, b)
   end)
 
   it("tells syntax errors and refuses binary chunks", function()
@@ -232,6 +246,33 @@ describe("a state's pool", function()
     assert.error_matches(function() heapwright.state { pool = mem } end, "pool is closed")
   end)
 
+  it("refuses the addresses of a state's blocks, all of them, and the state goes on", function()
+    local codes = { unallocated = true, invalid_free = true, double_free = true } -- double: where a block once began
+    for _, policy in ipairs { "best-fit", "slab", "buddy" } do
+      local mem <close> = heapwright.new { capacity = "64K", policy = policy }
+      local state <close> = heapwright.state { pool = mem }
+      assert(state:eval "list = {} for i = 1, 100 do list[i] = { i } end return true")
+      local stats, refused = mem:stats(), 0
+      for address = 0, stats.capacity - 16, 16 do
+        for _, call in ipairs {
+          { "free", address }, { "realloc", address, 64 }, { "write", address, "x" }, { "fill", address, 255, 8 },
+          { "copy", address, address, 8 }, { "store", address, 1 }, { "cas", address, 0, 1 }, { "read", address, 1 },
+        } do
+          local value, message, code = mem[call[1]](mem, table.unpack(call, 2))
+          if value ~= nil then error(("%s: %s %d: %s"):format(policy, call[1], address, value)) end
+          if message:find("which is a Lua state's", 1, true) then
+            refused = refused + 1
+            if not codes[code] then error(message .. " " .. code) end
+          end
+        end
+      end
+      assert.is_true(refused > 1000)
+      assert.equal(stats.live_blocks, mem:stats().live_blocks)
+      assert.equal(5050, state:eval "local sum = 0 for _, t in ipairs(list) do sum = sum + t[1] end return sum")
+      assert.is_true(mem:check())
+    end
+  end)
+
   it("is not reset under a state", function()
     local mem <close> = heapwright.new { capacity = "1M" }
     local state = heapwright.state { pool = mem }
@@ -380,7 +421,10 @@ describe("the options of a state", function()
     local cases = {
       [{ limit = -1 }] = "limit: '-1' is negative",
       [{ limit = "8 apples" }] = "limit: '8 apples' is not a size",
-      [{ instructions = -1 }] = "instructions: a number of instructions expected",
+      [{ instructions = -1 }] = "instructions: a number of instructions expected, got -1",
+      [{ instructions = 1.5 }] = "instructions: a number of instructions expected, got 1.5",
+      [{ seconds = -0.5 }] = "seconds: a number of seconds expected, got -0.5",
+      [{ libs = { io = true } }] = "libs: a list of names expected, got the key 'io'",
       [{ instructions = "1000" }] = "instructions: a number of instructions expected, got string",
       [{ seconds = "1" }] = "seconds: a number of seconds expected, got string",
       [{ seconds = 0 / 0 }] = "seconds: a number of seconds expected",
@@ -402,6 +446,14 @@ describe("the options of a state", function()
     local mem <close> = heapwright.new()
     assert.error_matches(function() heapwright.state { pool = mem, policy = "slab" } end,
       "policy is for a pool of its own, and a pool was given")
+  end)
+
+  it("may want more headroom than the limit is: it collects, and is a state", function()
+    for _, headroom in ipairs { "64K", "1M" } do
+      local state <close> = assert(heapwright.state { limit = "64K", headroom = headroom })
+      assert.equal(2000, state:eval "local n = 0 for i = 1, 2000 do n = n + #{ i } end return n")
+      assert.equal(heapwright.parse_size(headroom), state:stats().headroom)
+    end
   end)
 
   it("ask for more than there is", function()

@@ -129,6 +129,22 @@ describe("watch", function()
     end
   end)
 
+  it("to a path with a zero byte raises, as recording a pool and loading a trace do", function()
+    local mem <close> = heapwright.new()
+    local cut = os.tmpname() .. "\0.hwt"
+    local function never() error "called" end
+    for _, case in ipairs {
+      { 1, heapwright.watch, cut, never }, { 1, heapwright.watch, { path = cut }, never },
+      { 2, mem.record, mem, cut }, { 1, require "heapwright.replay".load, cut },
+    } do
+      local ok, message = pcall(table.unpack(case, 2))
+      assert.is_false(ok)
+      assert.matches(("^bad argument #%d to .* %%(a path with a zero byte%%)$"):format(case[1]), message)
+    end
+    assert.same({ true, 0, n = 2 }, table.pack(mem:record()))
+    os.remove((cut:gsub("\0.*", "")))
+  end)
+
   it("to where nothing can be written calls nothing", function()
     local called = false
     local none, message, code = heapwright.watch("/nowhere/at/all", function() called = true end)
