@@ -163,6 +163,17 @@ describe("heapwright run", function()
     assert.is_nil(out:find("lifo: not as expected", 1, true))
   end)
 
+  it("does not let a script end it before its verdict", function()
+    for _, text in ipairs {
+      "os.exit(0)",
+      "return heapwright.scenario { name = 'x', policy = 'slab', run = function() os.exit(true, true) end }",
+    } do
+      local out, errors, code = heapwright_command("run " .. write("exits.lua", text))
+      assert.equal(1, code, text)
+      assert.matches("os.exit: a scenario can't end the command", out .. errors, 1, true)
+    end
+  end)
+
   it("shows the traceback of a scenario that raises, ends with 1 and runs the others", function()
     local raising = write("a.lua", (SCENARIO:format "true":gsub("for _ = .-\n", "error 'no'\n")))
     local out, _, code = heapwright_command("run " .. raising .. " " .. write("b.lua", SCENARIO:format "true"))

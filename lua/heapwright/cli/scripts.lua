@@ -31,6 +31,11 @@ local function explain(message)
   return scenario.traceback(message)
 end
 
+-- What os.exit is from a script's start on: it would end the command before its verdict, well or not.
+local function refuse_exit()
+  error("os.exit: a scenario can't end the command; raise an error to fail", 2)
+end
+
 --- Runs a compiled file, and takes the scenarios that it returns: one, a list, or none.
 ---@param script cli.Script
 ---@return heapwright.Scenario[]|nil
@@ -39,6 +44,7 @@ function M.open(script)
   local path = script.file
   arg = { [0] = path } -- luacheck: globals arg
   heapwright = require "heapwright" -- luacheck: globals heapwright
+  os.exit = refuse_exit -- luacheck: ignore 122
   local ok, value = xpcall(script.chunk, explain, path)
   if not ok then
     if type(value) == "table" then fault.raise("%s", value.misuse) end
