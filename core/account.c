@@ -41,7 +41,8 @@ hpw_account *hpw_open_account(hpw_pool *pool, const hpw_account_config *config, 
     uint64_t most = pool_bytes(pool, pool->max_capacity);
     if (limit < most) most = limit;
     size_t bytes = slabs_account_bytes(most);
-    hpw_account *account = claim_take(pool, bytes, 1, 0);
+    uint64_t granted = 0;
+    hpw_account *account = claim_take(pool, bytes, 1, 0, &granted);
     if (error) *error = account ? HPW_OK : HPW_NO_MEMORY;
     if (!account) return NULL;
     memset(account, 0, bytes);
@@ -49,7 +50,7 @@ hpw_account *hpw_open_account(hpw_pool *pool, const hpw_account_config *config, 
     shared_set(&account->limit, limit);
     shared_set(&account->headroom, config ? config->headroom : 0);
     slabs_open(account, most);
-    account_took(account, claim_of(pool, account).granted);
+    account->granted = account->peak_granted = granted;
     join_pool(account);
     return account;
 }
@@ -60,7 +61,8 @@ hpw_error hpw_close_account(hpw_account *account) {
         if (account->kinds[kind].allocations != account->kinds[kind].frees) return HPW_INVALID_ARGUMENT;
     slabs_give_back(account);
     leave_pool(account);
-    claim_give(account->pool, account);
+    uint64_t granted = account->granted;
+    claim_give(account->pool, account, &granted);
     return HPW_OK;
 }
 
@@ -126,8 +128,7 @@ bool account_may_have(hpw_account *account, uint64_t more, bool object) {
     return !sent_back;
 }
 
-void account_took(hpw_account *account, uint64_t bytes) {
-    account->granted += bytes;
+void account_grew(hpw_account *account) {
     if (account->granted > account->peak_granted) account->peak_granted = account->granted;
 }
 

@@ -166,8 +166,8 @@ HOT void account_fell(hpw_account *account) {
     if (account->asks_at != account->soft && account->in_use < account->soft) shared_set(&account->line, 0);
 }
 
-/* The pool granted `bytes`. */
-void account_took(hpw_account *account, uint64_t bytes);
+/* `granted` may have a new peak. */
+void account_grew(hpw_account *account);
 
 /* ---- slabs.c ---- */
 

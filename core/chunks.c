@@ -52,14 +52,13 @@ static uint64_t owned(const hpw_account *account, uint64_t bytes) {
 }
 
 static void *take_block(hpw_account *account, uint64_t bytes, uint64_t alignment) {
-    void *block = claim_take(account->pool, bytes, alignment, 0);
-    if (block) account_took(account, claim_of(account->pool, block).granted);
+    void *block = claim_take(account->pool, bytes, alignment, 0, &account->granted);
+    account_grew(account);
     return block;
 }
 
 static void give_block(hpw_account *account, void *block) {
-    account->granted -= claim_of(account->pool, block).granted;
-    claim_give(account->pool, block);
+    claim_give(account->pool, block, &account->granted);
 }
 
 static chunk *open_chunk(hpw_account *account, unsigned units) {

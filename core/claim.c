@@ -74,33 +74,43 @@ static uint64_t unmark(hpw_pool *pool, granule_t at, unsigned *tag) {
     return want;
 }
 
-void *claim_take(hpw_pool *pool, uint64_t size, uint64_t alignment, unsigned tag) {
+static uint64_t granted_at(const hpw_pool *pool, granule_t at) {
+    return pool_bytes(pool, blocks_size(&pool->index.map, at));
+}
+
+void *claim_take(hpw_pool *pool, uint64_t size, uint64_t alignment, unsigned tag, uint64_t *granted) {
     if (size > pool_bytes(pool, pool->max_capacity)) return NULL;
     pool_enter(pool);
     uint64_t want = wanted(pool, size, tag);
     void *block = alignment <= pool_bytes(pool, 1) ? pool->inner.allocate(pool, want)
                                                    : pool_allocate_aligned(pool, want, alignment);
-    if (block) mark(pool, granule_of(pool, block), want, tag);
+    if (block) {
+        mark(pool, granule_of(pool, block), want, tag);
+        *granted += granted_at(pool, granule_of(pool, block));
+    }
     pool_leave(pool);
     return block;
 }
 
-void *claim_resize(hpw_pool *pool, void *block, uint64_t size) {
+void *claim_resize(hpw_pool *pool, void *block, uint64_t size, uint64_t *granted) {
     if (size > pool_bytes(pool, pool->max_capacity)) return NULL;
     pool_enter(pool);
     unsigned tag;
     uint64_t was = unmark(pool, granule_of(pool, block), &tag), want = wanted(pool, size, tag);
-    uint64_t moved = pool_bytes(pool, granule_of(pool, block));
+    uint64_t moved = pool_bytes(pool, granule_of(pool, block)),
+             before = granted_at(pool, granule_of(pool, block));
     bool fits = pool_resize(pool, moved, want, &moved, NULL) == HPW_OK;
     mark(pool, pool_granule(pool, moved), fits ? want : was, tag);
+    *granted += granted_at(pool, pool_granule(pool, moved)) - before;
     pool_leave(pool);
     return fits ? pool->index.bytes + moved : NULL;
 }
 
-void claim_give(hpw_pool *pool, void *block) {
+void claim_give(hpw_pool *pool, void *block, uint64_t *granted) {
     unsigned tag;
     pool_enter(pool);
     unmark(pool, granule_of(pool, block), &tag);
+    *granted -= granted_at(pool, granule_of(pool, block));
     pool->inner.release(pool, pool_bytes(pool, granule_of(pool, block)), NULL);
     pool_leave(pool);
 }
@@ -110,11 +120,10 @@ claim claim_of(const hpw_pool *pool, const void *block) {
     uint64_t record;
     pool_enter(pool);
     granule_t at = granule_of(pool, block), size = blocks_size(&pool->index.map, at);
-    found.granted = pool_bytes(pool, size);
     if (pool_large_claimed(pool, at, size)) {
         pool_requested(pool, at, size, &found.owned);
     } else if (has_record(pool, at, size, &record)) {
-        found.owned = found.granted - RECORD_BYTES;
+        found.owned = pool_bytes(pool, size) - RECORD_BYTES;
         found.tag = (unsigned)(record >> TAG_SHIFT) & 127;
     }
     pool_leave(pool);

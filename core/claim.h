@@ -14,7 +14,8 @@
  *
  *      [ size bytes of the owner's | tag, slack | 255 ]
  *
- * All of these take the pool's lock.
+ * All of these take the pool's lock, once; `*granted` is the sum of what the pool granted
+ * to an owner, and changes with it.
  */
 #ifndef HPW_CLAIM_H
 #define HPW_CLAIM_H
@@ -27,19 +28,18 @@ enum { CLAIM_END = 9, CLAIM_BYTES = CLAIM_END + 1 };
 
 /* `size` bytes at a multiple of `alignment`, a power of two; with a tag of 0 ... 127. NULL: there is no room.
  */
-void *claim_take(hpw_pool *pool, uint64_t size, uint64_t alignment, unsigned tag);
+void *claim_take(hpw_pool *pool, uint64_t size, uint64_t alignment, unsigned tag, uint64_t *granted);
 
 /*
  * It has `size` bytes now, perhaps elsewhere; NULL, and it is as it was. Never NULL where size + CLAIM_BYTES
  * is no more than it had.
  */
-void *claim_resize(hpw_pool *pool, void *block, uint64_t size);
+void *claim_resize(hpw_pool *pool, void *block, uint64_t size, uint64_t *granted);
 
-void claim_give(hpw_pool *pool, void *block);
+void claim_give(hpw_pool *pool, void *block, uint64_t *granted);
 
 typedef struct claim {
-    uint64_t granted; /* by the pool */
-    uint64_t owned;   /* the owner's, as many as asked for at least */
+    uint64_t owned; /* the owner's, as many as asked for at least */
     unsigned tag;
 } claim;
 

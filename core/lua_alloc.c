@@ -69,15 +69,14 @@ static size_t with_tail(const hpw_account *account, size_t size) {
 static void *take_large(hpw_account *account, unsigned kind, size_t size) {
     void *block;
     do {
-        block = claim_take(account->pool, with_tail(account, size), 1, kind);
+        block = claim_take(account->pool, with_tail(account, size), 1, kind, &account->granted);
     } while (!block && slabs_give_back(account));
-    if (block) account_took(account, claim_of(account->pool, block).granted);
+    account_grew(account);
     return block;
 }
 
 static void give_large(hpw_account *account, void *block) {
-    account->granted -= claim_of(account->pool, block).granted;
-    claim_give(account->pool, block);
+    claim_give(account->pool, block, &account->granted);
     account_fell(account);
 }
 
@@ -141,11 +140,8 @@ static place place_of(hpw_account *account, void *block, size_t size) {
 /* It shrinks to `size` where it lies, since there is no place where it belongs. */
 static void leave_misfit(hpw_account *account, const place *p, size_t size) {
     if (p->misfit) return;
-    if (!p->class) {
-        uint64_t granted = claim_of(account->pool, p->block).granted;
-        claim_resize(account->pool, p->block, size + LINK_BYTES); /* in place: it is smaller */
-        account->granted -= granted - claim_of(account->pool, p->block).granted;
-    }
+    if (!p->class) /* shrinks where it lies */
+        claim_resize(account->pool, p->block, size + LINK_BYTES, &account->granted);
     memcpy(link_in(account, p), &account->misfits, LINK_BYTES);
     account->misfits = (hpw_address(account->pool, p->block) / 8 + 1) | (uint64_t)p->class << LINK_CLASS;
     account->small_max = 0;
@@ -222,14 +218,12 @@ HOT void release(hpw_account *account, void *block, size_t size) {
 /* A block of the pool that stays one. Where a shrinking one wants a tail that finds no room, it lies as it
  * is. */
 static void *resize_large(hpw_account *account, const place *p, size_t old_size, size_t size) {
-    uint64_t granted = claim_of(account->pool, p->block).granted;
     void *block;
     do {
-        block = claim_resize(account->pool, p->block, with_tail(account, size));
+        block = claim_resize(account->pool, p->block, with_tail(account, size), &account->granted);
     } while (!block && slabs_give_back(account));
     if (!block) return size <= old_size ? p->block : NULL;
-    account->granted -= granted;
-    account_took(account, claim_of(account->pool, block).granted);
+    account_grew(account);
     return block;
 }
 
