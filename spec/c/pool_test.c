@@ -457,8 +457,9 @@ static void exact_in_a_large_pool(void) {
 static void trim_of_a_grown_pool(void) {
     enum { COUNT = 40, BYTES = 60000 };
     for (size_t i = 0; hpw_policy_at(i); i++) {
-        hpw_config config = {
-            .policy = hpw_policy_at(i)->name, .capacity = 1 << 20, .max_capacity = 6 * COUNT * BYTES};
+        hpw_config config = {.policy = hpw_policy_at(i)->name,
+                             .capacity = 1 << 20,
+                             .max_capacity = (uint64_t)6 * COUNT * BYTES};
         hpw_pool *pool = hpw_open(&config, NULL);
         void *blocks[COUNT];
         for (unsigned round = 0; round < 2; round++) {
@@ -475,7 +476,7 @@ static void trim_of_a_grown_pool(void) {
 static void growth_from_less_than_a_slot(void) {
     for (size_t i = 0; hpw_policy_at(i); i++) {
         hpw_config config = {
-            .policy = hpw_policy_at(i)->name, .granule = 256, .capacity = 11 * 256, .max_capacity = 4 << 20};
+            .policy = hpw_policy_at(i)->name, .granule = 256, .capacity = 2816, .max_capacity = 4 << 20};
         hpw_pool *pool = hpw_open(&config, NULL);
         for (size_t size = 14000; size > 2000; size -= 1000) {
             CHECK(hpw_malloc(pool, size));
