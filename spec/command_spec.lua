@@ -3,31 +3,12 @@
 local dkjson = require "dkjson"
 local heapwright = require "heapwright"
 
-local COMMAND = (os.getenv "HEAPWRIGHT_BUILD" or "build") .. "/heapwright"
+local command = require "spec.support.command"
 
-local folder -- each spec's own
+local COMMAND, write, read = command.path, command.write, command.read
 
-local function write(name, text)
-  local file = assert(io.open(folder .. "/" .. name, "wb"))
-  file:write(text)
-  file:close()
-  return folder .. "/" .. name
-end
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "a"
-  file:close()
-  return text
-end
-
----@return string output
----@return string errors
----@return integer code
 local function heapwright_command(arguments)
-  local out, err = folder .. "/stdout", folder .. "/stderr"
-  local _, _, code = os.execute(("%s %s >%s 2>%s </dev/null"):format(COMMAND, arguments, out, err))
-  return read(out), read(err), code
+  return command.shell(("%s %s </dev/null"):format(COMMAND, arguments))
 end
 
 local function one_line(text)
@@ -49,15 +30,8 @@ return heapwright.scenario {
 }
 ]]
 
-before_each(function()
-  folder = os.tmpname()
-  os.remove(folder)
-  assert(os.execute("mkdir " .. folder))
-end)
-
-after_each(function()
-  os.execute("rm -rf " .. folder)
-end)
+before_each(command.enter)
+after_each(command.leave)
 
 describe("the command's exit code and its one line", function()
   local refused = {
@@ -104,7 +78,7 @@ describe("the command's exit code and its one line", function()
       write("policy.lua", "return heapwright.scenario { name = 'x', run = print, policy = 'b' }")
       write("idle.lua", "return heapwright.scenario { name = 'idle', run = function() end }")
       write("wraps.txt", "a 1 9223372036854775000\na 2 9223372036854775000\n")
-      local out, err, code = heapwright_command((case[2]:gsub("@", folder)))
+      local out, err, code = heapwright_command((case[2]:gsub("@", command.folder)))
       assert.equal(2, code, err)
       if not case[2]:find "good" then assert.equal("", out) end
       assert.is_true(one_line(err), err)
@@ -119,9 +93,9 @@ describe("standard output that takes nothing", function()
     local path = write("t.txt", TRACE)
     for _, call in ipairs { "--version", "--help", "fit --help", "--completion bash", "policies --json",
       "compare -p bump " .. path, "compare --json -p bump " .. path, "trace info " .. path } do
-      local _, _, code = os.execute(("%s %s >/dev/full 2>%s/err"):format(COMMAND, call, folder))
+      local _, _, code = os.execute(("%s %s >/dev/full 2>%s/err"):format(COMMAND, call, command.folder))
       assert.equal(2, code, call)
-      assert.equal("heapwright: standard output: No space left on device\n", read(folder .. "/err"), call)
+      assert.equal("heapwright: standard output: No space left on device\n", read(command.folder .. "/err"), call)
     end
   end)
 end)
@@ -209,7 +183,7 @@ describe("heapwright run", function()
   it("runs a plain script and lets it print", function()
     local out, err, code = heapwright_command("run " .. write("p.lua", 'print(require("heapwright").version, arg[0])'))
     assert.equal(0, code, err)
-    assert.equal(heapwright.version .. "\t" .. folder .. "/p.lua\n", out)
+    assert.equal(heapwright.version .. "\t" .. command.folder .. "/p.lua\n", out)
   end)
 
   it("takes policies, capacity and seed from the command line", function()
@@ -302,7 +276,7 @@ end)
 
 describe("heapwright record and trace", function()
   it("record a program and end with its exit code", function()
-    local path = folder .. "/sh.hwt"
+    local path = command.folder .. "/sh.hwt"
     local out, err, code = heapwright_command("record -o " .. path .. " -- sh -c 'echo hello; exit 7'")
     assert.equal(7, code, err)
     assert.equal("hello\n", out)
@@ -314,8 +288,8 @@ describe("heapwright record and trace", function()
   it("tell of a program that could not be recorded, and of a trace that ends early", function()
     local function build(name, options, body)
       local source = write(name .. ".c", "#include <stdlib.h>\nint main(void) { " .. body .. " return 0; }\n")
-      assert(os.execute(("cc -O0 -w %s -o %s/%s %s"):format(options, folder, name, source)))
-      return ("record -o %s/%s.hwt -- %s/%s"):format(folder, name, folder, name)
+      assert(os.execute(("cc -O0 -w %s -o %s/%s %s"):format(options, command.folder, name, source)))
+      return ("record -o %s/%s.hwt -- %s/%s"):format(command.folder, name, command.folder, name)
     end
     local _, err, code = heapwright_command(build("static", "-static", "free(malloc(5));"))
     assert.equal(0, code, err)
@@ -332,14 +306,14 @@ describe("heapwright record and trace", function()
       lines[i] = ("a %d 16\n"):format(i)
     end
     local path = write("t.txt", table.concat(lines))
-    os.execute(("%s trace convert %s %s/u.txt & sleep 0.03; kill -TERM $!; wait"):format(COMMAND, path, folder))
-    assert.is_nil((os.execute("ls " .. folder .. "/*.part* >/dev/null 2>&1")))
+    os.execute(("%s trace convert %s %s/u.txt & sleep 0.03; kill -TERM $!; wait"):format(COMMAND, path, command.folder))
+    assert.is_nil((os.execute("ls " .. command.folder .. "/*.part* >/dev/null 2>&1")))
   end)
 
   it("convert a trace to text and back without loss", function()
     local path = write("t.txt", TRACE)
-    assert.equal(0, select(3, heapwright_command(("trace convert %s %s/t.hwt"):format(path, folder))))
-    local out = heapwright_command(("trace cat %s/t.hwt"):format(folder))
+    assert.equal(0, select(3, heapwright_command(("trace convert %s %s/t.hwt"):format(path, command.folder))))
+    local out = heapwright_command(("trace cat %s/t.hwt"):format(command.folder))
     assert.equal(TRACE, (out:gsub("#[^\n]*\n", "")))
   end)
 end)

@@ -1,43 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- Promises of `heapwright lua`: a script runs as under the stock interpreter, byte by byte of what it
 -- prints and by its exit code; its memory is bounded; --stats tells who holds it.
-local build = os.getenv "HEAPWRIGHT_BUILD" or "build"
-local COMMAND = build:sub(1, 1) == "/" and build .. "/heapwright" or os.getenv "PWD" .. "/" .. build .. "/heapwright"
+local command = require "spec.support.command"
 
-local folder -- each spec's own
-
-local function write(name, text)
-  local file = assert(io.open(folder .. "/" .. name, "wb"))
-  file:write(text)
-  file:close()
-end
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "a"
-  file:close()
-  return text
-end
-
--- Runs a shell command in the folder: output, errors, exit code (128 + the signal).
-local function run(command)
-  local _, how, code = os.execute(("cd %s && { %s; } >.out 2>.err"):format(folder, command))
-  return read(folder .. "/.out"), read(folder .. "/.err"), how == "signal" and 128 + code or code
-end
+local COMMAND, write, run = command.path, command.write, command.shell_there
 
 local function bounded(arguments)
   return run(("%s lua %s </dev/null"):format(COMMAND, arguments))
 end
 
-before_each(function()
-  folder = os.tmpname()
-  os.remove(folder)
-  assert(os.execute("mkdir " .. folder))
-end)
-
-after_each(function()
-  os.execute("rm -rf " .. folder)
-end)
+before_each(command.enter)
+after_each(command.leave)
 
 -- { title, script, [arguments], [environment] }
 local scripts = {
@@ -90,7 +63,7 @@ describe("a script under heapwright lua ends and prints as under the stock inter
   for _, case in ipairs(scripts) do
     it("one " .. case[1], function()
       if case[2] then write("s.lua", case[2]) end
-      assert(os.execute(("mkdir %s/sub"):format(folder)))
+      assert(os.execute(("mkdir %s/sub"):format(command.folder)))
       write("sub/neighbour.lua", "print('neighbour', ...) return 'of the script'")
       local rest = (" s.lua %s </dev/null"):format(case[3] or "one '' three")
       local out, err, code = run((case[4] or "") .. "lua5.4" .. rest)
@@ -124,9 +97,9 @@ describe("a script under heapwright lua ends and prints as under the stock inter
   it("one that is interrupted", function()
     write("s.lua", "io.stdout:write 'begun\\n' io.stdout:flush() for _ = 1, 1 << 31 do end")
     -- The shell lets its background children ignore SIGINT; lua takes it all the same.
-    local command = "%s s.lua & pid=$!; until grep -q begun .out; do sleep 0.01; done; kill -INT $pid; wait $pid"
-    local _, err, code = run(command:format "lua5.4")
-    local _, our_err, our_code = run(command:format(COMMAND .. " lua"))
+    local interrupted = "%s s.lua & pid=$!; until grep -q begun .out; do sleep 0.01; done; kill -INT $pid; wait $pid"
+    local _, err, code = run(interrupted:format "lua5.4")
+    local _, our_err, our_code = run(interrupted:format(COMMAND .. " lua"))
     assert.equal(1, our_code)
     assert.equal(code, our_code)
     assert.is_truthy(our_err:find("heapwright: interrupted!\nstack traceback:", 1, true), our_err)
@@ -262,7 +235,7 @@ describe("standard output that takes nothing", function()
       write("s.lua", script)
       local _, _, code = run(COMMAND .. " lua s.lua >/dev/full 2>err")
       assert.equal(expected, code)
-      assert.is_truthy(read(folder .. "/err"):find("heapwright: standard output: ", 1, true))
+      assert.is_truthy(command.read "err":find("heapwright: standard output: ", 1, true))
     end
   end)
 end)

@@ -5,27 +5,12 @@ local heapwright = require "heapwright"
 local replay = require "heapwright.replay"
 local traces = require "heapwright.traces"
 
-local build = os.getenv "HEAPWRIGHT_BUILD" or "build"
-local COMMAND = build:sub(1, 1) == "/" and build .. "/heapwright" or os.getenv "PWD" .. "/" .. build .. "/heapwright"
+local command = require "spec.support.command"
 
-local folder -- each spec's own
-
-local function write(name, text)
-  local file = assert(io.open(folder .. "/" .. name, "wb"))
-  file:write(text)
-  file:close()
-end
-
-local function read(name)
-  local file = assert(io.open(folder .. "/" .. name, "rb"))
-  local text = file:read "a"
-  file:close()
-  return text
-end
+local write, read = command.write, command.read
 
 local function record(arguments)
-  local _, _, code = os.execute(("cd %s && %s record %s >.out 2>.err </dev/null"):format(folder, COMMAND, arguments))
-  return read ".out", read ".err", code
+  return command.shell_there(("%s record %s </dev/null"):format(command.path, arguments))
 end
 
 local SCRIPT = [[
@@ -34,15 +19,8 @@ for i = 1, 500 do held[i] = { "number " .. i, function() return i end } end
 print(#held, ...)
 ]]
 
-before_each(function()
-  folder = os.tmpname()
-  os.remove(folder)
-  assert(os.execute("mkdir " .. folder))
-end)
-
-after_each(function()
-  os.execute("rm -rf " .. folder)
-end)
+before_each(command.enter)
+after_each(command.leave)
 
 describe("record --lua", function()
   it("ends with everything freed, and says what it recorded, by kind", function()
@@ -50,7 +28,7 @@ describe("record --lua", function()
     local out, err, code = record "--lua -o s.hwt s.lua -o x --lua"
     assert.equal("500\t-o\tx\t--lua\n", out)
     assert.equal(0, code)
-    local info = assert(traces.info(folder .. "/s.hwt"))
+    local info = assert(traces.info(command.folder .. "/s.hwt"))
     assert.is_nil(info.warning)
     assert.equal(0, info.live_at_end)
     assert.equal(info.allocations, info.frees)
@@ -79,7 +57,7 @@ describe("record --lua", function()
   it("writes what replays under every policy", function()
     write("s.lua", SCRIPT)
     record "--lua -o s.hwt s.lua"
-    local program, asked = assert(replay.load(folder .. "/s.hwt")), {}
+    local program, asked = assert(replay.load(command.folder .. "/s.hwt")), {}
     for i, info in ipairs(heapwright.policies()) do asked[i] = { policy = info.name } end
     for _, result in ipairs(assert(program:measure { policies = asked, smallest = true })) do
       assert.equal(0, result.failures, result.policy)
@@ -89,7 +67,7 @@ describe("record --lua", function()
   it("names its trace after the script where it is not told how", function()
     write("s.lua", SCRIPT)
     record "--lua s.lua"
-    assert.equal("binary", assert(traces.info(folder .. "/s.hwt")).format)
+    assert.equal("binary", assert(traces.info(command.folder .. "/s.hwt")).format)
   end)
 
   it("has the script's exit code, and the whole trace, however it ends", function()
@@ -99,7 +77,7 @@ describe("record --lua", function()
       local out, err, code = record "--lua -o s.hwt s.lua"
       assert.equal("500\n", out)
       assert.equal(expected, code)
-      local info = assert(traces.info(folder .. "/s.hwt"))
+      local info = assert(traces.info(command.folder .. "/s.hwt"))
       assert.is_nil(info.warning)
       assert.equal(ending == "os.exit(5)", info.live_at_end > 0, ending) -- which closes nothing
       assert.is_truthy(err:find("s.hwt  s.lua", 1, true), err)
@@ -124,7 +102,7 @@ describe("record --lua", function()
     if not io.open("/dev/full", "r") then return end
     write("s.lua", SCRIPT)
     -- A binary trace first writes when it has 64 KiB: at the end, here.
-    os.execute(("ln -s /dev/full %s/full.hwt"):format(folder))
+    os.execute(("ln -s /dev/full %s/full.hwt"):format(command.folder))
     local _, err, code = record "--lua -o full.hwt s.lua"
     assert.equal(2, code)
     assert.is_truthy(err:find "^heapwright: full.hwt: No space left on device\n", err)
@@ -141,7 +119,7 @@ describe("record without --lua", function()
   it("still takes its own options behind the program, and -- before it", function()
     local _, _, code = record "ls -o x.hwt"
     assert.equal(0, code)
-    assert.is_true(assert(traces.info(folder .. "/x.hwt")).allocations > 0)
+    assert.is_true(assert(traces.info(command.folder .. "/x.hwt")).allocations > 0)
     _, _, code = record "-o y.hwt -- sh -c 'exit 4' --lua"
     assert.equal(4, code)
   end)
