@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Bounded states: what they do, what their scripts find, and that they leave nothing.
--- What ends a script is in limits_spec, what crosses in values_spec.
+-- What ends a script is in memory_limit_spec and budget_spec, what crosses in values_spec.
 local heapwright = require "heapwright"
 
 local function file_with(text)
