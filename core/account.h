@@ -41,8 +41,6 @@
 
 enum {
     SMALL_MAX = 1024, /* bytes of the largest slot */
-    CLASSES =
-        64, /* 1 ... 32 by 8 bytes to 256, to 48 by 16 to 512, to 56 by 64 to 1 KiB; 0 and the rest: none */
     SLAB_MIN = 9,     /* the smallest slab's size, as a power of two */
     COLOUR_SHIFT = 6, /* 12, of a slab of 4 KiB, less 6, of a line of 64 bytes */
     SLAB_END = 16,    /* bytes at the end of a slab that are no slot's: the claim's record may lie there */
@@ -118,7 +116,7 @@ struct hpw_account {
     slab *bins[][HPW_LUA_KINDS];
 };
 
-/* By (size + 7) / 8. */
+/* By (size + 7) / 8: 1 ... 32 by 8 bytes to 256, to 48 by 16 to 512, to 56 by 64 to 1 KiB. */
 extern const unsigned char account_classes[SMALL_MAX / 8 + 1];
 
 HOT unsigned class_of(size_t size) { return account_classes[(size + 7) / 8]; }
@@ -132,7 +130,7 @@ HOT void *linked(const hpw_account *account, link to) {
 }
 
 HOT link link_to(const hpw_account *account, const void *block) {
-    return pool_granule(account->pool, (uint64_t)((const unsigned char *)block - account->pool->index.bytes));
+    return pool_granule_of(account->pool, block);
 }
 
 /*

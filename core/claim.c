@@ -2,37 +2,31 @@
 /* Claimed blocks: see claim.h. A block is made an ordinary one before the pool frees or resizes it. */
 #include "claim.h"
 
-enum { TAG_SHIFT = 56, RECORD_BYTES = 1 + sizeof(uint64_t) };
-
-static granule_t granule_of(const hpw_pool *pool, const void *block) {
-    return pool_granule(pool, (uint64_t)((const unsigned char *)block - pool->index.bytes));
-}
+enum { TAG_SHIFT = 56 };
 
 /* Is a block of `size` bytes to be told by the bitmap? */
 static bool is_cell(const hpw_pool *pool, uint64_t size, unsigned tag) {
     return tag == 0 && size > pool_bytes(pool, POOL_CELL);
 }
 
-/* What the pool is to grant: with room for the record, and never all of its granules, so that it has slack.
- */
+/* What the pool is to grant: with room for the record, never whole granules, so that it has slack. */
 static uint64_t wanted(const hpw_pool *pool, uint64_t size, unsigned tag) {
     if (is_cell(pool, size, tag)) return size;
-    uint64_t want = size + RECORD_BYTES;
+    uint64_t want = size + CLAIM_END;
     return want % pool_bytes(pool, 1) ? want : want + 1;
 }
 
 static void write_record(const hpw_pool *pool, granule_t at, granule_t size, uint64_t record) {
     unsigned char *end = pool->index.bytes + pool_bytes(pool, at + size);
-    memcpy(end - RECORD_BYTES, &record, sizeof record);
+    memcpy(end - CLAIM_END, &record, sizeof record);
     end[-1] = SLACK_LONG;
 }
 
 static bool has_record(const hpw_pool *pool, granule_t at, granule_t size, uint64_t *record) {
     uint64_t granted = pool_bytes(pool, size);
     const unsigned char *end = pool->index.bytes + pool_bytes(pool, at) + granted;
-    if (!blocks_has_slack(&pool->index.map, at) || granted < RECORD_BYTES || end[-1] != SLACK_LONG)
-        return false;
-    memcpy(record, end - RECORD_BYTES, sizeof *record);
+    if (!blocks_has_slack(&pool->index.map, at) || granted < CLAIM_END || end[-1] != SLACK_LONG) return false;
+    memcpy(record, end - CLAIM_END, sizeof *record);
     return *record & POOL_CLAIMED;
 }
 
@@ -85,8 +79,8 @@ void *claim_take(hpw_pool *pool, uint64_t size, uint64_t alignment, unsigned tag
     void *block = alignment <= pool_bytes(pool, 1) ? pool->inner.allocate(pool, want)
                                                    : pool_allocate_aligned(pool, want, alignment);
     if (block) {
-        mark(pool, granule_of(pool, block), want, tag);
-        *granted += granted_at(pool, granule_of(pool, block));
+        mark(pool, pool_granule_of(pool, block), want, tag);
+        *granted += granted_at(pool, pool_granule_of(pool, block));
     }
     pool_leave(pool);
     return block;
@@ -96,9 +90,9 @@ void *claim_resize(hpw_pool *pool, void *block, uint64_t size, uint64_t *granted
     if (size > pool_bytes(pool, pool->max_capacity)) return NULL;
     pool_enter(pool);
     unsigned tag;
-    uint64_t was = unmark(pool, granule_of(pool, block), &tag), want = wanted(pool, size, tag);
-    uint64_t moved = pool_bytes(pool, granule_of(pool, block)),
-             before = granted_at(pool, granule_of(pool, block));
+    uint64_t was = unmark(pool, pool_granule_of(pool, block), &tag), want = wanted(pool, size, tag);
+    uint64_t moved = pool_bytes(pool, pool_granule_of(pool, block)),
+             before = granted_at(pool, pool_granule_of(pool, block));
     bool fits = pool_resize(pool, moved, want, &moved, NULL) == HPW_OK;
     mark(pool, pool_granule(pool, moved), fits ? want : was, tag);
     *granted += granted_at(pool, pool_granule(pool, moved)) - before;
@@ -109,9 +103,9 @@ void *claim_resize(hpw_pool *pool, void *block, uint64_t size, uint64_t *granted
 void claim_give(hpw_pool *pool, void *block, uint64_t *granted) {
     unsigned tag;
     pool_enter(pool);
-    unmark(pool, granule_of(pool, block), &tag);
-    *granted -= granted_at(pool, granule_of(pool, block));
-    pool->inner.release(pool, pool_bytes(pool, granule_of(pool, block)), NULL);
+    unmark(pool, pool_granule_of(pool, block), &tag);
+    *granted -= granted_at(pool, pool_granule_of(pool, block));
+    pool->inner.release(pool, pool_bytes(pool, pool_granule_of(pool, block)), NULL);
     pool_leave(pool);
 }
 
@@ -119,11 +113,11 @@ claim claim_of(const hpw_pool *pool, const void *block) {
     claim found = {.tag = 0};
     uint64_t record;
     pool_enter(pool);
-    granule_t at = granule_of(pool, block), size = blocks_size(&pool->index.map, at);
+    granule_t at = pool_granule_of(pool, block), size = blocks_size(&pool->index.map, at);
     if (pool_large_claimed(pool, at, size)) {
         pool_requested(pool, at, size, &found.owned);
     } else if (has_record(pool, at, size, &record)) {
-        found.owned = pool_bytes(pool, size) - RECORD_BYTES;
+        found.owned = pool_bytes(pool, size) - CLAIM_END;
         found.tag = (unsigned)(record >> TAG_SHIFT) & 127;
     }
     pool_leave(pool);

@@ -22,12 +22,10 @@
 
 #include "pool.h"
 
-/* Besides the owner's bytes, where there is a record: that, and before it a byte where the size would come
- * out as whole granules. */
+/* Where there is a record: that, and a byte more where the size would come out as whole granules. */
 enum { CLAIM_END = 9, CLAIM_BYTES = CLAIM_END + 1 };
 
-/* `size` bytes at a multiple of `alignment`, a power of two; with a tag of 0 ... 127. NULL: there is no room.
- */
+/* `size` bytes at a multiple of `alignment`, a power of two; a tag of 0 ... 127. NULL: there is no room. */
 void *claim_take(hpw_pool *pool, uint64_t size, uint64_t alignment, unsigned tag, uint64_t *granted);
 
 /*

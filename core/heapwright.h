@@ -474,12 +474,11 @@ typedef enum hpw_lua_kind {
 
 /* Zeroed: no limit but the pool, no headroom. */
 typedef struct hpw_account_config {
-    uint64_t limit; /* bytes that the state may have in use, as it asked for them; 0: HPW_NO_LIMIT */
-    uint64_t
-        headroom; /* bytes below the limit that only a collection may open: see hpw_set_headroom; 0: none */
+    uint64_t limit;    /* bytes that the state may have in use, as it asked for them; 0: HPW_NO_LIMIT */
+    uint64_t headroom; /* bytes below the limit that only a collection opens: hpw_set_headroom; 0: none */
 } hpw_account_config;
 
-/* Sizes are bytes. Exact where the state's own thread asks; else as of a moment ago. */
+/* Sizes are bytes. All are exact. */
 typedef struct hpw_account_stats {
     uint64_t limit, headroom; /* as set; HPW_NO_LIMIT */
     uint64_t in_use;          /* what the state asked for and has not freed */
@@ -541,6 +540,7 @@ HPW_API void hpw_set_limit(hpw_account *account, uint64_t bytes);
  */
 HPW_API void hpw_set_headroom(hpw_account *account, uint64_t bytes);
 
+/* From the state's own thread, or while the state rests: what it counts takes no lock. Cost: O(1). */
 HPW_API void hpw_get_account_stats(const hpw_account *account, hpw_account_stats *out);
 
 /*

@@ -215,8 +215,7 @@ HOT void release(hpw_account *account, void *block, size_t size) {
 
 /* ---- Resize ---- */
 
-/* A block of the pool that stays one. Where a shrinking one wants a tail that finds no room, it lies as it
- * is. */
+/* A block of the pool that stays one; as it is where, shrinking, it wants a tail that finds no room. */
 static void *resize_large(hpw_account *account, const place *p, size_t old_size, size_t size) {
     void *block;
     do {

@@ -101,6 +101,11 @@ HOT granule_t pool_granule(const hpw_pool *pool, uint64_t address) {
     return (granule_t)(address >> pool->index.shift);
 }
 
+/* Of a pointer into the pool. */
+HOT granule_t pool_granule_of(const hpw_pool *pool, const void *block) {
+    return pool_granule(pool, (uint64_t)((const unsigned char *)block - pool->index.bytes));
+}
+
 HOT bool pool_holds(const hpw_pool *pool, uint64_t address) {
     return address < pool_bytes(pool, pool->index.map.count);
 }

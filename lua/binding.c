@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "fields.h"
 #include "module.h"
 #include "watch.h"
 
@@ -255,16 +256,6 @@ static int meta_tostring(lua_State *L) {
 }
 
 /* ---- The module ---- */
-
-static void set_string(lua_State *L, const char *name, const char *value) {
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_flag(lua_State *L, const char *name, bool value) {
-    lua_pushboolean(L, value);
-    lua_setfield(L, -2, name);
-}
 
 /* policies(): an array of fresh tables */
 static int module_policies(lua_State *L) {

@@ -32,6 +32,7 @@
 
 #include "alloc_record.h"
 #include "consumers.h"
+#include "fields.h"
 #include "heapwright.h"
 #include "host.h"
 #include "script.h"
@@ -228,24 +229,11 @@ static int meta_gc(lua_State *L) {
 
 /* ---- The outcome, on the command's stack ------------------------------------------------- */
 
-static void set_count(lua_State *L, const char *name, uint64_t n) {
-    lua_pushinteger(L, (lua_Integer)n);
-    lua_setfield(L, -2, name);
-}
-
 static void set_account(lua_State *L, const bounded *self) {
     hpw_account_stats stats;
     hpw_get_account_stats(self->account, &stats);
-    lua_createtable(L, 0, 9);
-    if (stats.limit != HPW_NO_LIMIT) set_count(L, "limit", stats.limit);
-    set_count(L, "in_use", stats.in_use);
-    set_count(L, "peak_in_use", stats.peak_in_use);
-    set_count(L, "granted", stats.granted);
-    set_count(L, "peak_granted", stats.peak_granted);
-    set_count(L, "allocations", stats.allocations);
-    set_count(L, "frees", stats.frees);
-    set_count(L, "reallocations", stats.reallocations);
-    set_count(L, "refusals", stats.over_limit + stats.over_pool);
+    lua_createtable(L, 0, 12);
+    set_account_counts(L, &stats);
     lua_setfield(L, -2, "account");
 }
 

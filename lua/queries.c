@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fields.h"
+
 /* ---- One block ---- */
 
 /* size(address): as it was asked for */
@@ -162,33 +164,28 @@ static int method_map(lua_State *L) {
 
 /* ---- The whole pool ---- */
 
-static void set_bytes(lua_State *L, const char *name, uint64_t bytes) {
-    push_bytes(L, bytes);
-    lua_setfield(L, -2, name);
-}
-
 /* stats(): a fresh table */
 static int method_stats(lua_State *L) {
     lua_pool *self = pool_self(L);
     hpw_stats stats;
     hpw_get_stats(self->pool, &stats);
     lua_createtable(L, 0, 18);
-    set_bytes(L, "capacity", stats.capacity);
-    set_bytes(L, "in_use", stats.in_use);
-    set_bytes(L, "granted", stats.granted);
-    set_bytes(L, "live_blocks", stats.live_blocks);
-    set_bytes(L, "free_blocks", stats.free_blocks);
-    set_bytes(L, "free", stats.free);
-    set_bytes(L, "largest_free", stats.largest_free);
-    set_bytes(L, "peak_in_use", stats.peak_in_use);
-    set_bytes(L, "peak_granted", stats.peak_granted);
-    set_bytes(L, "high_water", stats.high_water);
-    set_bytes(L, "allocations", stats.allocations);
-    set_bytes(L, "frees", stats.frees);
-    set_bytes(L, "reallocations", stats.reallocations);
-    set_bytes(L, "failures", stats.failures);
-    set_bytes(L, "steps", stats.steps);
-    set_bytes(L, "steps_max", stats.steps_max);
+    set_count(L, "capacity", stats.capacity);
+    set_count(L, "in_use", stats.in_use);
+    set_count(L, "granted", stats.granted);
+    set_count(L, "live_blocks", stats.live_blocks);
+    set_count(L, "free_blocks", stats.free_blocks);
+    set_count(L, "free", stats.free);
+    set_count(L, "largest_free", stats.largest_free);
+    set_count(L, "peak_in_use", stats.peak_in_use);
+    set_count(L, "peak_granted", stats.peak_granted);
+    set_count(L, "high_water", stats.high_water);
+    set_count(L, "allocations", stats.allocations);
+    set_count(L, "frees", stats.frees);
+    set_count(L, "reallocations", stats.reallocations);
+    set_count(L, "failures", stats.failures);
+    set_count(L, "steps", stats.steps);
+    set_count(L, "steps_max", stats.steps_max);
     lua_pushnumber(L, hpw_internal_fragmentation(&stats));
     lua_setfield(L, -2, "internal_fragmentation");
     lua_pushnumber(L, hpw_external_fragmentation(&stats));

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "binding.h"
+#include "fields.h"
 #include "module.h"
 #include "replay.h"
 
@@ -72,30 +73,15 @@ static int close_program(lua_State *L) {
     return 0;
 }
 
-static void set_integer(lua_State *L, const char *key, uint64_t value) {
-    lua_pushinteger(L, (lua_Integer)value);
-    lua_setfield(L, -2, key);
-}
-
-static void set_number(lua_State *L, const char *key, double value) {
-    lua_pushnumber(L, value);
-    lua_setfield(L, -2, key);
-}
-
-static void set_string(lua_State *L, const char *key, const char *value) {
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, key);
-}
-
 static int source(lua_State *L) {
     loaded *self = check_program(L);
     const hpw_trace_summary *s = hpw_program_summary(self->program);
     lua_createtable(L, 0, 8);
     set_string(L, "name", self->name);
-    set_integer(L, "events", s->events);
-    set_integer(L, "allocations", s->allocations);
-    set_integer(L, "peak_in_use", s->peak_in_use);
-    set_integer(L, "lower_bound", s->lower_bound);
+    set_count(L, "events", s->events);
+    set_count(L, "allocations", s->allocations);
+    set_count(L, "peak_in_use", s->peak_in_use);
+    set_count(L, "lower_bound", s->lower_bound);
     if (s->program[0]) set_string(L, "program", s->program);
     if (s->warning[0]) set_string(L, "warning", s->warning);
     return 1;
@@ -183,28 +169,28 @@ static void push_answer(lua_State *L, const hpw_program *program, const task *t)
                t->question.order == HPW_ORDER_FIFO   ? "fifo"
                : t->question.order == HPW_ORDER_LIFO ? "lifo"
                                                      : "address");
-    if (a->capacity) set_integer(L, "capacity", a->capacity);
-    set_integer(L, "failures", a->failures);
-    set_integer(L, "peak_in_use", a->peak_in_use);
-    set_integer(L, "peak_granted", a->peak_granted);
-    set_integer(L, "high_water", a->high_water);
+    if (a->capacity) set_count(L, "capacity", a->capacity);
+    set_count(L, "failures", a->failures);
+    set_count(L, "peak_in_use", a->peak_in_use);
+    set_count(L, "peak_granted", a->peak_granted);
+    set_count(L, "high_water", a->high_water);
     set_number(L, "external_fragmentation", a->external_fragmentation);
     set_number(L, "internal_fragmentation", a->internal_fragmentation);
     if (a->has_smallest) {
         uint64_t bound = hpw_program_lower_bound(program, t->question.granule);
-        set_integer(L, "smallest_pool", a->smallest_pool);
+        set_count(L, "smallest_pool", a->smallest_pool);
         if (bound) set_number(L, "overhead", (double)a->smallest_pool / (double)bound - 1.0);
         lua_pushboolean(L, a->smallest_exact);
         lua_setfield(L, -2, "smallest_exact");
-        set_integer(L, "reversals", a->reversals);
-        set_integer(L, "runs", a->runs);
+        set_count(L, "reversals", a->reversals);
+        set_count(L, "runs", a->runs);
     }
-    set_integer(L, "steps_max", a->steps_max);
+    set_count(L, "steps_max", a->steps_max);
     set_number(L, "steps_mean", a->steps_mean);
     if (!a->has_time) return;
-    set_integer(L, "ns_p50", a->ns_p50);
-    set_integer(L, "ns_p999", a->ns_p999);
-    set_integer(L, "ns_max", a->ns_max);
+    set_count(L, "ns_p50", a->ns_p50);
+    set_count(L, "ns_p999", a->ns_p999);
+    set_count(L, "ns_max", a->ns_max);
     set_number(L, "ops_per_second", a->ops_per_second);
 }
 

@@ -14,6 +14,7 @@
 
 #include "binding.h"
 #include "child.h"
+#include "fields.h"
 #include "module.h"
 #include "state_options.h"
 #include "states.h"
@@ -207,11 +208,6 @@ static int method_limit(lua_State *L) {
 
 /* ---- Statistics ---- */
 
-static void set_count(lua_State *L, const char *name, uint64_t count) {
-    push_bytes(L, count);
-    lua_setfield(L, -2, name);
-}
-
 static void push_kinds(lua_State *L, const hpw_account_stats *stats) {
     lua_createtable(L, 0, HPW_LUA_KINDS);
     for (int kind = 0; kind < HPW_LUA_KINDS; kind++) {
@@ -229,25 +225,12 @@ static int method_stats(lua_State *L) {
     hpw_account_stats stats;
     hpw_get_account_stats(self->account, &stats);
     lua_createtable(L, 0, 18);
-    if (stats.limit != HPW_NO_LIMIT) set_count(L, "limit", stats.limit);
-    set_count(L, "headroom", stats.headroom);
-    set_count(L, "in_use", stats.in_use);
-    set_count(L, "peak_in_use", stats.peak_in_use);
-    set_count(L, "granted", stats.granted);
-    set_count(L, "peak_granted", stats.peak_granted);
-    set_count(L, "allocations", stats.allocations);
-    set_count(L, "frees", stats.frees);
-    set_count(L, "reallocations", stats.reallocations);
-    set_count(L, "over_limit", stats.over_limit);
-    set_count(L, "over_pool", stats.over_pool);
-    set_count(L, "over_headroom", stats.over_headroom);
-    lua_pushboolean(L, stats.pressure);
-    lua_setfield(L, -2, "pressure");
+    set_account_counts(L, &stats);
+    set_flag(L, "pressure", stats.pressure);
     push_kinds(L, &stats);
     lua_setfield(L, -2, "kinds");
     if (b->watched) set_count(L, "instructions", b->drawn);
-    lua_pushnumber(L, (lua_Number)(b->ended - b->began) / 1e9);
-    lua_setfield(L, -2, "seconds");
+    set_number(L, "seconds", (double)(b->ended - b->began) / 1e9);
     return 1;
 }
 

@@ -23,6 +23,7 @@
 #include <lua.h>
 #include <string.h>
 
+#include "fields.h"
 #include "module.h"
 #include "record.h"
 #include "trace.h"
@@ -42,11 +43,6 @@ static int fail(lua_State *L, const hpw_trace_error *error) {
 }
 
 /* Sets a field of the table on top. */
-static void set_count(lua_State *L, const char *name, uint64_t n) {
-    lua_pushinteger(L, (lua_Integer)n);
-    lua_setfield(L, -2, name);
-}
-
 /* The same, unless it is empty. */
 static void set_text(lua_State *L, const char *name, const char *text) {
     if (!*text) return;

@@ -20,6 +20,7 @@
 
 #include "alloc_record.h"
 #include "binding.h"
+#include "fields.h"
 #include "module.h"
 #include "watch.h"
 
@@ -168,11 +169,6 @@ static bool set_program(lua_State *L, const char *path) {
 }
 
 /* ---- Figures ------------------------------------------------------------------------- */
-
-static void set_count(lua_State *L, const char *name, uint64_t n) {
-    push_bytes(L, n);
-    lua_setfield(L, -2, name);
-}
 
 static void push_kind(lua_State *L, const hpw_kind_record *kind) {
     lua_createtable(L, 0, 5);

@@ -58,7 +58,7 @@ local function print_stats(outcome, label)
     text.integer(account.peak_granted), text.integer(outcome.pool.high_water)))
   add(("%s, %s, %s, %s."):format(text.counted(account.allocations, "allocation"),
     text.counted(account.frees, "free"), text.counted(account.reallocations, "resize"),
-    text.counted(account.refusals, "refusal")))
+    text.counted(account.over_limit + account.over_pool, "refusal")))
   local function add_table(columns, rows)
     lines[#lines + 1] = ""
     for _, line in ipairs(text.table(columns, rows)) do lines[#lines + 1] = line end
