@@ -8,7 +8,7 @@
  */
 #include <stdatomic.h>
 
-#include "pool.h"
+#include "guard.h"
 #ifndef HPW_FREESTANDING
 #include "caches.h"
 #endif
@@ -74,6 +74,9 @@ void *hpw_pointer(const hpw_pool *pool, uint64_t address) {
 
 /* ---- Finding ---- */
 
+/* What is done with the bytes that are reached, which guards ask. */
+typedef enum access { READS, WRITES, COPIES } access;
+
 /* The live block around `address`, or what there is else; the lock is held. */
 static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, uint64_t *start,
                             uint64_t *requested, hpw_report *report) {
@@ -81,7 +84,7 @@ static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, 
         return pool_report_at(pool, report, HPW_OUT_OF_BOUNDS, address, n,
                               "the address lies outside of the pool");
     granule_t at = blocks_owner(&pool->index.map, pool_granule(pool, address));
-    if (!blocks_is_live(&pool->index.map, at))
+    if (!blocks_is_live(&pool->index.map, at) || pool_is_held(pool, at))
         return pool_report_at(pool, report, HPW_UNALLOCATED, address, n, "the address lies in a free block");
     *start = pool_bytes(pool, at);
     granule_t size = blocks_size(&pool->index.map, at);
@@ -94,9 +97,22 @@ static hpw_error find_owner(const hpw_pool *pool, uint64_t address, uint64_t n, 
     return HPW_OK;
 }
 
+/* What guards say of an access to bytes of a live block. */
+static hpw_error note_access(const hpw_pool *pool, uint64_t address, uint64_t n, access how,
+                             hpw_report *report) {
+    if (how == COPIES) return HPW_OK; /* whose knowledge is copied */
+    if (how == WRITES) {
+        guard_set_written(pool->guards, address, n, true);
+        return HPW_OK;
+    }
+    uint64_t first = guard_first_unwritten(pool->guards, address, n);
+    if (first == address + n) return HPW_OK;
+    return pool_report_at(pool, report, HPW_UNINITIALISED, first, n, "the byte was never written");
+}
+
 /* The bytes of [address, address + n), where they lie in one live block: by find_owner. */
-APART hpw_error reach_far(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned char **bytes,
-                          hpw_report *report) {
+APART hpw_error reach_far(const hpw_pool *pool, uint64_t address, uint64_t n, access how,
+                          unsigned char **bytes, hpw_report *report) {
     uint64_t start, requested;
     hpw_error error = find_owner(pool, address, n, &start, &requested, report);
     if (error) return error;
@@ -105,26 +121,27 @@ APART hpw_error reach_far(const hpw_pool *pool, uint64_t address, uint64_t n, un
         return pool_report_at(pool, report, HPW_OUT_OF_BOUNDS, address, n,
                               "the range runs past the block's end");
     *bytes = pool->index.bytes + address;
-    return HPW_OK;
+    return pool->guards ? note_access(pool, address, n, how, report) : HPW_OK;
 }
 
 /*
  * The same. Mostly the block starts in the address's own word of the map, which
- * then tells all of it; whatever else there is, reach_far finds and reports.
+ * then tells all of it; whatever else there is, reach_far finds and reports, and
+ * with guards everything.
  */
-HOT hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, unsigned char **bytes,
+HOT hpw_error reach(const hpw_pool *pool, uint64_t address, uint64_t n, access how, unsigned char **bytes,
                     hpw_report *report) {
-    if (!pool_holds(pool, address)) return reach_far(pool, address, n, bytes, report);
+    if (address >= pool_bytes(pool, pool->plain)) return reach_far(pool, address, n, how, bytes, report);
     const blocks *map = &pool->index.map;
     granule_t granule = pool_granule(pool, address);
     uint64_t upto = blocks_starts(map, granule / WORD_BITS) << (WORD_BITS - 1 - granule % WORD_BITS);
-    if (!upto) return reach_far(pool, address, n, bytes, report);
+    if (!upto) return reach_far(pool, address, n, how, bytes, report);
     granule_t at = granule - (WORD_BITS - 1 - bits_highest(upto));
     uint64_t offset = address - pool_bytes(pool, at), requested;
     granule_t size = blocks_size(map, at);
     if (!blocks_is_live(map, at) || pool_large_claimed(pool, at, size) ||
         !pool_requested(pool, at, size, &requested) || offset > requested || n > requested - offset)
-        return reach_far(pool, address, n, bytes, report);
+        return reach_far(pool, address, n, how, bytes, report);
     *bytes = pool->index.bytes + address;
     return HPW_OK;
 }
@@ -152,7 +169,7 @@ HOT void copy_bytes(unsigned char *to, const unsigned char *from, size_t n) {
 hpw_error hpw_read(hpw_pool *pool, uint64_t address, void *to, size_t n, hpw_report *report) {
     unsigned char *bytes;
     entered met = enter_at(pool, address);
-    hpw_error error = reach(pool, address, n, &bytes, report);
+    hpw_error error = reach(pool, address, n, READS, &bytes, report);
     if (!error) copy_bytes(to, bytes, n);
     leave(pool, met);
     return error;
@@ -161,7 +178,7 @@ hpw_error hpw_read(hpw_pool *pool, uint64_t address, void *to, size_t n, hpw_rep
 hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n, hpw_report *report) {
     unsigned char *bytes;
     entered met = enter_at(pool, address);
-    hpw_error error = reach(pool, address, n, &bytes, report);
+    hpw_error error = reach(pool, address, n, WRITES, &bytes, report);
     if (!error) copy_bytes(bytes, from, n);
     leave(pool, met);
     return error;
@@ -169,7 +186,7 @@ hpw_error hpw_write(hpw_pool *pool, uint64_t address, const void *from, size_t n
 
 hpw_error hpw_view(hpw_pool *pool, uint64_t address, uint64_t n, const void **bytes, hpw_report *report) {
     unsigned char *found = NULL;
-    hpw_error error = may_be_met(pool) ? HPW_OK : reach(pool, address, n, &found, report);
+    hpw_error error = may_be_met(pool) ? HPW_OK : reach(pool, address, n, READS, &found, report);
     *bytes = found;
     return error;
 }
@@ -177,7 +194,7 @@ hpw_error hpw_view(hpw_pool *pool, uint64_t address, uint64_t n, const void **by
 hpw_error hpw_fill(hpw_pool *pool, uint64_t address, int byte, uint64_t n, hpw_report *report) {
     unsigned char *bytes;
     entered met = enter_at(pool, address);
-    hpw_error error = reach(pool, address, n, &bytes, report);
+    hpw_error error = reach(pool, address, n, WRITES, &bytes, report);
     if (!error && n) memset(bytes, byte, (size_t)n);
     leave(pool, met);
     return error;
@@ -186,9 +203,10 @@ hpw_error hpw_fill(hpw_pool *pool, uint64_t address, int byte, uint64_t n, hpw_r
 hpw_error hpw_copy(hpw_pool *pool, uint64_t to, uint64_t from, uint64_t n, hpw_report *report) {
     unsigned char *target, *source;
     entered met = enter(pool);
-    hpw_error error = reach(pool, from, n, &source, report);
-    if (!error) error = reach(pool, to, n, &target, report);
+    hpw_error error = reach(pool, from, n, COPIES, &source, report);
+    if (!error) error = reach(pool, to, n, COPIES, &target, report);
     if (!error && n) memmove(target, source, (size_t)n);
+    if (!error && pool->guards) guard_copy_written(pool->guards, to, from, n);
     leave(pool, met);
     return error;
 }
@@ -196,12 +214,20 @@ hpw_error hpw_copy(hpw_pool *pool, uint64_t to, uint64_t from, uint64_t n, hpw_r
 hpw_error hpw_compare(hpw_pool *pool, uint64_t a, uint64_t b, uint64_t n, int *order, hpw_report *report) {
     unsigned char *left, *right;
     entered met = enter(pool);
-    hpw_error error = reach(pool, a, n, &left, report);
-    if (!error) error = reach(pool, b, n, &right, report);
+    hpw_error error = reach(pool, a, n, READS, &left, report);
+    if (!error) error = reach(pool, b, n, READS, &right, report);
     if (!error) {
         int sign = n ? memcmp(left, right, (size_t)n) : 0;
         *order = (sign > 0) - (sign < 0);
     }
+    leave(pool, met);
+    return error;
+}
+
+hpw_error hpw_note_written(hpw_pool *pool, uint64_t address, uint64_t n, hpw_report *report) {
+    unsigned char *bytes;
+    entered met = enter_at(pool, address);
+    hpw_error error = reach(pool, address, n, WRITES, &bytes, report);
     leave(pool, met);
     return error;
 }
@@ -242,12 +268,13 @@ enum { WORD_BYTES = 8 };
 _Static_assert(sizeof(shared_word) == WORD_BYTES, "a word is its bytes and nothing else");
 
 /* The word at `address`, entered and aligned: granules have 8 bytes at least, and the pool begins at one. */
-HOT hpw_error reach_word(const hpw_pool *pool, uint64_t address, shared_word **at, hpw_report *report) {
+HOT hpw_error reach_word(const hpw_pool *pool, uint64_t address, access how, shared_word **at,
+                         hpw_report *report) {
     unsigned char *bytes;
     *at = NULL;
     if (address % WORD_BYTES)
         return pool_report_at(pool, report, HPW_INVALID_ARGUMENT, address, WORD_BYTES, "not aligned to 8");
-    hpw_error error = reach(pool, address, WORD_BYTES, &bytes, report);
+    hpw_error error = reach(pool, address, WORD_BYTES, how, &bytes, report);
     if (!error) *at = (shared_word *)(void *)bytes;
     return error;
 }
@@ -255,7 +282,7 @@ HOT hpw_error reach_word(const hpw_pool *pool, uint64_t address, shared_word **a
 hpw_error hpw_load(hpw_pool *pool, uint64_t address, uint64_t *value, hpw_report *report) {
     shared_word *at;
     entered met = enter_at(pool, address);
-    hpw_error error = reach_word(pool, address, &at, report);
+    hpw_error error = reach_word(pool, address, READS, &at, report);
     if (!error) *value = word_get(at);
     leave(pool, met);
     return error;
@@ -264,7 +291,7 @@ hpw_error hpw_load(hpw_pool *pool, uint64_t address, uint64_t *value, hpw_report
 hpw_error hpw_store(hpw_pool *pool, uint64_t address, uint64_t value, hpw_report *report) {
     shared_word *at;
     entered met = enter_at(pool, address);
-    hpw_error error = reach_word(pool, address, &at, report);
+    hpw_error error = reach_word(pool, address, WRITES, &at, report);
     if (!error) word_set(at, value);
     leave(pool, met);
     return error;
@@ -274,7 +301,7 @@ hpw_error hpw_fetch_add(hpw_pool *pool, uint64_t address, uint64_t addend, uint6
                         hpw_report *report) {
     shared_word *at;
     entered met = enter_at(pool, address);
-    hpw_error error = reach_word(pool, address, &at, report);
+    hpw_error error = reach_word(pool, address, READS, &at, report);
     uint64_t found = error ? 0 : word_add(at, addend);
     leave(pool, met);
     if (!error && before) *before = found;
@@ -285,7 +312,7 @@ hpw_error hpw_compare_exchange(hpw_pool *pool, uint64_t address, uint64_t *expec
                                bool *exchanged, hpw_report *report) {
     shared_word *at;
     entered met = enter_at(pool, address);
-    hpw_error error = reach_word(pool, address, &at, report);
+    hpw_error error = reach_word(pool, address, READS, &at, report);
     bool equal = !error && word_exchange(at, expected, desired);
     leave(pool, met);
     if (!error && exchanged) *exchanged = equal;

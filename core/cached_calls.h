@@ -151,6 +151,7 @@ HOT bool is_live_slot(const free_index *index, uint64_t address, const slots_hea
     if (MOSTLY(word_load(&map->mark[f->word]) & f->bit)) {
         f->slack = index->bytes[address + h->bytes[kind] - 1];
         if (f->slack - 1 >= h->most_slack[kind]) return false;
+        if (map->freed && !canary_is_whole(index, f->at, h->bytes[kind], f->slack)) return false;
     }
     return word_load(&map->live[f->word]) & f->bit;
 }

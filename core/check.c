@@ -4,7 +4,7 @@
  * block map in itself, then each block against its neighbours and its own size
  * record, then the counts, then the policy's index.
  */
-#include "pool.h"
+#include "guard.h"
 
 typedef struct sums {
     uint64_t in_use, granted, live, free; /* bytes, bytes, blocks, blocks */
@@ -17,7 +17,8 @@ static bool may_be_joined(hpw_pool *pool, granule_t left, granule_t right, granu
     return !p->may_join || p->may_join(&pool->index, left, right, right_size);
 }
 
-static const char *check_blocks(hpw_pool *pool, sums *sum, granule_t *bad) {
+/* Sets *byte too, where one was overwritten. */
+static const char *check_blocks(hpw_pool *pool, sums *sum, granule_t *bad, uint64_t *byte) {
     const blocks *map = &pool->index.map;
     granule_t previous = NO_GRANULE; /* where it is free */
     for (granule_t at = 0, size; at < map->count; at += size) {
@@ -32,12 +33,19 @@ static const char *check_blocks(hpw_pool *pool, sums *sum, granule_t *bad) {
             continue;
         }
         uint64_t requested;
-        if (!pool_requested(pool, at, size, &requested) && !pool_claimed(pool, at, size, &requested))
-            return "a block's size record was overwritten";
+        previous = NO_GRANULE;
+        if (pool_is_held(pool, at)) {
+            sum->granted += pool_bytes(pool, size);
+            continue;
+        }
+        if (pool_large_claimed(pool, at, size) || !pool_requested(pool, at, size, &requested)) {
+            if (!pool_claimed(pool, at, size, &requested)) return "a block's size record was overwritten";
+        } else if ((*byte = pool_damage(pool, at, size, requested)) != UINT64_MAX) {
+            return POOL_OVERRUN;
+        }
         sum->live++;
         sum->in_use += requested;
         sum->granted += pool_bytes(pool, size);
-        previous = NO_GRANULE;
     }
     *bad = 0;
     return NULL;
@@ -50,15 +58,17 @@ static const char *check_counts(const hpw_pool *pool, const sums *sum) {
     if (counts->in_use_room < 0 || counts->granted_room < 0) return "a peak is below what it is the peak of";
     if (counts->allocations - counts->frees != sum->live)
         return "allocations less frees are not the live blocks";
-    if (counts->blocks - sum->live != sum->free) return "the count of free blocks is wrong";
+    granule_t held = pool->guards ? pool->guards->held_count : 0;
+    if (counts->blocks - held - sum->live != sum->free) return "the count of free blocks is wrong";
     return NULL;
 }
 
-static const char *check(hpw_pool *pool, granule_t *bad) {
+static const char *check(hpw_pool *pool, granule_t *bad, uint64_t *byte) {
     const char *wrong;
     sums sum = {0};
     if (!blocks_check(&pool->index.map, pool->max_capacity, bad, &wrong)) return wrong;
-    if ((wrong = check_blocks(pool, &sum, bad)) || (wrong = check_counts(pool, &sum))) return wrong;
+    if ((wrong = check_blocks(pool, &sum, bad, byte)) || (wrong = check_counts(pool, &sum))) return wrong;
+    if (pool->guards && (wrong = guard_check(pool, bad, byte))) return wrong;
     if ((wrong = pool->policy->check(&pool->index, (size_t)sum.free, bad))) return wrong;
     *bad = 0;
     if (pool->policy->largest(&pool->index) != sum.largest) return "the largest free block is another one";
@@ -67,11 +77,16 @@ static const char *check(hpw_pool *pool, granule_t *bad) {
 
 hpw_error hpw_check(hpw_pool *pool, hpw_report *report) {
     granule_t bad = 0;
+    uint64_t byte = UINT64_MAX;
+    hpw_error error = HPW_OK;
     pool_enter(pool);
     uint64_t steps = pool->index.steps;
-    const char *wrong = check(pool, &bad);
+    const char *wrong = check(pool, &bad, &byte);
     pool->index.steps = steps;
-    uint64_t address = pool_bytes(pool, bad);
+    if (byte != UINT64_MAX) /* the map is sound */
+        error = pool_report_at(pool, report, HPW_CORRUPTED, byte, 0, wrong);
+    else if (wrong)
+        error = pool_report(report, HPW_CORRUPTED, pool_bytes(pool, bad), 0, wrong);
     pool_leave(pool);
-    return wrong ? pool_report(report, HPW_CORRUPTED, address, 0, wrong) : HPW_OK;
+    return error;
 }

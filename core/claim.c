@@ -2,6 +2,17 @@
 /* Claimed blocks: see claim.h. A block is made an ordinary one before the pool frees or resizes it. */
 #include "claim.h"
 
+/* While its claimed blocks are at work, the pool is entered: see hpw_pool.claiming. */
+static void enter(hpw_pool *pool) {
+    pool_enter(pool);
+    pool->claiming = true;
+}
+
+static void leave(hpw_pool *pool) {
+    pool->claiming = false;
+    pool_leave(pool);
+}
+
 enum { TAG_SHIFT = 56 };
 
 /* Is a block of `size` bytes to be told by the bitmap? */
@@ -74,7 +85,7 @@ static uint64_t granted_at(const hpw_pool *pool, granule_t at) {
 
 void *claim_take(hpw_pool *pool, uint64_t size, uint64_t alignment, unsigned tag, uint64_t *granted) {
     if (size > pool_bytes(pool, pool->max_capacity)) return NULL;
-    pool_enter(pool);
+    enter(pool);
     uint64_t want = wanted(pool, size, tag);
     void *block = alignment <= pool_bytes(pool, 1) ? pool->inner.allocate(pool, want)
                                                    : pool_allocate_aligned(pool, want, alignment);
@@ -82,13 +93,13 @@ void *claim_take(hpw_pool *pool, uint64_t size, uint64_t alignment, unsigned tag
         mark(pool, pool_granule_of(pool, block), want, tag);
         *granted += granted_at(pool, pool_granule_of(pool, block));
     }
-    pool_leave(pool);
+    leave(pool);
     return block;
 }
 
 void *claim_resize(hpw_pool *pool, void *block, uint64_t size, uint64_t *granted) {
     if (size > pool_bytes(pool, pool->max_capacity)) return NULL;
-    pool_enter(pool);
+    enter(pool);
     unsigned tag;
     uint64_t was = unmark(pool, pool_granule_of(pool, block), &tag), want = wanted(pool, size, tag);
     uint64_t moved = pool_bytes(pool, pool_granule_of(pool, block)),
@@ -96,17 +107,17 @@ void *claim_resize(hpw_pool *pool, void *block, uint64_t size, uint64_t *granted
     bool fits = pool_resize(pool, moved, want, &moved, NULL) == HPW_OK;
     mark(pool, pool_granule(pool, moved), fits ? want : was, tag);
     *granted += granted_at(pool, pool_granule(pool, moved)) - before;
-    pool_leave(pool);
+    leave(pool);
     return fits ? pool->index.bytes + moved : NULL;
 }
 
 void claim_give(hpw_pool *pool, void *block, uint64_t *granted) {
     unsigned tag;
-    pool_enter(pool);
+    enter(pool);
     unmark(pool, pool_granule_of(pool, block), &tag);
     *granted -= granted_at(pool, pool_granule_of(pool, block));
     pool->inner.release(pool, pool_bytes(pool, pool_granule_of(pool, block)), NULL);
-    pool_leave(pool);
+    leave(pool);
 }
 
 claim claim_of(const hpw_pool *pool, const void *block) {

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Events: the one place that emits them, and the bounded ring that keeps the newest. */
-#include "pool.h"
+#include "guard.h"
 #ifndef HPW_FREESTANDING
 #include "caches.h"
 #endif
 
+uint64_t pool_site(const hpw_pool *pool) {
+    if (pool->host.site) return pool->claiming ? 0 : pool->host.site(pool->host.ud);
+    return pool->site || !pool->guards ? pool->site : pool->guards->caller;
+}
+
 void pool_emit(hpw_pool *pool, hpw_event event) {
     if (!pool->sink) return;
     event.id = ++pool->events;
-    event.site = pool->site;
+    event.site = pool_site(pool);
     event.time = pool->host.now ? pool->host.now(pool->host.ud) : 0;
     event.thread = pool->host.thread ? pool->host.thread(pool->host.ud) : 0;
     pool->sink(pool->sink_ud, &event);
@@ -39,7 +44,7 @@ void hpw_set_sink_with_live(hpw_pool *pool, hpw_sink *sink, void *ud) {
     for (granule_t at = 0, size; sink && at < map->count; at += size) {
         uint64_t requested;
         size = blocks_size(map, at);
-        if (!blocks_is_live(map, at)) continue;
+        if (!blocks_is_live(map, at) || pool_is_held(pool, at)) continue;
         if (!pool_requested(pool, at, size, &requested)) pool_claimed(pool, at, size, &requested);
         pool_emit_alloc(pool, at, requested, 0);
     }

@@ -56,8 +56,15 @@ typedef enum hpw_error {
     HPW_CORRUPTED,        /* "corrupted": the pool's own records contradict each other */
     HPW_LIMIT,            /* "limit": an account's or a state's limit was reached */
     HPW_IO,               /* "io": the system refused a file, a mapping, a process */
+    HPW_UNINITIALISED,    /* "uninitialised": the bytes were never written (guard full) */
     HPW_ERROR_COUNT
 } hpw_error;
+
+/* Who allocated a block and who freed it, where the pool keeps that: guard full. 0: not known, or not yet. */
+typedef struct hpw_origin {
+    uint64_t allocated_site, freed_site;     /* see hpw_host.site; a realloc allocates, and frees where it moves */
+    uint32_t allocated_thread, freed_thread; /* host.thread */
+} hpw_origin;
 
 /*
  * The numbers behind an error, filled where a call takes a report and fails.
@@ -72,7 +79,9 @@ typedef struct hpw_report {
     bool in_live_block;  /* `block` is live */
     bool in_free_block;  /* `block` is free */
     bool claimed;        /* `block` is live, and an account's: it answers to that alone */
+    bool quarantined;    /* `block` was freed and is held back, and counts as free here (guard full) */
     const char *what;    /* a static sentence: the first thing found wrong */
+    hpw_origin origin;   /* of `block`, or of the newest that began at `address` (guard full) */
 } hpw_report;
 
 /* How a policy breaks ties. */
@@ -83,12 +92,37 @@ typedef enum hpw_order {
     HPW_ORDER_COUNT
 } hpw_order;
 
-/* How much is checked beyond what is always checked. */
-typedef enum hpw_guard {
-    HPW_GUARD_OFF,   /* frees validated against the map (zero: the default in C) */
-    HPW_GUARD_CHECK, /* and a bit a granule that remembers frees: double_free is exact */
-    HPW_GUARD_COUNT
-} hpw_guard;
+/*
+ * How much is checked beyond what is always checked.
+ *
+ * Off (zero: the default in C): each free and access is validated against the map.
+ *
+ * Check: a bit a granule remembers frees, so that double_free is exact; and what a
+ * block has beyond its requested size is a canary, verified when it is freed or
+ * resized and by hpw_check: HPW_CORRUPTED with the first byte that was overwritten.
+ * Cost: O(slack) a call, mostly less than a granule; a bit a granule.
+ *
+ * Full: check, and
+ *  - behind each block lie `red_zone` bytes of canary at least, so that the pool
+ *    grants that many more; before it lie those of its neighbour;
+ *  - a freed block is filled with poison and held in the *quarantine* until
+ *    newer ones fill that: it answers as a freed block does, its bytes still count
+ *    as granted, and that nobody wrote to it is verified when it leaves and by
+ *    hpw_check. So is the old place of a block that a resize moved. The oldest
+ *    leave first, as soon as the granted bytes there are more than `quarantine`;
+ *    all of them where a request finds no other place. One that was written
+ *    to is HPW_CORRUPTED, told once by the call that would have let it out, which
+ *    changes nothing else, and by each hpw_check: it stays out of use until reset;
+ *  - hpw_read, hpw_compare and words of bytes that were never written are
+ *    HPW_UNINITIALISED: see hpw_note_written;
+ *  - of each block it is kept who allocated it and who freed it: hpw_origin.
+ * Cost: O(size) a free and a bit a byte accessed; 26.2 bytes a granule of 16, of which a mapped pool
+ * commits what is touched, and 4 a granule of the quarantine.
+ */
+typedef enum hpw_guard { HPW_GUARD_OFF, HPW_GUARD_CHECK, HPW_GUARD_FULL, HPW_GUARD_COUNT } hpw_guard;
+
+/* Of a size whose zero means a default: none at all. */
+#define HPW_NONE UINT64_MAX
 
 /* ---- Configuration ---------------------------------------------------------- */
 
@@ -105,6 +139,10 @@ typedef struct hpw_host {
     void (*unlock)(void *ud);
     uint64_t (*now)(void *ud);    /* nanoseconds, monotonic; called for events only */
     uint32_t (*thread)(void *ud); /* a small number; called for events only */
+    uint64_t (*site)(void *ud);   /* where the call that is being made comes from, for events and guard full,
+                                     below 2^32 where pointers have 32 bits; called with the lock held. NULL:
+                                     what hpw_set_site set; or, for guard full, the address to which the
+                                     public function returns */
 } hpw_host;
 
 enum { HPW_MOST_THREAD_CACHES = 128 };
@@ -118,6 +156,9 @@ typedef struct hpw_config {
     uint32_t granule;       /* 0: 16; else 8, 16, 32 ... 4096: the unit of placement */
     hpw_order order;        /* 0: by address; others for first-, best- and worst-fit only */
     hpw_guard guard;        /* 0: off */
+    uint64_t red_zone;      /* guard full: bytes; 0: 16; HPW_NONE: none */
+    uint64_t quarantine;    /* guard full: granted bytes; 0: a quarter of the capacity, 1 MiB at most; HPW_NONE:
+                               none */
     bool single_threaded;   /* false: every call takes the lock */
     bool small_pages;       /* false: pools of 2 MiB and more ask for huge pages; hpw_open only */
     uint32_t thread_caches; /* 0: none; else up to so many threads, HPW_MOST_THREAD_CACHES at most, have a
@@ -158,7 +199,8 @@ typedef struct hpw_config {
  *    order (first-fit takes fifo and lifo with granules of 16 and more only);
  *    half a lock was given; thread_caches is above HPW_MOST_THREAD_CACHES, or set
  *    with a policy that takes none (hpw_policy_info), a lock of the host's or
- *    none, granules other than 16, or a pool that grows;
+ *    none, granules other than 16, guard full, or a pool that grows; red_zone or
+ *    quarantine are set without guard full;
  *  - HPW_NO_MEMORY: the system has no such range of addresses.
  * Hosted profile only. Cost: two mappings.
  */
@@ -338,6 +380,14 @@ HPW_API hpw_error hpw_fetch_add(hpw_pool *pool, uint64_t address, uint64_t adden
 HPW_API hpw_error hpw_compare_exchange(hpw_pool *pool, uint64_t address, uint64_t *expected, uint64_t desired,
                                        bool *exchanged, hpw_report *report);
 
+/*
+ * [address, address + n) holds written bytes from now on, for hpw_read and its like: to be called after
+ * writing through a pointer to a block that hpw_allocate granted. All that hpw_write, hpw_fill and words
+ * write is known; so is a block granted by a pointer call (hpw_malloc, hpw_realloc ...), of which every byte
+ * counts as written; hpw_copy copies what is known. Errors as hpw_write; nothing to do but with guard full.
+ */
+HPW_API hpw_error hpw_note_written(hpw_pool *pool, uint64_t address, uint64_t n, hpw_report *report);
+
 /* ---- Queries ---------------------------------------------------------------- */
 
 /*
@@ -387,6 +437,7 @@ typedef struct hpw_stats {
                                of lists and trees, groups of nodes side by side in a cache line */
     uint64_t steps_max;     /* and in its worst single operation */
     uint64_t metadata;      /* bytes outside of the pool that describe it */
+    uint64_t quarantined;   /* of `granted`: those of freed blocks held back (guard full) */
 } hpw_stats;
 
 /*
@@ -412,6 +463,8 @@ typedef struct hpw_block {
     uint64_t size;      /* granted bytes */
     uint64_t requested; /* of a live block */
     bool live;
+    bool quarantined;  /* free, and held back (guard full) */
+    hpw_origin origin; /* of a live or quarantined one (guard full) */
 } hpw_block;
 
 /*
@@ -594,7 +647,8 @@ HPW_API void hpw_set_sink(hpw_pool *pool, hpw_sink *sink, void *ud);
  */
 HPW_API void hpw_set_sink_with_live(hpw_pool *pool, hpw_sink *sink, void *ud);
 
-/* The site put on the events of the calls that follow; the host serialises it with them. */
+/* The site put on the events of the calls that follow where the host brings no `site`; the host serialises it
+ * with them. */
 HPW_API void hpw_set_site(hpw_pool *pool, uint64_t site);
 
 /*

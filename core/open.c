@@ -7,7 +7,7 @@
  * Everything but the bytes is «metadata». backing.c lays the same out in two
  * mappings of the system's.
  */
-#include "pool.h"
+#include "guard.h"
 #ifndef HPW_FREESTANDING
 #include "caches.h"
 #endif
@@ -23,7 +23,7 @@ static size_t round16(size_t size) { return (size + 15) / 16 * 16; }
 
 static bool takes_caches(const hpw_config *config, const policy *chosen) {
     return chosen->caches && config->thread_caches <= HPW_MOST_THREAD_CACHES && !config->single_threaded &&
-           !config->host.lock && config->granule == 1 << PLAIN_SHIFT &&
+           !config->host.lock && config->granule == 1 << PLAIN_SHIFT && config->guard != HPW_GUARD_FULL &&
            config->max_capacity == config->capacity;
 }
 
@@ -43,6 +43,7 @@ hpw_error pool_config(hpw_config *config) {
     if (config->max_capacity > hpw_max_capacity(granule)) return HPW_INVALID_ARGUMENT;
     if ((unsigned)config->order >= HPW_ORDER_COUNT || (unsigned)config->guard >= HPW_GUARD_COUNT)
         return HPW_INVALID_ARGUMENT;
+    if (config->guard != HPW_GUARD_FULL && (config->red_zone || config->quarantine)) return HPW_INVALID_ARGUMENT;
     if (config->order != HPW_ORDER_ADDRESS &&
         (!chosen->info.takes_order || granule < chosen->least_timed_granule))
         return HPW_INVALID_ARGUMENT;
@@ -98,7 +99,7 @@ static size_t claims_size(const hpw_config *config) {
 
 size_t pool_metadata_size(const hpw_config *config) {
     return round16(sizeof(hpw_pool)) + host_size(config) + round16(map_size(config)) +
-           round16(state_size(config)) + round16(caches_size(config)) + claims_size(config);
+           round16(state_size(config)) + round16(caches_size(config)) + claims_size(config) + guard_size(config);
 }
 
 size_t hpw_metadata_size(const hpw_config *config) {
@@ -147,7 +148,9 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
         .state = pool_state(pool),
     };
     blocks_init(&pool->index.map, next, pool->max_capacity, config->guard != HPW_GUARD_OFF);
-    pool->claims = (uint64_t *)(void *)(next + round16(map_size(config)));
+    next += round16(map_size(config));
+    pool->claims = (uint64_t *)(void *)next;
+    if (guard_size(config)) guard_open(pool, next + claims_size(config), config);
     pool->skew = (uint32_t)((uintptr_t)bytes >> pool->index.shift);
     pool_choose_way(pool);
     pool_open_policy(pool);

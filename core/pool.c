@@ -9,9 +9,13 @@
  * (the map's, which cannot fail); count; emit; leave.
  */
 #define POLICY (*pool->policy)
+#include "guard.h"
 #include "operations.h"
 
-static void set_end(hpw_pool *pool, granule_t end) { blocks_set_end(&pool->index.map, end); }
+static void set_end(hpw_pool *pool, granule_t end) {
+    blocks_set_end(&pool->index.map, end);
+    pool->plain = pool->guards ? 0 : end;
+}
 
 void pool_fill(hpw_pool *pool) {
     granule_t count = pool->capacity;
@@ -95,19 +99,32 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
 
 /* ---- Allocate ---- */
 
+/* What is granted for a request of `size`: with guard full the red zone too. */
+static uint64_t guarded_size(const hpw_pool *pool, uint64_t size) {
+    uint64_t zone = pool->claiming ? 0 : pool->red_zone;
+    return size <= UINT64_MAX - zone ? size + zone : UINT64_MAX;
+}
+
+/* Was a block in quarantine found written to in this call? Then that is what it answers. */
+static bool found_damage(const hpw_pool *pool) { return pool->guards && pool->guards->damaged != NO_GRANULE; }
+
 void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     uint64_t align = alignment >> pool->index.shift;
-    granule_t granules = granules_for(pool, size), at = NO_GRANULE;
+    granule_t granules = granules_for(pool, guarded_size(pool, size)), at = NO_GRANULE;
     bool never = align > (uint64_t)1 << 31 || (pool->most_align && alignment > pool->most_align);
+    if (pool->guards) pool->guards->damaged = NO_GRANULE;
     if (granules != NO_GRANULE && !never) {
-        uint32_t skew = pool->skew & ((granule_t)align - 1);
-        at = place_request(pool, size, alignment,
-                           &(request){.size = granules, .align = (granule_t)align, .skew = skew});
+        request want = {.size = granules, .align = align ? (granule_t)align : 1};
+        want.skew = pool->skew & (want.align - 1);
+        at = place_request(pool, size, alignment, &want);
+        if (at == NO_GRANULE && pool->guards && guard_empty(pool))
+            at = place_request(pool, size, alignment, &want);
     }
     if (at == NO_GRANULE) {
-        pool_refuse(pool, 0, size, alignment);
+        if (!found_damage(pool)) pool_refuse(pool, 0, size, alignment);
         return NULL;
     }
+    if (pool->guards) guard_note_allocated(pool, at);
     return granted(pool, at);
 }
 
@@ -129,6 +146,7 @@ void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t align
 }
 
 hpw_error pool_report_refused(const hpw_pool *pool, hpw_report *report, uint64_t address, uint64_t size) {
+    if (found_damage(pool)) return guard_report_damaged(pool, report);
     return pool_report_at(pool, report, HPW_NO_MEMORY, address, size, "no free block holds the request");
 }
 
@@ -144,6 +162,7 @@ hpw_error hpw_allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, uint64
     if (alignment & (alignment - 1))
         return pool_report(report, HPW_INVALID_ARGUMENT, alignment, size,
                            "the alignment is not a power of two");
+    if (pool->guards) return guard_allocate(pool, size, alignment, address, CALLER, report);
     unsigned char *block = alignment > pool_bytes(pool, 1) ? allocate_aligned(pool, size, alignment)
                                                            : pool->outer.allocate(pool, size);
     if (!block) {
@@ -160,6 +179,8 @@ void *hpw_malloc(hpw_pool *pool, size_t size) { return pool->outer.allocate(pool
 
 void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size) {
     uint64_t address;
+    if (pool->guards && alignment && !(alignment & (alignment - 1)))
+        return guard_malloc(pool, size, alignment, CALLER);
     if (!alignment || hpw_allocate(pool, size, alignment, &address, NULL)) return NULL;
     return pool->index.bytes + address;
 }
@@ -172,7 +193,7 @@ void *hpw_calloc(hpw_pool *pool, size_t count, size_t size) {
         pool_leave(pool);
         return NULL;
     }
-    void *block = hpw_malloc(pool, count * size);
+    void *block = pool->guards ? guard_malloc(pool, count * size, 0, CALLER) : hpw_malloc(pool, count * size);
     return block ? memset(block, 0, count * size) : NULL;
 }
 
@@ -184,7 +205,7 @@ hpw_error pool_diagnose(const hpw_pool *pool, uint64_t address, hpw_report *repo
     granule_t at = pool_granule(pool, address);
     const blocks *map = &pool->index.map;
     if (address == pool_bytes(pool, at)) {
-        if (blocks_is_live(map, at)) {
+        if (blocks_is_live(map, at) && !pool_is_held(pool, at)) {
             if (pool_claimed(pool, at, blocks_size(map, at), &(uint64_t){0}))
                 return pool_report_at(pool, report, HPW_INVALID_FREE, address, 0,
                                       "the block is a Lua state's");
@@ -267,6 +288,7 @@ static hpw_error release_sized_locked(hpw_pool *pool, uint64_t address, uint64_t
 #endif
 
 static pool_calls outer_calls(const hpw_pool *pool) {
+    if (pool->guards) return guard_outer_calls;
     if (pool->locking == LOCKING_NONE) return pool->inner;
 #ifndef HPW_FREESTANDING
     if (pool->locking == LOCKING_CACHED) return pool->policy->cached;
@@ -284,7 +306,7 @@ static pool_calls short_way(const hpw_pool *pool) {
 
 void pool_choose_way(hpw_pool *pool) {
     pool_calls way = short_way(pool);
-    pool->inner = way.allocate && !pool->cache_count ? way : pool->policy->general;
+    pool->inner = pool->guards ? guard_calls : way.allocate && !pool->cache_count ? way : pool->policy->general;
     if (!pool->inner.release_sized) pool->inner.release_sized = pool->policy->general.release_sized;
     if (pool->locking != LOCKING_NONE && pool->outer.allocate) return; /* other threads may be reading it */
     pool->outer = outer_calls(pool);
@@ -300,6 +322,7 @@ typedef struct resizing {
     granule_t new_size;
     uint64_t new_requested;
     granule_t align; /* to keep when it moves */
+    bool held;       /* its old place is in quarantine */
 } resizing;
 
 /* In granules, the alignment that the block at `at` keeps. */
@@ -395,18 +418,46 @@ static bool resize_by_moving(hpw_pool *pool, work *w, resizing *r) {
     if (place.block == NO_GRANULE) return false;
     take(pool, w, place, r->new_size, r->new_requested);
     keep_bytes(pool, place.at, r);
-    give(pool, w, r->at, r->size);
+    r->held = pool->guards;
+    if (r->held) {
+        w->blocks++; /* it stays one, beside the new one */
+        guard_hold(pool, r->at, r->size, r->requested);
+    } else {
+        give(pool, w, r->at, r->size);
+    }
     r->at = place.at;
     return true;
 }
 
 enum { LARGE_BLOCK = 64 * 1024 };
 
-static bool resize_somehow(hpw_pool *pool, work *w, resizing *r) {
+static bool resize_here(hpw_pool *pool, work *w, resizing *r) {
     if (resize_down(pool, w, r) || resize_forwards(pool, w, r)) return true;
     bool large = r->requested >= LARGE_BLOCK;
     if (large && resize_backwards(pool, w, r)) return true;
     return resize_by_moving(pool, w, r) || (!large && resize_backwards(pool, w, r));
+}
+
+static bool resize_somehow(hpw_pool *pool, work *w, resizing *r) {
+    if (r->new_size == NO_GRANULE) return false;
+    return resize_here(pool, w, r) || (pool->guards && guard_empty(pool) && resize_here(pool, w, r));
+}
+
+/* What guards know of a block that was resized. */
+static void note_resized(hpw_pool *pool, const resizing *r, granule_t old_at, uint64_t old_requested) {
+    guard_note_allocated(pool, r->at);
+    guard_move_written(pool->guards, pool_bytes(pool, r->at), pool_bytes(pool, old_at), old_requested,
+                       r->new_requested);
+}
+
+/* Why the block may not be resized: its canary, or another one's poison; HPW_OK: it may. */
+static hpw_error refuse_damaged(hpw_pool *pool, const resizing *r, hpw_report *report) {
+    uint64_t damaged = pool_damage(pool, r->at, r->size, r->requested);
+    if (damaged != UINT64_MAX)
+        return pool_report_at(pool, report, HPW_CORRUPTED, damaged, 0, POOL_OVERRUN);
+    if (!pool->guards) return HPW_OK;
+    pool->guards->damaged = NO_GRANULE;
+    return guard_expect(pool, pool_bytes(pool, r->size), report);
 }
 
 hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report) {
@@ -414,17 +465,20 @@ hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t 
     work w = begin_work(pool);
     if (!pool_find_live(pool, address, &r.at, &r.size, &r.requested))
         return pool_diagnose(pool, address, report);
+    hpw_error damaged = refuse_damaged(pool, &r, report);
+    if (damaged) return damaged;
     granule_t old_at = r.at, old_size = r.size;
     bool over_aligned = pool->index.map.freed && blocks_bit(pool->index.map.freed, r.at);
     r.align = kept_align(pool, r.at);
-    r.new_size = granules_for(pool, size);
-    if (r.new_size == NO_GRANULE || !resize_somehow(pool, &w, &r)) {
+    r.new_size = granules_for(pool, guarded_size(pool, size));
+    if (!resize_somehow(pool, &w, &r)) {
         end_work(pool, &w, 0);
-        pool_refuse(pool, address, size, 0);
+        if (!found_damage(pool)) pool_refuse(pool, address, size, 0);
         return pool_report_refused(pool, report, address, size);
     }
-    count_gone(pool, old_size, r.requested);
+    count_gone(pool, r.held ? 0 : old_size, r.requested);
     count_live(pool, r.at, r.new_size, size);
+    if (pool->guards) note_resized(pool, &r, old_at, r.requested);
     if (r.at != old_at) {
         blocks_note_freed(&pool->index.map, old_at, true);
         blocks_note_freed(&pool->index.map, r.at, over_aligned);
@@ -440,6 +494,7 @@ hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t 
 }
 
 hpw_error hpw_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report) {
+    if (pool->guards) return guard_resize(pool, address, size, moved, CALLER, report);
     pool_enter(pool);
     hpw_error error = pool_resize(pool, address, size, moved, report);
     pool_leave(pool);
@@ -448,6 +503,8 @@ hpw_error hpw_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *
 
 void *hpw_realloc(hpw_pool *pool, void *block, size_t size) {
     uint64_t moved;
+    if (pool->guards)
+        return block ? guard_realloc(pool, block, size, CALLER) : guard_malloc(pool, size, 0, CALLER);
     if (!block) return hpw_malloc(pool, size);
     return hpw_resize(pool, hpw_address(pool, block), size, &moved, NULL) ? NULL : pool->index.bytes + moved;
 }
@@ -471,7 +528,7 @@ hpw_error hpw_reset(hpw_pool *pool) {
     }
     blocks *map = &pool->index.map;
     for (granule_t at = 0; at < map->count; at += blocks_size(map, at)) {
-        if (!blocks_is_live(map, at)) continue;
+        if (!blocks_is_live(map, at) || pool_is_held(pool, at)) continue;
         granule_t size = blocks_size(map, at);
         uint64_t requested = 0;
         blocks_note_freed(map, at, true);
@@ -482,6 +539,7 @@ hpw_error hpw_reset(hpw_pool *pool) {
                   (hpw_event){.kind = HPW_EVENT_FREE, .address = pool_bytes(pool, at), .size = requested});
     }
     granule_t count = map->count;
+    if (pool->guards) guard_forget(pool);
     pool->largest_align = 0;
     pool->counts.in_use_room = (int64_t)pool->counts.peak_in_use;
     pool->counts.granted_room = (int64_t)pool->counts.peak_granted;

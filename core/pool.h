@@ -7,6 +7,7 @@
 #ifndef HPW_POOL_H
 #define HPW_POOL_H
 
+#include "pattern.h"
 #include "policy.h"
 #ifndef HPW_FREESTANDING
 #include "lock.h"
@@ -54,19 +55,25 @@ struct hpw_pool {
     pool_lock *lock;            /* in the metadata */
     struct pool_caches *caches; /* NULL: none */
 #endif
+    struct pool_guards *guards;   /* of guard full, see guard.h; NULL: none */
     struct hpw_account *accounts; /* those open in it */
     uint64_t *claims; /* a bit a cell: a claimed block larger than a cell starts in it, see claim.h */
     hpw_sink *sink;
     void *sink_ud;
     uint64_t site;
     uint64_t events;
+    uint64_t *held;         /* a bit a granule: see guard.h. NULL without guards */
+    uint64_t red_zone;      /* bytes that every block is granted beyond its size: of guard full */
     uint64_t largest_align; /* bytes; the largest alignment ever asked for, 0 none beyond the usual */
     uint64_t most_align;    /* bytes; more is aligned by chance alone, so never granted; 0: no such limit */
     granule_t capacity;     /* granules that it opened with: it never shrinks below */
     granule_t max_capacity; /* granules that it may grow to */
     granule_t growth_step;
+    granule_t plain; /* of the granules below it accesses need the map alone: all, or with guards none */
     uint32_t skew; /* granules that the pool's start lies past a multiple of any alignment asked */
     hpw_guard guard;
+    bool claiming; /* the call is one of claim.h: the block has no red zone, its owner has all of it, and
+                      the host knows no site */
     size_t state_bytes; /* the policy's, and of those the caches': at their end */
     size_t caches_bytes;
     uint32_t cache_count;
@@ -173,6 +180,9 @@ HOT bool pool_requested(const hpw_pool *pool, granule_t at, granule_t size, uint
     return true;
 }
 
+/* Does a freed block that is held back begin here? To users it is free, though it is live in the map. */
+HOT bool pool_is_held(const hpw_pool *pool, granule_t at) { return pool->guards && blocks_bit(pool->held, at); }
+
 /*
  * Claimed blocks of more than POOL_CELL granules are in a bitmap, a bit for so
  * many granules: of two blocks that large at most one starts there. See claim.h.
@@ -183,10 +193,19 @@ HOT bool pool_large_claimed(const hpw_pool *pool, granule_t at, granule_t size) 
     return size > POOL_CELL && blocks_bit(pool->claims, at / POOL_CELL);
 }
 
+/* The bytes that the record of so much slack takes. */
+HOT unsigned pool_record_size(uint64_t slack) { return slack < SLACK_LONG ? 1 : 1 + sizeof slack; }
+
+/* Are what is left of the slack, and so on, guarded by a canary? */
+HOT bool pool_has_canaries(const hpw_pool *pool) { return pool->index.map.freed; }
+
 /* Notes the slack of a live block in it, if it has any. */
 HOT void pool_note_slack(const hpw_pool *pool, granule_t at, granule_t size, uint64_t slack) {
     if (!slack) return;
-    unsigned char *end = pool->index.bytes + pool_bytes(pool, at + size);
+    uint64_t past = pool_bytes(pool, at + size);
+    unsigned char *end = pool->index.bytes + past;
+    if (pool_has_canaries(pool))
+        pattern_fill(&pattern_canary, pool->index.bytes, past - slack, past - pool_record_size(slack));
     if (slack < SLACK_LONG) {
         end[-1] = (unsigned char)slack;
     } else {
@@ -194,6 +213,17 @@ HOT void pool_note_slack(const hpw_pool *pool, granule_t at, granule_t size, uin
         memcpy(end - 1 - sizeof slack, &slack, sizeof slack);
     }
 }
+
+/* The first byte of a live block's canary that was overwritten; UINT64_MAX: none, or it has no canary. */
+HOT uint64_t pool_damage(const hpw_pool *pool, granule_t at, granule_t size, uint64_t requested) {
+    uint64_t start = pool_bytes(pool, at), slack = pool_bytes(pool, size) - requested;
+    if (!slack || !pool_has_canaries(pool)) return UINT64_MAX;
+    uint64_t end = start + pool_bytes(pool, size) - pool_record_size(slack);
+    uint64_t first = pattern_damage(&pattern_canary, pool->index.bytes, start + requested, end);
+    return first < end ? first : UINT64_MAX;
+}
+
+#define POOL_OVERRUN "the bytes behind the block were overwritten"
 
 /* Is the live block claimed? See claim.h. */
 #define POOL_CLAIMED ((uint64_t)1 << 63)
@@ -219,7 +249,8 @@ HOT bool pool_find_live(const hpw_pool *pool, uint64_t address, granule_t *at, g
         !blocks_is_live(&pool->index.map, *at))
         return false;
     *size = blocks_size(&pool->index.map, *at);
-    return !pool_large_claimed(pool, *at, *size) && pool_requested(pool, *at, *size, requested);
+    return !pool_large_claimed(pool, *at, *size) && pool_requested(pool, *at, *size, requested) &&
+           !pool_is_held(pool, *at);
 }
 
 /* A growing pool: grows until `want` fits, or stays as it was; gives its free end back, all but a step. */
@@ -240,6 +271,9 @@ void pool_open_policy(hpw_pool *pool);
 /* A pool just laid out: all of its capacity is free. */
 void pool_fill(hpw_pool *pool);
 
+/* The host's site, or the one that was set; 0: neither is known. */
+uint64_t pool_site(const hpw_pool *pool);
+
 /* Tells an event to the sink; the lock is held. */
 void pool_emit(hpw_pool *pool, hpw_event event);
 
@@ -254,8 +288,8 @@ void system_host_close(hpw_pool *pool);
 #endif
 
 /*
- * What hpw_aligned_alloc and hpw_resize do, the lock held; but this alignment, of more than a granule, is
- * none that blocks keep when they move.
+ * What hpw_aligned_alloc and hpw_resize do, the lock held; but this alignment is none that blocks keep when
+ * they move. 0, or a granule at most: the usual one.
  */
 void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment);
 hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report);

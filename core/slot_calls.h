@@ -71,6 +71,9 @@ HOT void *occupy_slot(const free_index *index, uint64_t at, uint64_t bytes, uint
                  way.shared);
     unsigned char *block = index->bytes + (at << PLAIN_SHIFT);
     block[bytes - 1] = (unsigned char)(bytes - size); /* where there is none, it is nobody's yet */
+    if (way.remembers && bytes != size)
+        pattern_fill(&pattern_canary, index->bytes, (at << PLAIN_SHIFT) + size,
+                     (at << PLAIN_SHIFT) + bytes - 1);
     return block;
 }
 
@@ -125,6 +128,12 @@ HOT void *take_slot(hpw_pool *pool, uint64_t size, bool remembers) {
 }
 
 /* ---- Release ---- */
+
+/* Of a slot of `bytes`, of which `slack` were not asked for and the last is its record. */
+HOT bool canary_is_whole(const free_index *index, uint64_t at, uint64_t bytes, uint64_t slack) {
+    uint64_t end = (at << PLAIN_SHIFT) + bytes;
+    return slack < 2 || pattern_damage(&pattern_canary, index->bytes, end - slack, end - 1) == end - 1;
+}
 
 /* The granule at an address; that of one that is no granule's is past every pool's end. */
 HOT uint64_t granule_of(uint64_t address) {
@@ -181,6 +190,8 @@ HOT hpw_error put_slot(hpw_pool *pool, uint64_t at, const unsigned char *block, 
     if (!MOSTLY(((slack - 1) & recorded) < state->heap.most_slack[kind]))
         return release_long(pool, at, by, size, report);
     slack &= recorded;
+    if (remembers && !canary_is_whole(&pool->index, at, bytes, slack))
+        return release_long(pool, at, by, size, report);
     if (by == BY_SIZE && bytes - slack != size) return release_sized(pool, at << PLAIN_SHIFT, size);
     ANEW(pool);
     ANEW(at);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a pool says of itself: statistics, the walk over its blocks, reports of faults, names. */
-#include "pool.h"
+#include "guard.h"
 
 void hpw_get_stats(const hpw_pool *pool, hpw_stats *out) {
     pool_enter(pool);
@@ -12,7 +12,7 @@ void hpw_get_stats(const hpw_pool *pool, hpw_stats *out) {
         .in_use = tally_in_use(counts),
         .granted = tally_granted(counts),
         .live_blocks = live,
-        .free_blocks = counts->blocks - live,
+        .free_blocks = counts->blocks - live - (pool->guards ? pool->guards->held_count : 0),
         .free = pool_bytes(pool, pool->index.map.count) - tally_granted(counts),
         .largest_free = pool_bytes(pool, pool->policy->largest(&scratch)),
         .peak_in_use = counts->peak_in_use,
@@ -25,6 +25,7 @@ void hpw_get_stats(const hpw_pool *pool, hpw_stats *out) {
         .steps = pool->index.steps + ALLOCATION_STEPS * counts->allocations + FREE_STEPS * counts->frees,
         .steps_max = counts->steps_max > least ? counts->steps_max : least,
         .metadata = pool->metadata_size,
+        .quarantined = pool->guards ? pool->guards->held : 0,
     };
     pool_leave(pool);
 }
@@ -40,8 +41,10 @@ bool hpw_next_block(hpw_pool *pool, uint64_t *cursor, hpw_block *out) {
         *out = (hpw_block){
             .address = pool_bytes(pool, at),
             .size = pool_bytes(pool, size),
-            .live = blocks_is_live(&pool->index.map, at),
+            .live = blocks_is_live(&pool->index.map, at) && !pool_is_held(pool, at),
+            .quarantined = pool_is_held(pool, at),
         };
+        if (pool->guards && (out->live || out->quarantined)) out->origin = guard_origin(pool, at);
         if (out->live && !pool_requested(pool, at, size, &out->requested))
             pool_claimed(pool, at, size, &out->requested);
         *cursor = out->address + out->size;
@@ -60,10 +63,13 @@ hpw_error pool_report_at(const hpw_pool *pool, hpw_report *report, hpw_error err
                          uint64_t size, const char *what) {
     pool_report(report, error, address, size, what);
     if (!report || !pool_holds(pool, address)) return error;
-    granule_t at = blocks_owner(&pool->index.map, pool_granule(pool, address));
+    granule_t asked = pool_granule(pool, address), at = blocks_owner(&pool->index.map, asked);
     granule_t granules = blocks_size(&pool->index.map, at);
     report->block = pool_bytes(pool, at);
-    report->in_live_block = blocks_is_live(&pool->index.map, at);
+    report->quarantined = pool_is_held(pool, at);
+    report->in_live_block = blocks_is_live(&pool->index.map, at) && !report->quarantined;
+    if (pool->guards)
+        report->origin = guard_origin(pool, report->in_live_block || report->quarantined ? at : asked);
     report->in_free_block = !report->in_live_block;
     report->block_size = pool_bytes(pool, granules);
     report->claimed = report->in_live_block && pool_claimed(pool, at, granules, &report->block_size);
@@ -83,6 +89,7 @@ const char *hpw_error_name(hpw_error error) {
         [HPW_CORRUPTED] = "corrupted",
         [HPW_LIMIT] = "limit",
         [HPW_IO] = "io",
+        [HPW_UNINITIALISED] = "uninitialised",
     };
     return (unsigned)error < HPW_ERROR_COUNT ? names[error] : "unknown";
 }

@@ -28,6 +28,20 @@ lua_Integer arg_negative(lua_State *L, int arg, lua_Integer value) {
     return luaL_argerror(L, arg, lua_pushfstring(L, "negative size %I", (LUAI_UACINT)value));
 }
 
+/* The nearest caller that is a Lua function. */
+void pool_note_site(lua_State *L, const lua_pool *self) {
+    lua_Debug caller;
+    caller.currentline = 0;
+    for (int level = 1; lua_getstack(L, level, &caller); level++) {
+        lua_getinfo(L, "Sl", &caller);
+        if (caller.currentline > 0) {
+            sites_enter(self->sites, caller.short_src, caller.currentline);
+            return;
+        }
+    }
+    sites_enter(self->sites, "[C]", 0);
+}
+
 /* ---- Allocation ---- */
 
 /* Pushes the address of a block just granted. */
@@ -36,8 +50,20 @@ static int push_granted(lua_State *L, const lua_pool *self, const void *block) {
     return 1;
 }
 
+/* With guard full: by address, so that it is known which bytes were written. */
+static int allocate_guarded(lua_State *L, const lua_pool *self, uint64_t size, bool zeroed) {
+    uint64_t address;
+    hpw_report report;
+    note_site(L, self);
+    if (hpw_allocate(self->pool, size, 0, &address, &report)) return fail_request(L, &report, size, 0, self);
+    if (zeroed) hpw_fill(self->pool, address, 0, size, NULL);
+    push_bytes(L, address);
+    return 1;
+}
+
 /* Grants `size` bytes, not zeroed. */
 static int allocate(lua_State *L, const lua_pool *self, uint64_t size) {
+    if (self->sites) return allocate_guarded(L, self, size, false);
     void *block = hpw_malloc(self->pool, as_size(size));
     return block ? push_granted(L, self, block) : fail_memory(L, size, 0, NULL, self);
 }
@@ -73,6 +99,7 @@ static int method_alloc(lua_State *L) {
 static int method_malloc(lua_State *L) {
     lua_pool *self = pool_self(L);
     uint64_t size = arg_size(L, 2);
+    if (self->sites) return allocate_guarded(L, self, size, true);
     void *block = hpw_malloc(self->pool, as_size(size));
     if (!block) return fail_memory(L, size, 0, NULL, self);
     zero(block, (size_t)size);
@@ -83,6 +110,8 @@ static int method_malloc(lua_State *L) {
 static int method_calloc(lua_State *L) {
     lua_pool *self = pool_self(L);
     uint64_t count = arg_size(L, 2), size = arg_size(L, 3);
+    if (self->sites && (!size || count <= UINT64_MAX / size))
+        return allocate_guarded(L, self, count * size, true);
     void *block = hpw_calloc(self->pool, as_size(count), as_size(size));
     if (block) return push_granted(L, self, block);
     if (size && count > UINT64_MAX / size)
@@ -96,11 +125,13 @@ static int method_aligned_alloc(lua_State *L) {
     lua_pool *self = pool_self(L);
     lua_Integer alignment = luaL_checkinteger(L, 2);
     uint64_t size = arg_size(L, 3), address;
+    hpw_report report;
     if (alignment <= 0 || (alignment & (alignment - 1)))
         return fail_with(L, HPW_INVALID_ARGUMENT, "aligned_alloc: the alignment %lld is not a power of two",
                          (long long)alignment);
-    if (hpw_allocate(self->pool, size, (uint64_t)alignment, &address, NULL))
-        return fail_memory(L, size, (uint64_t)alignment, NULL, self);
+    note_site(L, self);
+    if (hpw_allocate(self->pool, size, (uint64_t)alignment, &address, &report))
+        return fail_request(L, &report, size, (uint64_t)alignment, self);
     push_bytes(L, address);
     return 1;
 }
@@ -111,6 +142,7 @@ static int method_realloc(lua_State *L) {
     if (lua_isnil(L, 2)) return allocate(L, self, arg_size(L, 3));
     uint64_t address = arg_address(L, 2), size = arg_size(L, 3), moved;
     hpw_report report;
+    note_site(L, self);
     hpw_error error = hpw_resize(self->pool, address, size, &moved, &report);
     if (error == HPW_NO_MEMORY) return fail_memory(L, size, 0, &address, self);
     if (error) return fail_block(L, "realloc", &report, self);
@@ -121,8 +153,10 @@ static int method_realloc(lua_State *L) {
 /* free(address) */
 static int method_free(lua_State *L) {
     lua_pool *self = pool_self(L);
+    uint64_t address = arg_address(L, 2);
     hpw_report report;
-    if (hpw_release(self->pool, arg_address(L, 2), &report)) return fail_block(L, "free", &report, self);
+    note_site(L, self);
+    if (hpw_release(self->pool, address, &report)) return fail_block(L, "free", &report, self);
     lua_pushboolean(L, true);
     return 1;
 }
@@ -183,6 +217,7 @@ static int open_handle(lua_pool *self, pool_share *share) {
     self->policy = share_policy(share);
     self->pool = share_pool(share);
     self->bytes = hpw_pointer(self->pool, 0);
+    self->sites = share_sites(share);
     self->magic = POOL_MAGIC ^ (uintptr_t)self;
     return 1;
 }
@@ -214,16 +249,26 @@ static bool close_handle(lua_pool *self, hpw_trace_error *error) {
     if (!share) return true;
     self->pool = NULL;
     self->share = NULL;
+    self->sites = NULL;
     return share_release_telling(share, error);
 }
 
-/* close() */
+/* Does closing the handle end a pool that knows where its live blocks come from? */
+static bool tells_leaks(const lua_pool *self) {
+    return self->pool && self->sites && share_holders(self->share) == 1;
+}
+
+/* close(): true; with guard full also what leaks() says, where something is live and nobody else has the pool */
 static int method_close(lua_State *L) {
     lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
     hpw_trace_error error;
+    bool tells = tells_leaks(self);
+    if (tells) queries_push_leaks(L);
     if (!close_handle(self, &error)) return fail_with(L, error.code, "%s", error.message);
     lua_pushboolean(L, true);
-    return 1;
+    if (!tells || lua_rawlen(L, -2) == 0) return 1;
+    lua_insert(L, -2);
+    return 2;
 }
 
 /* __close */

@@ -31,6 +31,7 @@ typedef struct lua_pool {
     const unsigned char *bytes; /* the pool's first: addresses count from it */
     const hpw_policy_info *policy;
     pool_share *share; /* of which it is a holder; NULL: closed */
+    sites *sites;      /* the share's; NULL: it keeps none */
 } lua_pool;
 
 #define POOL_MAGIC ((uintptr_t)0x6865617077726967U)
@@ -64,6 +65,14 @@ static inline lua_pool *pool_self(lua_State *L) {
         self->magic == (POOL_MAGIC ^ (uintptr_t)self) && self->pool)
         return self;
     return pool_check(L);
+}
+
+/* The slow half of note_site. */
+void pool_note_site(lua_State *L, const lua_pool *self);
+
+/* The call that follows comes from the script's line that called the method: with guard full. */
+static inline void note_site(lua_State *L, const lua_pool *self) {
+    if (self->sites) pool_note_site(L, self);
 }
 
 /*
@@ -135,6 +144,9 @@ int fail_access(lua_State *L, const char *operation, const hpw_report *report, c
  * resize. */
 int fail_memory(lua_State *L, uint64_t size, uint64_t alignment, const uint64_t *of, const lua_pool *self);
 
+/* A request that may have found damage too: as report->error says. */
+int fail_request(lua_State *L, const hpw_report *report, uint64_t size, uint64_t alignment, const lua_pool *self);
+
 /* Any other. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
@@ -145,6 +157,9 @@ int fail_with(lua_State *L, hpw_error error, const char *format, ...);
 
 extern const luaL_Reg access_methods[];
 extern const luaL_Reg query_methods[];
+
+/* Pushes what leaks() of the pool at 1 is. */
+void queries_push_leaks(lua_State *L);
 
 /* pack and unpack, which keep string.pack, string.unpack and string.packsize; the table of methods is on top.
  */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ADDRESS_TEXT = 24, MESSAGE = 320 };
+enum { ADDRESS_TEXT = 24, MESSAGE = 480, PLACE = 192, ORIGIN = 256 };
 
 static const char *address_text(uint64_t address, char text[ADDRESS_TEXT]) {
     bool negative = address > INT64_MAX;
@@ -39,63 +39,118 @@ int fail_with(lua_State *L, hpw_error error, const char *format, ...) {
     return 3;
 }
 
+/* Who allocated the report's block, and who freed it: how a sentence ends where that is known. */
+static void origin_text(const hpw_report *report, char text[ORIGIN]) {
+    char allocated[SITE_TEXT], freed[SITE_TEXT], by[SITE_TEXT] = "", and_by[SITE_TEXT] = "";
+    const hpw_origin *from = &report->origin;
+    *text = 0;
+    if (!from->allocated_site) return;
+    sites_text(from->allocated_site, allocated, sizeof allocated);
+    sites_text(from->freed_site, freed, sizeof freed);
+    if (from->freed_site && from->allocated_thread != from->freed_thread) {
+        snprintf(by, sizeof by, " by thread %" PRIu32, from->allocated_thread);
+        snprintf(and_by, sizeof and_by, " by thread %" PRIu32, from->freed_thread);
+    }
+    if (report->in_live_block)
+        snprintf(text, ORIGIN, ", allocated at %s", allocated);
+    else if (*freed)
+        snprintf(text, ORIGIN, "; it was allocated at %s%s and freed at %s%s", allocated, by, freed, and_by);
+}
+
 /* Where the address of a report lies, as the end of a sentence. */
-static void place_text(const hpw_report *report, const lua_pool *self, char text[MESSAGE]) {
+static void place_text(const hpw_report *report, const lua_pool *self, char text[PLACE]) {
     char block[ADDRESS_TEXT];
     address_text(report->block, block);
     if (report->in_live_block) {
-        snprintf(text, MESSAGE, "inside the %" PRIu64 "-byte block at %s%s", report->block_size, block,
+        snprintf(text, PLACE, "inside the %" PRIu64 "-byte block at %s%s", report->block_size, block,
                  report->claimed ? ", which is a Lua state's" : "");
+    } else if (report->quarantined) {
+        snprintf(text, PLACE, "inside a freed block of %" PRIu64 " bytes at %s, in quarantine",
+                 report->block_size, block);
     } else if (report->in_free_block) {
-        snprintf(text, MESSAGE, "inside a free block of %" PRIu64 " bytes at %s", report->block_size, block);
+        snprintf(text, PLACE, "inside a free block of %" PRIu64 " bytes at %s", report->block_size, block);
     } else {
         hpw_stats stats;
         hpw_get_stats(self->pool, &stats);
-        snprintf(text, MESSAGE, "outside of the pool's %" PRIu64 " bytes", stats.capacity);
+        snprintf(text, PLACE, "outside of the pool's %" PRIu64 " bytes", stats.capacity);
     }
 }
 
+/* A byte that nobody should have written to: in a canary, in a freed block, in a size record. */
+static int fail_damaged(lua_State *L, const char *operation, const hpw_report *report) {
+    char at[ADDRESS_TEXT], block[ADDRESS_TEXT], origin[ORIGIN];
+    uint64_t end = report->block + report->block_size;
+    address_text(report->address, at);
+    address_text(report->block, block);
+    origin_text(report, origin);
+    if (report->quarantined)
+        return fail_with(L, report->error,
+                         "%s: the byte at %s was written to after its block of %" PRIu64
+                         " bytes at %s was freed, which stays out of use%s",
+                         operation, at, report->block_size, block, origin);
+    if (report->in_live_block && report->address >= end)
+        return fail_with(L, report->error,
+                         "%s: the byte at %s was overwritten, %" PRIu64 " %s past the %" PRIu64
+                         "-byte block at %s%s",
+                         operation, at, report->address - end, bytes(report->address - end),
+                         report->block_size, block, origin);
+    return fail_with(L, report->error, "%s of %s: %s%s", operation, at, report->what, origin);
+}
+
 int fail_block(lua_State *L, const char *operation, const hpw_report *report, const lua_pool *self) {
-    char at[ADDRESS_TEXT], place[MESSAGE];
+    char at[ADDRESS_TEXT], place[PLACE], origin[ORIGIN];
     address_text(report->address, at);
     place_text(report, self, place);
+    origin_text(report, origin);
     switch (report->error) {
     case HPW_DOUBLE_FREE:
         if (strcmp(operation, "free") == 0)
-            return fail_with(L, report->error, "double free of %s: it is now %s", at, place);
-        return fail_with(L, report->error, "%s of %s: its block was freed, it is now %s", operation, at,
-                         place);
+            return fail_with(L, report->error, "double free of %s: it is now %s%s", at, place, origin);
+        return fail_with(L, report->error, "%s of %s: its block was freed, it is now %s%s", operation, at,
+                         place, origin);
     case HPW_INVALID_FREE:
         if (report->in_free_block)
             return fail_with(L, report->error, "%s of %s: no block was ever allocated there, it is %s",
                              operation, at, place);
-        return fail_with(L, report->error, "%s of %s: %s", operation, at, place);
+        return fail_with(L, report->error, "%s of %s: %s%s", operation, at, place, origin);
     case HPW_CORRUPTED:
-        return fail_with(L, report->error, "%s of %s: %s", operation, at, report->what);
+        return fail_damaged(L, operation, report);
     default:
-        return fail_with(L, report->error, "%s of %s: %s", operation, at, place);
+        return fail_with(L, report->error, "%s of %s: %s%s", operation, at, place, origin);
     }
 }
 
 int fail_access(lua_State *L, const char *operation, const hpw_report *report, const lua_pool *self) {
-    char at[ADDRESS_TEXT], block[ADDRESS_TEXT], place[MESSAGE];
+    char at[ADDRESS_TEXT], block[ADDRESS_TEXT], place[PLACE], origin[ORIGIN];
     uint64_t n = report->size, end = report->block + report->block_size;
     address_text(report->address, at);
     address_text(report->block, block);
+    origin_text(report, origin);
+    if (report->error == HPW_UNINITIALISED)
+        return fail_with(L, report->error,
+                         "%s of %" PRIu64 " %s: the byte at %s of the %" PRIu64
+                         "-byte block at %s was never written%s",
+                         operation, n, bytes(n), at, report->block_size, block, origin);
     if (report->error == HPW_INVALID_ARGUMENT) /* which is about the address alone */
         return fail_with(L, report->error, "%s of %" PRIu64 " %s at %s: %s", operation, n, bytes(n), at,
                          report->what);
     if (report->error != HPW_OUT_OF_BOUNDS || !report->in_live_block) {
         place_text(report, self, place);
-        return fail_with(L, report->error, "%s of %" PRIu64 " %s at %s: %s", operation, n, bytes(n), at,
-                         report->error == HPW_CORRUPTED && report->what ? report->what : place);
+        return fail_with(L, report->error, "%s of %" PRIu64 " %s at %s: %s%s", operation, n, bytes(n), at,
+                         report->error == HPW_CORRUPTED && report->what ? report->what : place, origin);
     }
     bool starts_past = report->address > end;
     uint64_t past = starts_past ? report->address - end : report->address + n - end;
     return fail_with(L, report->error,
-                     "%s of %" PRIu64 " %s at %s %s %" PRIu64 " %s past the %" PRIu64 "-byte block at %s",
+                     "%s of %" PRIu64 " %s at %s %s %" PRIu64 " %s past the %" PRIu64 "-byte block at %s%s",
                      operation, n, bytes(n), at, starts_past ? "starts" : "runs", past, bytes(past),
-                     report->block_size, block);
+                     report->block_size, block, origin);
+}
+
+int fail_request(lua_State *L, const hpw_report *report, uint64_t size, uint64_t alignment,
+                 const lua_pool *self) {
+    if (report->error == HPW_NO_MEMORY) return fail_memory(L, size, alignment, NULL, self);
+    return fail_block(L, "alloc", report, self);
 }
 
 int fail_memory(lua_State *L, uint64_t size, uint64_t alignment, const uint64_t *of, const lua_pool *self) {

@@ -150,7 +150,7 @@ static const char *order_name(size_t number) {
 }
 
 static const char *guard_name(size_t number) {
-    static const char *const names[] = {"off", "check"};
+    static const char *const names[] = {"off", "check", "full"};
     _Static_assert(sizeof names / sizeof *names == HPW_GUARD_COUNT, "a guard without a name");
     return number < HPW_GUARD_COUNT ? names[number] : NULL;
 }
@@ -206,6 +206,17 @@ static void read_order(lua_State *L, options *o, const char *name) {
 static void read_guard(lua_State *L, options *o, const char *name) {
     o->config->guard = (hpw_guard)read_name(L, o->arg, name, guard_name);
 }
+/* A size of which 0 is none. */
+static uint64_t size_or_none(lua_State *L, const options *o, const char *name) {
+    uint64_t size = options_size(L, -1, o->arg, name);
+    return size ? size : HPW_NONE;
+}
+static void read_red_zone(lua_State *L, options *o, const char *name) {
+    o->config->red_zone = size_or_none(L, o, name);
+}
+static void read_quarantine(lua_State *L, options *o, const char *name) {
+    o->config->quarantine = size_or_none(L, o, name);
+}
 static bool read_boolean(lua_State *L, const options *o, const char *name) {
     if (!lua_isboolean(L, -1))
         luaL_argerror(L, o->arg,
@@ -240,6 +251,8 @@ static const option known[] = {
     {"policy", read_policy},
     {"order", read_order},
     {"guard", read_guard},
+    {"red_zone", read_red_zone},
+    {"quarantine", read_quarantine},
     {"thread_safe", read_thread_safe},
     {"small_pages", read_small_pages},
     {"thread_caches", read_thread_caches},
@@ -270,6 +283,7 @@ static void check_caches(lua_State *L, const options *o, const hpw_policy_info *
     const hpw_config *config = o->config;
     const char *wrong = NULL;
     if (!config->thread_caches) return;
+    if (config->guard == HPW_GUARD_FULL) wrong = "a pool with guard full has none";
     if (!policy->takes_caches) wrong = lua_pushfstring(L, "%s takes none", policy->name);
     if (config->single_threaded) wrong = "a pool that is not thread_safe has one thread";
     if (o->granule != 16) wrong = lua_pushfstring(L, "granules of 16 wanted, not %d", (int)o->granule);
@@ -285,6 +299,10 @@ static void check_together(lua_State *L, const options *o, const hpw_policy_info
         luaL_argerror(L, o->arg,
                       lua_pushfstring(L, "order: %s places by its own rule, '%s' is for %s", policy->name,
                                       order_name(config->order), options_push_names(L, ordered_name)));
+    if (config->guard != HPW_GUARD_FULL && (config->red_zone || config->quarantine))
+        luaL_argerror(L, o->arg,
+                      lua_pushfstring(L, "%s: of guard 'full' alone, not '%s'",
+                                      config->red_zone ? "red_zone" : "quarantine", guard_name(config->guard)));
     if (o->has_capacity && config->capacity < o->granule)
         luaL_argerror(L, o->arg,
                       lua_pushfstring(L, "capacity: %I is less than one granule of %I bytes",

@@ -92,15 +92,53 @@ static void grow_list(lua_State *L, int index, live_list *list) {
     list->room = room;
 }
 
+static int compare(uint64_t a, uint64_t b) { return a < b ? -1 : a > b; }
+
 /* The largest first, by address among equals. */
 static int by_size(const void *a, const void *b) {
     const hpw_block *x = a, *y = b;
-    if (x->requested != y->requested) return x->requested < y->requested ? 1 : -1;
-    return x->address < y->address ? -1 : x->address > y->address;
+    int order = compare(y->requested, x->requested);
+    return order ? order : compare(x->address, y->address);
 }
 
-/* leaks(): an array of {address, size} */
-static int method_leaks(lua_State *L) {
+/* Those of one site together. */
+static int by_site(const void *a, const void *b) {
+    const hpw_block *x = a, *y = b;
+    return compare(x->origin.allocated_site, y->origin.allocated_site);
+}
+
+/* The site with the most bytes first; `size` holds each block's site's sum then. */
+static int by_sum(const void *a, const void *b) {
+    const hpw_block *x = a, *y = b;
+    int order = compare(y->size, x->size);
+    if (!order) order = by_site(a, b);
+    return order ? order : by_size(a, b);
+}
+
+/* In each block's `size`, how many bytes are live of its site. */
+static void sum_by_site(live_list *list) {
+    qsort(list->blocks, list->count, sizeof *list->blocks, by_site);
+    for (size_t from = 0, to; from < list->count; from = to) {
+        uint64_t sum = 0;
+        for (to = from; to < list->count && by_site(&list->blocks[from], &list->blocks[to]) == 0; to++)
+            sum += list->blocks[to].requested;
+        for (size_t i = from; i < to; i++) list->blocks[i].size = sum;
+    }
+}
+
+/* {address, size}, and {site, thread} where they are known. */
+static void push_leak(lua_State *L, const hpw_block *block, bool sited) {
+    char site[SITE_TEXT];
+    lua_createtable(L, 0, 4);
+    set_count(L, "address", block->address);
+    set_count(L, "size", block->requested);
+    if (!sited || !block->origin.allocated_site) return;
+    sites_text(block->origin.allocated_site, site, sizeof site);
+    set_string(L, "site", site);
+    set_count(L, "thread", block->origin.allocated_thread);
+}
+
+void queries_push_leaks(lua_State *L) {
     lua_pool *self = pool_self(L);
     live_list list = {0};
     lua_settop(L, 1);
@@ -114,16 +152,18 @@ static int method_leaks(lua_State *L) {
         }
         list.blocks[list.count++] = block;
     }
-    if (list.count) qsort(list.blocks, list.count, sizeof *list.blocks, by_size);
+    if (list.count && self->sites) sum_by_site(&list);
+    if (list.count) qsort(list.blocks, list.count, sizeof *list.blocks, self->sites ? by_sum : by_size);
     lua_createtable(L, (int)(list.count < INT32_MAX ? list.count : 0), 0);
     for (size_t i = 0; i < list.count; i++) {
-        lua_createtable(L, 0, 2);
-        push_bytes(L, list.blocks[i].address);
-        lua_setfield(L, -2, "address");
-        push_bytes(L, list.blocks[i].requested);
-        lua_setfield(L, -2, "size");
+        push_leak(L, &list.blocks[i], pool_self(L)->sites);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
+}
+
+/* leaks(): an array of {address, size, site, thread} */
+static int method_leaks(lua_State *L) {
+    queries_push_leaks(L);
     return 1;
 }
 
@@ -169,7 +209,7 @@ static int method_stats(lua_State *L) {
     lua_pool *self = pool_self(L);
     hpw_stats stats;
     hpw_get_stats(self->pool, &stats);
-    lua_createtable(L, 0, 18);
+    lua_createtable(L, 0, 19);
     set_count(L, "capacity", stats.capacity);
     set_count(L, "in_use", stats.in_use);
     set_count(L, "granted", stats.granted);
@@ -186,6 +226,7 @@ static int method_stats(lua_State *L) {
     set_count(L, "failures", stats.failures);
     set_count(L, "steps", stats.steps);
     set_count(L, "steps_max", stats.steps_max);
+    set_count(L, "quarantined", stats.quarantined);
     lua_pushnumber(L, hpw_internal_fragmentation(&stats));
     lua_setfield(L, -2, "internal_fragmentation");
     lua_pushnumber(L, hpw_external_fragmentation(&stats));
@@ -205,7 +246,10 @@ static int method_check(lua_State *L) {
     hpw_report report;
     hpw_error error = hpw_check(self->pool, &report);
     if (error)
-        return fail_with(L, error, "at 0x%" PRIx64 ": %s", report.address, report.what ? report.what : "?");
+        return report.in_live_block || report.quarantined
+                   ? fail_block(L, "check", &report, self)
+                   : fail_with(L, error, "at 0x%" PRIx64 ": %s", report.address,
+                               report.what ? report.what : "?");
     lua_pushboolean(L, true);
     return 1;
 }

@@ -17,6 +17,7 @@ struct pool_share {
     atomic_size_t states; /* Lua states that live in the pool */
     hpw_pool *pool;
     const hpw_policy_info *policy;
+    sites *sites;
     bool locked;
     pthread_mutex_t recording; /* held while one begins or ends, never while Lua runs */
     hpw_trace_writer *writer;  /* NULL: the pool is not recorded */
@@ -25,14 +26,26 @@ struct pool_share {
 
 /* ---- Holders ---- */
 
+static bool open_pool(pool_share *share, const hpw_config *config, hpw_error *error) {
+    hpw_config sited = *config;
+    if (config->guard == HPW_GUARD_FULL) {
+        sited.host.site = sites_now;
+        share->sites = sites_open();
+        *error = HPW_NO_MEMORY;
+        if (!share->sites) return false;
+    }
+    share->pool = hpw_open(&sited, error);
+    return share->pool;
+}
+
 pool_share *share_open(const hpw_config *config, const hpw_policy_info *policy, hpw_error *error) {
     pool_share *share = calloc(1, sizeof *share);
     if (!share) {
         *error = HPW_NO_MEMORY;
         return NULL;
     }
-    share->pool = hpw_open(config, error);
-    if (!share->pool) {
+    if (!open_pool(share, config, error)) {
+        sites_close(share->sites);
         free(share);
         return NULL;
     }
@@ -55,6 +68,7 @@ bool share_release_telling(pool_share *share, hpw_trace_error *error) {
     if (atomic_fetch_sub_explicit(&share->holders, 1, memory_order_acq_rel) > 1) return true;
     bool recorded = share_end_recording(share, &events, error);
     hpw_close(share->pool);
+    sites_close(share->sites);
     pthread_mutex_destroy(&share->recording);
     free(share);
     return recorded;
@@ -65,6 +79,12 @@ void share_release(pool_share *share) { share_release_telling(share, NULL); }
 hpw_pool *share_pool(const pool_share *share) { return share->pool; }
 
 const hpw_policy_info *share_policy(const pool_share *share) { return share->policy; }
+
+size_t share_holders(const pool_share *share) {
+    return atomic_load_explicit(&share->holders, memory_order_relaxed);
+}
+
+sites *share_sites(const pool_share *share) { return share->sites; }
 
 bool share_is_locked(const pool_share *share) { return share->locked; }
 

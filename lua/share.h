@@ -12,6 +12,7 @@
 #define HPW_SHARE_H
 
 #include "heapwright.h"
+#include "sites.h"
 #include "trace.h"
 
 typedef struct pool_share pool_share;
@@ -39,6 +40,12 @@ const hpw_policy_info *share_policy(const pool_share *share);
 
 /* May several threads use the pool? Not where it was opened with thread_safe = false. */
 bool share_is_locked(const pool_share *share);
+
+/* How many hold the pool just now. */
+size_t share_holders(const pool_share *share);
+
+/* Where its blocks were allocated and freed: of a pool with guard full; NULL: it keeps none. */
+sites *share_sites(const pool_share *share);
 
 /* One more, or one less, Lua state lives in the pool: its blocks are not to be reset. */
 void share_add_state(pool_share *share);
