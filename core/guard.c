@@ -133,7 +133,7 @@ static uint64_t damage_of(const hpw_pool *pool, granule_t at) {
     uint64_t requested, start = pool_bytes(pool, at), end;
     if (!pool_requested(pool, at, size, &requested)) return start + pool_bytes(pool, size) - 1;
     end = start + requested;
-    uint64_t first = pattern_damage(&pattern_poison, pool->index.bytes, start, end);
+    uint64_t first = pattern_damage(pattern_poison(), pool->index.bytes, start, end);
     return first < end ? first : pool_damage(pool, at, size, requested);
 }
 
@@ -200,7 +200,7 @@ void guard_hold(hpw_pool *pool, granule_t at, granule_t size, uint64_t requested
     uint64_t place = (uint64_t)g->first + g->count;
     g->records[at].freed_site = site_now(pool);
     g->records[at].freed_thread = thread_now(pool);
-    pattern_fill(&pattern_poison, pool->index.bytes, start, start + requested);
+    pattern_fill(pattern_poison(), pool->index.bytes, start, start + requested);
     g->queue[place < g->room ? place : place - g->room] = at;
     g->count++;
     g->queued += granted;
@@ -259,9 +259,9 @@ static hpw_error release_expected(hpw_pool *pool, uint64_t address, const uint64
     uint64_t requested, damaged;
     work w = begin_work(pool);
     if (!pool_find_live(pool, address, &at, &size, &requested)) return pool_diagnose(pool, address, report);
-    if (expected && requested != *expected) return HPW_INVALID_ARGUMENT;
     if ((damaged = pool_damage(pool, at, size, requested)) != UINT64_MAX)
         return pool_report_at(pool, report, HPW_CORRUPTED, damaged, 0, POOL_OVERRUN);
+    if (expected && requested != *expected) return HPW_INVALID_ARGUMENT;
     hpw_error error = guard_expect(pool, pool_bytes(pool, size), report);
     if (error) return error;
     pool->counts.in_use_room += (int64_t)requested;

@@ -20,9 +20,9 @@ APART hpw_error release_expected(hpw_pool *pool, uint64_t address, const uint64_
     uint64_t requested, damaged;
     work w = begin_work(pool);
     if (!pool_find_live(pool, address, &at, &size, &requested)) return pool_diagnose(pool, address, report);
-    if (expected && requested != *expected) return HPW_INVALID_ARGUMENT;
     if ((damaged = pool_damage(pool, at, size, requested)) != UINT64_MAX)
         return pool_report_at(pool, report, HPW_CORRUPTED, damaged, 0, POOL_OVERRUN);
+    if (expected && requested != *expected) return HPW_INVALID_ARGUMENT;
     count_gone(pool, size, requested);
     pool->counts.frees++;
     blocks_note_freed(&pool->index.map, at, true);

@@ -205,7 +205,7 @@ HOT void pool_note_slack(const hpw_pool *pool, granule_t at, granule_t size, uin
     uint64_t past = pool_bytes(pool, at + size);
     unsigned char *end = pool->index.bytes + past;
     if (pool_has_canaries(pool))
-        pattern_fill(&pattern_canary, pool->index.bytes, past - slack, past - pool_record_size(slack));
+        pattern_fill(pattern_canary(slack), pool->index.bytes, past - slack, past - pool_record_size(slack));
     if (slack < SLACK_LONG) {
         end[-1] = (unsigned char)slack;
     } else {
@@ -219,7 +219,7 @@ HOT uint64_t pool_damage(const hpw_pool *pool, granule_t at, granule_t size, uin
     uint64_t start = pool_bytes(pool, at), slack = pool_bytes(pool, size) - requested;
     if (!slack || !pool_has_canaries(pool)) return UINT64_MAX;
     uint64_t end = start + pool_bytes(pool, size) - pool_record_size(slack);
-    uint64_t first = pattern_damage(&pattern_canary, pool->index.bytes, start + requested, end);
+    uint64_t first = pattern_damage(pattern_canary(slack), pool->index.bytes, start + requested, end);
     return first < end ? first : UINT64_MAX;
 }
 

@@ -72,7 +72,7 @@ HOT void *occupy_slot(const free_index *index, uint64_t at, uint64_t bytes, uint
     unsigned char *block = index->bytes + (at << PLAIN_SHIFT);
     block[bytes - 1] = (unsigned char)(bytes - size); /* where there is none, it is nobody's yet */
     if (way.remembers && bytes != size)
-        pattern_fill(&pattern_canary, index->bytes, (at << PLAIN_SHIFT) + size,
+        pattern_fill(pattern_canary(bytes - size), index->bytes, (at << PLAIN_SHIFT) + size,
                      (at << PLAIN_SHIFT) + bytes - 1);
     return block;
 }
@@ -132,7 +132,7 @@ HOT void *take_slot(hpw_pool *pool, uint64_t size, bool remembers) {
 /* Of a slot of `bytes`, of which `slack` were not asked for and the last is its record. */
 HOT bool canary_is_whole(const free_index *index, uint64_t at, uint64_t bytes, uint64_t slack) {
     uint64_t end = (at << PLAIN_SHIFT) + bytes;
-    return slack < 2 || pattern_damage(&pattern_canary, index->bytes, end - slack, end - 1) == end - 1;
+    return slack < 2 || pattern_damage(pattern_canary(slack), index->bytes, end - slack, end - 1) == end - 1;
 }
 
 /* The granule at an address; that of one that is no granule's is past every pool's end. */

@@ -110,8 +110,8 @@ int fail_block(lua_State *L, const char *operation, const hpw_report *report, co
                          place, origin);
     case HPW_INVALID_FREE:
         if (report->in_free_block)
-            return fail_with(L, report->error, "%s of %s: no block was ever allocated there, it is %s",
-                             operation, at, place);
+            return fail_with(L, report->error, "%s of %s: no block was ever allocated there, it is %s%s",
+                             operation, at, place, origin);
         return fail_with(L, report->error, "%s of %s: %s%s", operation, at, place, origin);
     case HPW_CORRUPTED:
         return fail_damaged(L, operation, report);

@@ -62,12 +62,17 @@ static int next_block(lua_State *L) {
     lua_replace(L, lua_upvalueindex(2));
     push_bytes(L, block.address);
     push_bytes(L, block.size);
-    if (!block.live) return 2;
-    push_bytes(L, block.requested);
-    return 3;
+    if (block.live) {
+        push_bytes(L, block.requested);
+        return 3;
+    }
+    if (!block.quarantined) return 2;
+    lua_pushnil(L);
+    lua_pushboolean(L, true);
+    return 4;
 }
 
-/* blocks(): an iterator of address, size, requested (nil for a free block) */
+/* blocks(): an iterator of address, size, requested (nil for a free block), whether it is in quarantine */
 static int method_blocks(lua_State *L) {
     pool_self(L);
     lua_settop(L, 1);
@@ -181,7 +186,7 @@ static void mark_columns(char *columns, uint64_t width, uint64_t capacity, uint6
     for (uint64_t i = first; i <= last; i++) columns[i] |= flag;
 }
 
-/* map([width]): '#' wholly live, '.' wholly free, '+' partly */
+/* map([width]): '#' wholly live, '.' wholly free or in quarantine, '+' partly */
 static int method_map(lua_State *L) {
     pool_self(L);
     lua_Integer wanted = luaL_optinteger(L, 2, MAP_WIDTH);

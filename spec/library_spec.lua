@@ -67,7 +67,7 @@ describe("the annotations", function()
   end)
 
   it("name every field of stats, policies and leaks", function()
-    local mem <close> = heapwright.new()
+    local mem <close> = heapwright.new { guard = "full" }
     mem:alloc(1)
     assert.same(keys(mem:stats()), keys(fields["heapwright.Stats"]))
     assert.same(keys(heapwright.policies()[1]), keys(fields["heapwright.PolicyInfo"]))

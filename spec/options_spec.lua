@@ -123,11 +123,25 @@ describe("heapwright.new", function()
       "order: first-fit does not take 'fifo' with a granule of 8")
   end)
 
-  it("takes a guard of off or check", function()
-    assert(heapwright.new { guard = "off" }):close()
-    assert(heapwright.new { guard = "check" }):close()
-    refuses({ guard = "full" }, "guard: unknown 'full' (known: off, check)")
+  it("takes a guard of off, check or full", function()
+    for _, guard in ipairs { "off", "check", "full" } do
+      assert(heapwright.new { guard = guard }):close()
+    end
+    refuses({ guard = "some" }, "guard: unknown 'some' (known: off, check, full)")
+    refuses({ policy = "slab", thread_caches = 1, guard = "full" },
+      "thread_caches: a pool with guard full has none")
     refuses({ guard = true }, "guard: string expected, got boolean")
+  end)
+
+  it("takes red_zone and quarantine with guard full alone", function()
+    for _, size in ipairs { 0, 1, "1K", "1T" } do
+      assert(heapwright.new { guard = "full", red_zone = size, quarantine = size }):close()
+    end
+    refuses({ red_zone = 16 }, "red_zone: of guard 'full' alone, not 'check'")
+    refuses({ guard = "off", quarantine = "1K" }, "quarantine: of guard 'full' alone, not 'off'")
+    refuses({ guard = "check", quarantine = 0 }, "quarantine: of guard 'full' alone, not 'check'")
+    refuses({ guard = "full", red_zone = -1 }, "red_zone: '-1' is negative; a size is a number of bytes, or one "
+      .. "with a unit of B, K, KiB, M, MiB, G, GiB, T, TiB")
   end)
 
   it("takes thread_safe as a boolean", function()
@@ -191,8 +205,8 @@ describe("heapwright.new", function()
   end)
 
   it("refuses options that it does not know, by name", function()
-    local known = " (known: capacity, max_capacity, granule, policy, order, guard, thread_safe, small_pages, "
-      .. "thread_caches)"
+    local known = " (known: capacity, max_capacity, granule, policy, order, guard, red_zone, quarantine, "
+      .. "thread_safe, small_pages, thread_caches)"
     refuses({ polcy = "best-fit" }, "unknown option 'polcy'" .. known)
     refuses({ "64K" }, "unknown option '1'" .. known)
     refuses({ [1.5] = 1 }, "unknown option '1.5'" .. known)

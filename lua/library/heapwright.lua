@@ -26,13 +26,22 @@
 ---index first, or last.
 ---@alias heapwright.Order "address"|"fifo"|"lifo"
 
+---How much is checked beyond what always is. "check" remembers frees, so that
+---double_free is exact, and has a canary behind each block, verified by free, realloc
+---and check. "full" also has a red zone there; holds freed blocks back, poisoned, in a
+---quarantine; answers "uninitialised" where bytes are read that were never written;
+---and its messages say which line allocated the block, and which freed it.
+---@alias heapwright.Guard "off"|"check"|"full"
+
 ---@class heapwright.Options
 ---@field capacity? heapwright.Size bytes that the pool manages; "1M" unless given, rounded down to granules
 ---@field max_capacity? heapwright.Size up to which it grows; `capacity` unless given
 ---@field granule? heapwright.Size the unit of placement: a power of two from 8 to 4096, 16 unless given
 ---@field policy? string a name of `heapwright.policies`; "best-fit" unless given
 ---@field order? heapwright.Order for best-fit, first-fit and worst-fit; "address" unless given
----@field guard? "off"|"check" "check", unless given, remembers frees, so that double_free is exact
+---@field guard? heapwright.Guard "check" unless given
+---@field red_zone? heapwright.Size guard "full": behind each block so many bytes at least; 16 unless given, 0: none
+---@field quarantine? heapwright.Size guard "full": of freed blocks; capacity / 4, 1 MiB at most, unless given; 0: none
 ---@field thread_safe? boolean false drops the lock; true unless given
 ---@field small_pages? boolean true asks for no huge pages; they are for pools of 2 MiB and more
 ---@field thread_caches? integer for slab: so many threads, 128 at most, need no lock; 0 unless given
@@ -68,6 +77,7 @@
 ---@field external_fragmentation number 1 - largest_free / free
 ---@field steps integer nodes and words that the policy visited
 ---@field steps_max integer and in its worst single operation
+---@field quarantined integer bytes of `granted`: those of freed blocks held back by guard "full"
 
 ---The options of a bounded state. Those of a pool (policy, order, granule, guard,
 ---small_pages, capacity, ...) describe one of its own, which is twice as large as the
@@ -118,6 +128,8 @@
 ---@class heapwright.Leak
 ---@field address heapwright.Address
 ---@field size integer as it was asked for
+---@field site? string "file:line" that allocated it; with guard "full"
+---@field thread? integer that did; with guard "full"
 
 ---What Lua allocates for: "other" are arrays, stacks, code and buffers.
 ---@alias heapwright.Kind
@@ -372,7 +384,8 @@ function Pool:pack(address, format, ...) end
 function Pool:unpack(address, format) end
 
 ---Walks the blocks in address order, each as it is when the walk comes to it.
----@return fun(): heapwright.Address|nil, integer, integer|nil next address, size, requested (nil: free)
+---@return fun(): heapwright.Address|nil, integer, integer|nil, true|nil next address, size, requested (nil:
+---free), true for a freed block in quarantine
 function Pool:blocks() end
 
 ---@return heapwright.Stats stats a fresh table
@@ -389,7 +402,8 @@ function Pool:map(width) end
 ---@return heapwright.Code|nil code "corrupted"
 function Pool:check() end
 
----The live blocks, the largest first.
+---The live blocks, the largest first; with guard "full" by the line that allocated
+---them, the one with the most bytes first.
 ---@return heapwright.Leak[]
 function Pool:leaks() end
 
@@ -419,7 +433,8 @@ function Pool:record(path) end
 ---Closes this handle; the last one closes the pool and ends its recording. Closing
 ---again does nothing; any other call on a closed handle raises.
 ---@return true|nil ok
----@return string|nil message of a recording that could not be written whole
+---@return string|heapwright.Leak[]|nil message of a recording that could not be written whole; or what
+---`leaks` says, where guard is "full", something is live and no other handle holds the pool
 ---@return heapwright.Code|nil code "io"
 function Pool:close() end
 

@@ -14,14 +14,16 @@ end
 -- The blocks tile the pool, and say the same as the statistics.
 function M.consistent(mem)
   local stats = mem:stats()
-  local at, live, free, in_use, granted, largest, top = 0, 0, 0, 0, 0, 0, 0
-  for address, size, requested in mem:blocks() do
+  local at, live, free, in_use, granted, held, largest, top = 0, 0, 0, 0, 0, 0, 0, 0
+  for address, size, requested, quarantined in mem:blocks() do
     expect(address == at, "a block is at %d, the one before it ended at %d", address, at)
     expect(size > 0, "the block at %d is empty", address)
     if requested then
       expect(requested <= size, "the block at %d has %d bytes for %d", address, size, requested)
       live, in_use, granted = live + 1, in_use + requested, granted + size
       top = address + size
+    elseif quarantined then
+      granted, held = granted + size, held + size
     else
       free, largest = free + 1, math.max(largest, size)
     end
@@ -30,7 +32,7 @@ function M.consistent(mem)
   expect(at == stats.capacity, "the blocks end at %d of %d", at, stats.capacity)
   local seen = {
     live_blocks = live, free_blocks = free, in_use = in_use, granted = granted,
-    largest_free = largest, free = stats.capacity - granted,
+    largest_free = largest, free = stats.capacity - granted, quarantined = held,
   }
   for name, value in pairs(seen) do
     expect(stats[name] == value, "stats().%s is %d, the blocks say %d", name, stats[name], value)
