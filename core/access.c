@@ -338,7 +338,7 @@ hpw_error hpw_size(hpw_pool *pool, uint64_t address, uint64_t *requested, uint64
     granule_t at, size = 0;
     uint64_t found = 0;
     entered met = enter_at(pool, address);
-    bool live = pool_find_live(pool, address, &at, &size, &found);
+    bool live = pool_find_user(pool, address, &at, &size, &found);
     hpw_error error = live ? HPW_OK : pool_diagnose(pool, address, report);
     leave(pool, met);
     if (error) return error;
@@ -351,7 +351,7 @@ size_t hpw_usable_size(const hpw_pool *pool, const void *block) {
     granule_t at, size;
     uint64_t requested;
     entered met = enter_at(pool, hpw_address(pool, block));
-    bool live = pool_find_live(pool, hpw_address(pool, block), &at, &size, &requested);
+    bool live = pool_find_user(pool, hpw_address(pool, block), &at, &size, &requested);
     leave(pool, met);
     return live ? (size_t)pool_bytes(pool, size) : 0;
 }

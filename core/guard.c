@@ -16,6 +16,7 @@
 #define POLICY (*pool->policy)
 #include "guard.h"
 #include "operations.h"
+#include "pattern.h"
 
 enum { DEFAULT_RED_ZONE = 16, MOST_DEFAULT_QUARANTINE = 1024 * 1024 };
 
@@ -133,8 +134,9 @@ static uint64_t damage_of(const hpw_pool *pool, granule_t at) {
     uint64_t requested, start = pool_bytes(pool, at), end;
     if (!pool_requested(pool, at, size, &requested)) return start + pool_bytes(pool, size) - 1;
     end = start + requested;
-    uint64_t first = pattern_damage(pattern_poison(), pool->index.bytes, start, end);
-    return first < end ? first : pool_damage(pool, at, size, requested);
+    if (pattern_is_whole(pattern_poison(), pool->index.bytes, start, end))
+        return pool_damage(pool, at, size, requested);
+    return pattern_damage(pattern_poison(), pool->index.bytes, start, end);
 }
 
 /* Takes the i-th out of the queue; it stays held. */
@@ -167,8 +169,7 @@ static bool oldest_are_whole(hpw_pool *pool, uint64_t most) {
 
 hpw_error guard_report_damaged(const hpw_pool *pool, hpw_report *report) {
     granule_t at = pool->guards->damaged;
-    return pool_report_at(pool, report, HPW_CORRUPTED, damage_of(pool, at), 0,
-                          WRITTEN_AFTER_FREE);
+    return pool_report_at(pool, report, HPW_CORRUPTED, damage_of(pool, at), 0, WRITTEN_AFTER_FREE);
 }
 
 hpw_error guard_expect(hpw_pool *pool, uint64_t size, hpw_report *report) {
@@ -240,7 +241,8 @@ const char *guard_check(const hpw_pool *pool, granule_t *bad, uint64_t *byte) {
     *bad = 0;
     for (granule_t i = 0; i < g->count; i++) {
         *bad = queued_at(g, i);
-        if (*bad >= map->count || !blocks_bit(pool->held, *bad)) return "a block in the queue is not in quarantine";
+        if (*bad >= map->count || !blocks_bit(pool->held, *bad))
+            return "a block in the queue is not in quarantine";
         queued += granted_at(pool, *bad);
     }
     *bad = 0;
@@ -258,7 +260,7 @@ static hpw_error release_expected(hpw_pool *pool, uint64_t address, const uint64
     granule_t at, size;
     uint64_t requested, damaged;
     work w = begin_work(pool);
-    if (!pool_find_live(pool, address, &at, &size, &requested)) return pool_diagnose(pool, address, report);
+    if (!pool_find_user(pool, address, &at, &size, &requested)) return pool_diagnose(pool, address, report);
     if ((damaged = pool_damage(pool, at, size, requested)) != UINT64_MAX)
         return pool_report_at(pool, report, HPW_CORRUPTED, damaged, 0, POOL_OVERRUN);
     if (expected && requested != *expected) return HPW_INVALID_ARGUMENT;

@@ -73,8 +73,8 @@ void *guard_realloc(hpw_pool *pool, void *block, uint64_t size, uintptr_t caller
 void guard_note_allocated(hpw_pool *pool, granule_t at);
 
 /*
- * A block of `size` bytes is about to go into the quarantine: may all leave that have to? If not, *report says
- * which was written to; it is out of the queue, and nothing else changed.
+ * A block of `size` bytes is about to go into the quarantine: may all leave that have to? If not, *report
+ * says which was written to; it is out of the queue, and nothing else changed.
  */
 hpw_error guard_expect(hpw_pool *pool, uint64_t size, hpw_report *report);
 

@@ -62,7 +62,8 @@ typedef enum hpw_error {
 
 /* Who allocated a block and who freed it, where the pool keeps that: guard full. 0: not known, or not yet. */
 typedef struct hpw_origin {
-    uint64_t allocated_site, freed_site;     /* see hpw_host.site; a realloc allocates, and frees where it moves */
+    uint64_t allocated_site,
+        freed_site; /* see hpw_host.site; a realloc allocates, and frees where it moves */
     uint32_t allocated_thread, freed_thread; /* host.thread */
 } hpw_origin;
 
@@ -149,18 +150,18 @@ enum { HPW_MOST_THREAD_CACHES = 128 };
 
 /* A zeroed config is the default pool: 1 MiB, best fit, address order, locked, guard off. */
 typedef struct hpw_config {
-    const char *policy;     /* NULL: "best-fit"; else a name of hpw_policy_at */
-    uint64_t capacity;      /* 0: 1 MiB (hpw_open), all that the buffer holds (hpw_open_in);
-                               else rounded down to granules */
-    uint64_t max_capacity;  /* 0: `capacity`, the pool never grows; hpw_open only */
-    uint32_t granule;       /* 0: 16; else 8, 16, 32 ... 4096: the unit of placement */
-    hpw_order order;        /* 0: by address; others for first-, best- and worst-fit only */
-    hpw_guard guard;        /* 0: off */
-    uint64_t red_zone;      /* guard full: bytes; 0: 16; HPW_NONE: none */
-    uint64_t quarantine;    /* guard full: granted bytes; 0: a quarter of the capacity, 1 MiB at most; HPW_NONE:
-                               none */
-    bool single_threaded;   /* false: every call takes the lock */
-    bool small_pages;       /* false: pools of 2 MiB and more ask for huge pages; hpw_open only */
+    const char *policy;    /* NULL: "best-fit"; else a name of hpw_policy_at */
+    uint64_t capacity;     /* 0: 1 MiB (hpw_open), all that the buffer holds (hpw_open_in);
+                              else rounded down to granules */
+    uint64_t max_capacity; /* 0: `capacity`, the pool never grows; hpw_open only */
+    uint32_t granule;      /* 0: 16; else 8, 16, 32 ... 4096: the unit of placement */
+    hpw_order order;       /* 0: by address; others for first-, best- and worst-fit only */
+    hpw_guard guard;       /* 0: off */
+    uint64_t red_zone;     /* guard full: bytes; 0: 16; HPW_NONE: none */
+    uint64_t quarantine;  /* guard full: granted bytes; 0: a quarter of the capacity, 1 MiB at most; HPW_NONE:
+                             none */
+    bool single_threaded; /* false: every call takes the lock */
+    bool small_pages;     /* false: pools of 2 MiB and more ask for huge pages; hpw_open only */
     uint32_t thread_caches; /* 0: none; else up to so many threads, HPW_MOST_THREAD_CACHES at most, have a
                                cache of their own: see hpw_open */
     hpw_host host;          /* zeroed: see hpw_host */

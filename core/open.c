@@ -43,7 +43,8 @@ hpw_error pool_config(hpw_config *config) {
     if (config->max_capacity > hpw_max_capacity(granule)) return HPW_INVALID_ARGUMENT;
     if ((unsigned)config->order >= HPW_ORDER_COUNT || (unsigned)config->guard >= HPW_GUARD_COUNT)
         return HPW_INVALID_ARGUMENT;
-    if (config->guard != HPW_GUARD_FULL && (config->red_zone || config->quarantine)) return HPW_INVALID_ARGUMENT;
+    if (config->guard != HPW_GUARD_FULL && (config->red_zone || config->quarantine))
+        return HPW_INVALID_ARGUMENT;
     if (config->order != HPW_ORDER_ADDRESS &&
         (!chosen->info.takes_order || granule < chosen->least_timed_granule))
         return HPW_INVALID_ARGUMENT;
@@ -99,7 +100,8 @@ static size_t claims_size(const hpw_config *config) {
 
 size_t pool_metadata_size(const hpw_config *config) {
     return round16(sizeof(hpw_pool)) + host_size(config) + round16(map_size(config)) +
-           round16(state_size(config)) + round16(caches_size(config)) + claims_size(config) + guard_size(config);
+           round16(state_size(config)) + round16(caches_size(config)) + claims_size(config) +
+           guard_size(config);
 }
 
 size_t hpw_metadata_size(const hpw_config *config) {

@@ -306,7 +306,9 @@ static pool_calls short_way(const hpw_pool *pool) {
 
 void pool_choose_way(hpw_pool *pool) {
     pool_calls way = short_way(pool);
-    pool->inner = pool->guards ? guard_calls : way.allocate && !pool->cache_count ? way : pool->policy->general;
+    pool->inner = pool->guards                         ? guard_calls
+                  : way.allocate && !pool->cache_count ? way
+                                                       : pool->policy->general;
     if (!pool->inner.release_sized) pool->inner.release_sized = pool->policy->general.release_sized;
     if (pool->locking != LOCKING_NONE && pool->outer.allocate) return; /* other threads may be reading it */
     pool->outer = outer_calls(pool);
@@ -453,8 +455,7 @@ static void note_resized(hpw_pool *pool, const resizing *r, granule_t old_at, ui
 /* Why the block may not be resized: its canary, or another one's poison; HPW_OK: it may. */
 static hpw_error refuse_damaged(hpw_pool *pool, const resizing *r, hpw_report *report) {
     uint64_t damaged = pool_damage(pool, r->at, r->size, r->requested);
-    if (damaged != UINT64_MAX)
-        return pool_report_at(pool, report, HPW_CORRUPTED, damaged, 0, POOL_OVERRUN);
+    if (damaged != UINT64_MAX) return pool_report_at(pool, report, HPW_CORRUPTED, damaged, 0, POOL_OVERRUN);
     if (!pool->guards) return HPW_OK;
     pool->guards->damaged = NO_GRANULE;
     return guard_expect(pool, pool_bytes(pool, r->size), report);
@@ -463,7 +464,7 @@ static hpw_error refuse_damaged(hpw_pool *pool, const resizing *r, hpw_report *r
 hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report) {
     resizing r = {.new_requested = size};
     work w = begin_work(pool);
-    if (!pool_find_live(pool, address, &r.at, &r.size, &r.requested))
+    if (!pool_find_user(pool, address, &r.at, &r.size, &r.requested))
         return pool_diagnose(pool, address, report);
     hpw_error damaged = refuse_damaged(pool, &r, report);
     if (damaged) return damaged;

@@ -7,7 +7,6 @@
 #ifndef HPW_POOL_H
 #define HPW_POOL_H
 
-#include "pattern.h"
 #include "policy.h"
 #ifndef HPW_FREESTANDING
 #include "lock.h"
@@ -70,10 +69,10 @@ struct hpw_pool {
     granule_t max_capacity; /* granules that it may grow to */
     granule_t growth_step;
     granule_t plain; /* of the granules below it accesses need the map alone: all, or with guards none */
-    uint32_t skew; /* granules that the pool's start lies past a multiple of any alignment asked */
+    uint32_t skew;   /* granules that the pool's start lies past a multiple of any alignment asked */
     hpw_guard guard;
-    bool claiming; /* the call is one of claim.h: the block has no red zone, its owner has all of it, and
-                      the host knows no site */
+    bool claiming;      /* the call is one of claim.h: the block has no red zone, its owner has all of it, and
+                           the host knows no site */
     size_t state_bytes; /* the policy's, and of those the caches': at their end */
     size_t caches_bytes;
     uint32_t cache_count;
@@ -181,7 +180,9 @@ HOT bool pool_requested(const hpw_pool *pool, granule_t at, granule_t size, uint
 }
 
 /* Does a freed block that is held back begin here? To users it is free, though it is live in the map. */
-HOT bool pool_is_held(const hpw_pool *pool, granule_t at) { return pool->guards && blocks_bit(pool->held, at); }
+HOT bool pool_is_held(const hpw_pool *pool, granule_t at) {
+    return pool->guards && blocks_bit(pool->held, at);
+}
 
 /*
  * Claimed blocks of more than POOL_CELL granules are in a bitmap, a bit for so
@@ -193,19 +194,17 @@ HOT bool pool_large_claimed(const hpw_pool *pool, granule_t at, granule_t size) 
     return size > POOL_CELL && blocks_bit(pool->claims, at / POOL_CELL);
 }
 
-/* The bytes that the record of so much slack takes. */
-HOT unsigned pool_record_size(uint64_t slack) { return slack < SLACK_LONG ? 1 : 1 + sizeof slack; }
-
-/* Are what is left of the slack, and so on, guarded by a canary? */
+/* Is what a record leaves of the slack a canary? */
 HOT bool pool_has_canaries(const hpw_pool *pool) { return pool->index.map.freed; }
+
+/* Fills the canary of a live block: canary.c. */
+void canary_write(const hpw_pool *pool, granule_t at, granule_t size, uint64_t slack);
 
 /* Notes the slack of a live block in it, if it has any. */
 HOT void pool_note_slack(const hpw_pool *pool, granule_t at, granule_t size, uint64_t slack) {
     if (!slack) return;
-    uint64_t past = pool_bytes(pool, at + size);
-    unsigned char *end = pool->index.bytes + past;
-    if (pool_has_canaries(pool))
-        pattern_fill(pattern_canary(slack), pool->index.bytes, past - slack, past - pool_record_size(slack));
+    unsigned char *end = pool->index.bytes + pool_bytes(pool, at + size);
+    if (!MOSTLY(!pool_has_canaries(pool))) canary_write(pool, at, size, slack);
     if (slack < SLACK_LONG) {
         end[-1] = (unsigned char)slack;
     } else {
@@ -214,13 +213,11 @@ HOT void pool_note_slack(const hpw_pool *pool, granule_t at, granule_t size, uin
     }
 }
 
+uint64_t canary_damage(const hpw_pool *pool, granule_t at, granule_t size, uint64_t requested);
+
 /* The first byte of a live block's canary that was overwritten; UINT64_MAX: none, or it has no canary. */
 HOT uint64_t pool_damage(const hpw_pool *pool, granule_t at, granule_t size, uint64_t requested) {
-    uint64_t start = pool_bytes(pool, at), slack = pool_bytes(pool, size) - requested;
-    if (!slack || !pool_has_canaries(pool)) return UINT64_MAX;
-    uint64_t end = start + pool_bytes(pool, size) - pool_record_size(slack);
-    uint64_t first = pattern_damage(pattern_canary(slack), pool->index.bytes, start + requested, end);
-    return first < end ? first : UINT64_MAX;
+    return MOSTLY(!pool_has_canaries(pool)) ? UINT64_MAX : canary_damage(pool, at, size, requested);
 }
 
 #define POOL_OVERRUN "the bytes behind the block were overwritten"
@@ -249,8 +246,13 @@ HOT bool pool_find_live(const hpw_pool *pool, uint64_t address, granule_t *at, g
         !blocks_is_live(&pool->index.map, *at))
         return false;
     *size = blocks_size(&pool->index.map, *at);
-    return !pool_large_claimed(pool, *at, *size) && pool_requested(pool, *at, *size, requested) &&
-           !pool_is_held(pool, *at);
+    return !pool_large_claimed(pool, *at, *size) && pool_requested(pool, *at, *size, requested);
+}
+
+/* The same where the pool may have guards: and it is not held back. */
+HOT bool pool_find_user(const hpw_pool *pool, uint64_t address, granule_t *at, granule_t *size,
+                        uint64_t *requested) {
+    return pool_find_live(pool, address, at, size, requested) && !pool_is_held(pool, *at);
 }
 
 /* A growing pool: grows until `want` fits, or stays as it was; gives its free end back, all but a step. */

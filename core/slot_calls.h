@@ -14,6 +14,7 @@
  *
  * Included after operations_of_policy.h in slab's file, which has `slab`.
  */
+#include "pattern.h"
 
 /* A word of the block map, of a page that only this thread writes: see slots_shared.h. */
 HOT uint64_t get_word(uint64_t *word, bool shared) {
@@ -132,7 +133,7 @@ HOT void *take_slot(hpw_pool *pool, uint64_t size, bool remembers) {
 /* Of a slot of `bytes`, of which `slack` were not asked for and the last is its record. */
 HOT bool canary_is_whole(const free_index *index, uint64_t at, uint64_t bytes, uint64_t slack) {
     uint64_t end = (at << PLAIN_SHIFT) + bytes;
-    return slack < 2 || pattern_damage(pattern_canary(slack), index->bytes, end - slack, end - 1) == end - 1;
+    return slack < 2 || pattern_is_whole(pattern_canary(slack), index->bytes, end - slack, end - 1);
 }
 
 /* The granule at an address; that of one that is no granule's is past every pool's end. */

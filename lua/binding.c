@@ -258,7 +258,8 @@ static bool tells_leaks(const lua_pool *self) {
     return self->pool && self->sites && share_holders(self->share) == 1;
 }
 
-/* close(): true; with guard full also what leaks() says, where something is live and nobody else has the pool */
+/* close(): true; with guard full also what leaks() says, where something is live and nobody else has the pool
+ */
 static int method_close(lua_State *L) {
     lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
     hpw_trace_error error;

@@ -145,7 +145,8 @@ int fail_access(lua_State *L, const char *operation, const hpw_report *report, c
 int fail_memory(lua_State *L, uint64_t size, uint64_t alignment, const uint64_t *of, const lua_pool *self);
 
 /* A request that may have found damage too: as report->error says. */
-int fail_request(lua_State *L, const hpw_report *report, uint64_t size, uint64_t alignment, const lua_pool *self);
+int fail_request(lua_State *L, const hpw_report *report, uint64_t size, uint64_t alignment,
+                 const lua_pool *self);
 
 /* Any other. */
 #if defined(__GNUC__)

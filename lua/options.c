@@ -302,7 +302,8 @@ static void check_together(lua_State *L, const options *o, const hpw_policy_info
     if (config->guard != HPW_GUARD_FULL && (config->red_zone || config->quarantine))
         luaL_argerror(L, o->arg,
                       lua_pushfstring(L, "%s: of guard 'full' alone, not '%s'",
-                                      config->red_zone ? "red_zone" : "quarantine", guard_name(config->guard)));
+                                      config->red_zone ? "red_zone" : "quarantine",
+                                      guard_name(config->guard)));
     if (o->has_capacity && config->capacity < o->granule)
         luaL_argerror(L, o->arg,
                       lua_pushfstring(L, "capacity: %I is less than one granule of %I bytes",

@@ -49,14 +49,16 @@ static void each_variant(void (*test)(const variant *)) {
 static const size_t sizes[] = {0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 100, 250, 260, 1000, 5000};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
-/* Each byte from the block's end to the end of what was granted, changed alone, is found by each way of looking. */
+/* Each byte from the block's end to the end of what was granted, changed alone, is found by each way of
+ * looking. */
 static void overruns_of(hpw_pool *pool, size_t size) {
     unsigned char *block = hpw_malloc(pool, size);
     hpw_report report;
     uint64_t address = hpw_address(pool, block), moved;
     size_t granted = hpw_usable_size(pool, block), step = granted > 2000 ? 97 : 1;
     for (size_t at = size; at < granted; at += step) {
-        /* A record that says 1 leaves no canary to hold against it: not from 0x41, which 65 bytes of slack have. */
+        /* A record that says 1 leaves no canary to hold against it: not from 0x41, which 65 bytes of slack
+         * have. */
         unsigned char change = block[at] == 0x41 ? 0x20 : 0x40;
         block[at] ^= change;
         if (CHECK_EQ(hpw_release(pool, address, &report), HPW_CORRUPTED)) {
@@ -120,7 +122,8 @@ static void red_zones(void) {
 
 /* ---- The quarantine ---- */
 
-/* A byte of a freed block is written: whoever would let the block out says so, once, and changes nothing else. */
+/* A byte of a freed block is written: whoever would let the block out says so, once, and changes nothing
+ * else. */
 static void written_after_free(const variant *v) {
     hpw_config config = {.policy = v->policy,
                          .order = v->order,
@@ -131,11 +134,12 @@ static void written_after_free(const variant *v) {
     hpw_pool *pool = hpw_open(&config, NULL);
     hpw_report report = {0};
     hpw_stats before, after;
-    unsigned char *victim = hpw_malloc(pool, 500), *other = hpw_malloc(pool, 6000), *kept = hpw_malloc(pool, 50);
+    unsigned char *victim = hpw_malloc(pool, 500), *other = hpw_malloc(pool, 6000),
+                  *kept = hpw_malloc(pool, 50);
     uint64_t address = hpw_address(pool, victim), moved;
     memset(kept, 9, 50);
     CHECK_EQ(hpw_free(pool, victim), HPW_OK);
-    for (size_t at = 0; at < 500 + 16; at += at > 490 ? 1 : 7) {
+    for (size_t at = 0; at<500 + 16; at += at> 490 ? 1 : 7) {
         victim[at] ^= 2;
         CHECK_EQ(hpw_check(pool, &report), HPW_CORRUPTED);
         CHECK(report.quarantined && report.block == address && !report.in_live_block);
@@ -279,7 +283,8 @@ static void sites_in_c(void) {
                                                              by_address};
     for (unsigned i = 0; i < sizeof ways / sizeof *ways; i++) {
         for (int single = 0; single < 2; single++) {
-            hpw_pool *pool = hpw_open(&(hpw_config){.guard = HPW_GUARD_FULL, .single_threaded = single}, NULL);
+            hpw_pool *pool =
+                hpw_open(&(hpw_config){.guard = HPW_GUARD_FULL, .single_threaded = single}, NULL);
             hpw_origin origin = {0};
             ways[i](pool, &origin);
             uintptr_t begins = text_of(ways[i]);
@@ -329,7 +334,8 @@ static void sites_of_host(void) {
 
 /* ---- Written bytes ---- */
 
-/* Who has the pointer writes unseen: its bytes count as written; by address they are counted, and may be told. */
+/* Who has the pointer writes unseen: its bytes count as written; by address they are counted, and may be
+ * told. */
 static void written_by_pointer(void) {
     hpw_pool *pool = hpw_open(&(hpw_config){.guard = HPW_GUARD_FULL}, NULL);
     hpw_report report;
