@@ -22,18 +22,6 @@ enum { DEFAULT_RED_ZONE = 16, MOST_DEFAULT_QUARANTINE = 1024 * 1024 };
 
 #define WRITTEN_AFTER_FREE "the block was written to after it was freed"
 
-/*
- * In a function to which the public one jumps at its end: where that returns to.
- * Without optimisation it is called instead, and the address is one frame up.
- */
-#if !defined(__GNUC__)
-#define CALLER_BEFORE 0
-#elif defined(__OPTIMIZE__)
-#define CALLER_BEFORE ((uintptr_t)__builtin_return_address(0))
-#else
-#define CALLER_BEFORE ((uintptr_t)__builtin_return_address(1))
-#endif
-
 /* ---- Layout ---- */
 
 static uint64_t size_or(uint64_t configured, uint64_t otherwise) {
@@ -345,34 +333,40 @@ void *guard_realloc(hpw_pool *pool, void *block, uint64_t size, uintptr_t caller
     return error ? NULL : pool->index.bytes + moved;
 }
 
-static void *allocate_outer(hpw_pool *pool, uint64_t size) {
-    uintptr_t caller = CALLER_BEFORE;
-    return guard_malloc(pool, size, 0, caller);
-}
-
-static hpw_error release_from(hpw_pool *pool, uint64_t address, hpw_report *report, uintptr_t caller) {
+hpw_error guard_release(hpw_pool *pool, uint64_t address, uintptr_t caller, hpw_report *report) {
     enter(pool, caller);
     hpw_error error = pool->inner.release(pool, address, report);
     leave(pool);
     return error;
 }
 
-static hpw_error release_outer(hpw_pool *pool, uint64_t address, hpw_report *report) {
-    uintptr_t caller = CALLER_BEFORE;
-    return release_from(pool, address, report, caller);
-}
-
-static hpw_error free_outer(hpw_pool *pool, void *block) {
-    uintptr_t caller = CALLER_BEFORE;
-    return block ? release_from(pool, (uintptr_t)block - (uintptr_t)pool->index.bytes, NULL, caller) : HPW_OK;
-}
-
-static hpw_error release_sized_outer(hpw_pool *pool, uint64_t address, uint64_t size) {
-    uintptr_t caller = CALLER_BEFORE;
+hpw_error guard_release_sized(hpw_pool *pool, uint64_t address, uint64_t size, uintptr_t caller) {
     enter(pool, caller);
     hpw_error error = pool->inner.release_sized(pool, address, size);
     leave(pool);
     return error;
+}
+
+/* What the public functions jump to at their end: so these return to where those do. */
+static void *allocate_outer(hpw_pool *pool, uint64_t size) {
+    uintptr_t caller = CALLER;
+    return guard_malloc(pool, size, 0, caller);
+}
+
+static hpw_error release_outer(hpw_pool *pool, uint64_t address, hpw_report *report) {
+    uintptr_t caller = CALLER;
+    return guard_release(pool, address, caller, report);
+}
+
+static hpw_error free_outer(hpw_pool *pool, void *block) {
+    uintptr_t caller = CALLER;
+    uint64_t address = (uintptr_t)block - (uintptr_t)pool->index.bytes;
+    return block ? guard_release(pool, address, caller, NULL) : HPW_OK;
+}
+
+static hpw_error release_sized_outer(hpw_pool *pool, uint64_t address, uint64_t size) {
+    uintptr_t caller = CALLER;
+    return guard_release_sized(pool, address, size, caller);
 }
 
 const pool_calls guard_outer_calls = {allocate_outer, release_outer, release_sized_outer, free_outer};

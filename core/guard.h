@@ -20,11 +20,28 @@
 
 #include "pool.h"
 
-/* In a public function: where it returns to. */
+/* Where the function that says it returns to. */
 #if defined(__GNUC__)
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 #else
 #define CALLER ((uintptr_t)0)
+#endif
+
+/*
+ * The shortest public functions jump to a call of the pool's, and that one returns to where they do; so they
+ * need not ask whether the pool has guards. Where a compiler makes a call of it, they ask.
+ */
+#ifdef __has_feature
+#define GUARD_HAS_FEATURE(name) __has_feature(name)
+#else
+#define GUARD_HAS_FEATURE(name) 0
+#endif
+#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||               \
+    GUARD_HAS_FEATURE(address_sanitizer) || GUARD_HAS_FEATURE(thread_sanitizer) ||                           \
+    GUARD_HAS_FEATURE(undefined_behavior_sanitizer)
+#define ASKS_GUARDS(pool) ((pool)->guards)
+#else
+#define ASKS_GUARDS(pool) ((void)(pool), false)
 #endif
 
 typedef struct guard_record {
@@ -62,6 +79,9 @@ hpw_error guard_allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, uint
                          uintptr_t caller, hpw_report *report);
 hpw_error guard_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, uintptr_t caller,
                        hpw_report *report);
+
+hpw_error guard_release(hpw_pool *pool, uint64_t address, uintptr_t caller, hpw_report *report);
+hpw_error guard_release_sized(hpw_pool *pool, uint64_t address, uint64_t size, uintptr_t caller);
 
 /* By pointer: all bytes count as written. NULL: refused; of guard_realloc, the block is as it was. */
 void *guard_malloc(hpw_pool *pool, uint64_t size, uint64_t alignment, uintptr_t caller);

@@ -175,7 +175,10 @@ hpw_error hpw_allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, uint64
     return HPW_OK;
 }
 
-void *hpw_malloc(hpw_pool *pool, size_t size) { return pool->outer.allocate(pool, size); }
+void *hpw_malloc(hpw_pool *pool, size_t size) {
+    if (ASKS_GUARDS(pool)) return guard_malloc(pool, size, 0, CALLER);
+    return pool->outer.allocate(pool, size);
+}
 
 void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size) {
     uint64_t address;
@@ -220,6 +223,7 @@ hpw_error pool_diagnose(const hpw_pool *pool, uint64_t address, hpw_report *repo
 }
 
 hpw_error hpw_release(hpw_pool *pool, uint64_t address, hpw_report *report) {
+    if (ASKS_GUARDS(pool)) return guard_release(pool, address, CALLER, report);
     return pool->outer.release(pool, address, report);
 }
 
@@ -228,9 +232,13 @@ static uint64_t offset_of(const hpw_pool *pool, const void *block) {
     return (uintptr_t)block - (uintptr_t)pool->index.bytes;
 }
 
-hpw_error hpw_free(hpw_pool *pool, void *block) { return pool->outer.free(pool, block); }
+hpw_error hpw_free(hpw_pool *pool, void *block) {
+    if (ASKS_GUARDS(pool) && block) return guard_release(pool, offset_of(pool, block), CALLER, NULL);
+    return pool->outer.free(pool, block);
+}
 
 hpw_error hpw_free_sized(hpw_pool *pool, void *block, size_t size) {
+    if (ASKS_GUARDS(pool) && block) return guard_release_sized(pool, offset_of(pool, block), size, CALLER);
     return block ? pool->outer.release_sized(pool, offset_of(pool, block), size) : HPW_OK;
 }
 
