@@ -143,7 +143,8 @@ typedef struct hpw_host {
     uint64_t (*site)(void *ud);   /* where the call that is being made comes from, for events and guard full,
                                      below 2^32 where pointers have 32 bits; called with the lock held. NULL:
                                      what hpw_set_site set; or, for guard full, the address to which the
-                                     public function returns */
+                                     public function returns, where the library is built with -O2 or -Os, or
+                                     with sanitizers */
 } hpw_host;
 
 enum { HPW_MOST_THREAD_CACHES = 128 };
