@@ -70,6 +70,14 @@ static size_t add_pool(backend *list, size_t count, hpw_config config, const cha
     return count + 1;
 }
 
+/* What guards cost, without a lock. */
+static size_t add_guarded(backend *list, size_t count, hpw_config config) {
+    config.guard = HPW_GUARD_CHECK;
+    count = add_pool(list, count, config, "/nolock/check");
+    config.guard = HPW_GUARD_FULL;
+    return add_pool(list, count, config, "/nolock/full");
+}
+
 enum { THREAD_CACHES = 8 };
 
 size_t backend_list(backend *list) {
@@ -84,6 +92,7 @@ size_t backend_list(backend *list) {
             count = add_pool(list, count, config, "");
             config.single_threaded = true;
             count = add_pool(list, count, config, "/nolock");
+            if (order == HPW_ORDER_ADDRESS) count = add_guarded(list, count, config);
             config = (hpw_config){.policy = info->name, .order = order, .thread_caches = THREAD_CACHES};
             count = add_pool(list, count, config, "/cached");
         }
@@ -92,7 +101,8 @@ size_t backend_list(backend *list) {
 
 bool backend_places_alike(const backend *a, const backend *b) {
     return a->is_pool && b->is_pool && !strcmp(a->config.policy, b->config.policy) &&
-           a->config.order == b->config.order && a->config.thread_caches == b->config.thread_caches;
+           a->config.order == b->config.order && a->config.thread_caches == b->config.thread_caches &&
+           (a->config.guard == HPW_GUARD_FULL) == (b->config.guard == HPW_GUARD_FULL);
 }
 
 bool backend_open(backend *b, uint64_t capacity) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the bench compares: every policy of heapwright in each order, locked and
- * not, by the names POLICY[/ORDER][/nolock]; the allocators of other projects,
+ * not, by the names POLICY[/ORDER][/nolock[/check|/full]] (the guard: off but where
+ * it is named) and POLICY/cached; the allocators of other projects,
  * where their packages are installed, loaded at run time; and `null`, which
  * hands out one address: the loop alone.
  */

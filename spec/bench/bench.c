@@ -186,7 +186,7 @@ static void run_growth(const options *o, const backend *list, size_t count) {
     }
     for (size_t i = 0; i < count; i++) {
         const hpw_config *c = &list[i].config;
-        if (!list[i].is_pool || !c->single_threaded) continue;
+        if (!list[i].is_pool || !c->single_threaded || c->guard != HPW_GUARD_OFF) continue;
         int length = (int)(strlen(list[i].name) - strlen("/nolock"));
         if (!o->json) printf("%-16.*s", length, list[i].name);
         size_t holes = 10;

@@ -53,7 +53,7 @@ static size_t both_pages(const results *r, backend *list, size_t *from) {
     size_t count = 0;
     for (size_t i = 0; i < r->count; i++) {
         const hpw_config *c = &r->list[i].config;
-        bool taken = r->list[i].is_pool && c->single_threaded && !c->order;
+        bool taken = r->list[i].is_pool && c->single_threaded && !c->order && !c->guard;
         for (int small = 0; small < 2 && taken; small++) {
             from[count] = i;
             list[count] = r->list[i];

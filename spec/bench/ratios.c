@@ -66,6 +66,10 @@ static const goal goals[] = {
     {ALL, "first-fit/nolock", EXACT, TIME, 2.00, false},
     {ALL, "next-fit/nolock", EXACT, TIME, 2.00, false},
     {ALL, "worst-fit/nolock", EXACT, TIME, 2.00, false},
+    {ALL, "best-fit/nolock/check", EXACT, TIME, 0, true}, /* what guards cost */
+    {ALL, "best-fit/nolock/full", EXACT, TIME, 0, true},
+    {ALL, "slab/nolock/check", "slab/nolock", TIME, 0, true},
+    {ALL, "slab/nolock/full", "slab/nolock", TIME, 0, true},
     {"W1x2", "best-fit", NULL, SPEED_UP, 0.90, false},
     {"W1x2", "first-fit", NULL, SPEED_UP, 0.90, false},
     {"W1x2", "next-fit", NULL, SPEED_UP, 0.90, false},

@@ -95,7 +95,8 @@ void run_tightness(const backend *list, size_t count, bool json) {
         if (!workload_make(names[n], WORKLOAD_TIGHT, &w)) exit(2);
         for (size_t i = 0; i < count; i++) {
             backend b = list[i];
-            if (!b.is_pool || !b.config.single_threaded || !strcmp(b.config.policy, "bump")) continue;
+            if (!b.is_pool || !b.config.single_threaded || b.config.guard || !strcmp(b.config.policy, "bump"))
+                continue;
             if (b.config.order != HPW_ORDER_ADDRESS && !strcmp(b.config.policy, "first-fit"))
                 continue; /* no granule of 8 */
             print_one(&w, &b, (int)(strlen(b.name) - strlen("/nolock")), json, &first);
