@@ -76,7 +76,7 @@ void *claim_take(hpw_pool *pool, uint64_t size, uint64_t alignment, unsigned tag
     if (size > pool_bytes(pool, pool->max_capacity)) return NULL;
     pool_enter(pool);
     uint64_t want = wanted(pool, size, tag);
-    void *block = alignment <= pool_bytes(pool, 1) ? pool->inner.allocate(pool, want)
+    void *block = alignment <= pool_bytes(pool, 1) ? inject_pass(pool, want)
                                                    : pool_allocate_aligned(pool, want, alignment);
     if (block) {
         mark(pool, pool_granule_of(pool, block), want, tag);

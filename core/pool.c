@@ -113,7 +113,8 @@ void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
 
 static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     pool_enter(pool);
-    void *block = pool_allocate_aligned(pool, size, alignment);
+    bool refused = pool->injection.on && inject_refuses(pool, 0, size, alignment);
+    void *block = refused ? NULL : pool_allocate_aligned(pool, size, alignment);
     if (block && alignment > pool->largest_align) pool->largest_align = alignment;
     pool_leave(pool);
     return block;
@@ -121,6 +122,7 @@ static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment)
 
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment) {
     pool->counts.failures++;
+    inject_note_latest(pool, 0);
     pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FAILURE,
                                 .address = address,
                                 .previous = address,
@@ -129,7 +131,11 @@ void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t align
 }
 
 hpw_error pool_report_refused(const hpw_pool *pool, hpw_report *report, uint64_t address, uint64_t size) {
-    return pool_report_at(pool, report, HPW_NO_MEMORY, address, size, "no free block holds the request");
+    uint64_t number = inject_latest(pool);
+    const char *what = number ? "injected: refused by plan" : "no free block holds the request";
+    pool_report_at(pool, report, HPW_NO_MEMORY, address, size, what);
+    if (report) report->injected = number;
+    return HPW_NO_MEMORY;
 }
 
 void pool_emit_alloc(hpw_pool *pool, granule_t at, uint64_t size, uint64_t alignment) {
@@ -167,8 +173,7 @@ void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size) {
 void *hpw_calloc(hpw_pool *pool, size_t count, size_t size) {
     if (size && count > SIZE_MAX / size) {
         pool_enter(pool);
-        pool->counts.failures++;
-        pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FAILURE, .size = UINT64_MAX});
+        pool_refuse(pool, 0, UINT64_MAX, 0);
         pool_leave(pool);
         return NULL;
     }
@@ -284,7 +289,8 @@ static pool_calls short_way(const hpw_pool *pool) {
 
 void pool_choose_way(hpw_pool *pool) {
     pool_calls way = short_way(pool);
-    pool->inner = way.allocate && !pool->cache_count ? way : pool->policy->general;
+    pool->inner = way.allocate && !pool->cache_count && !pool->injection.on ? way : pool->policy->general;
+    if (pool->injection.on) pool->inner.allocate = inject_allocate;
     if (!pool->inner.release_sized) pool->inner.release_sized = pool->policy->general.release_sized;
     if (pool->locking != LOCKING_NONE && pool->outer.allocate) return; /* other threads may be reading it */
     pool->outer = outer_calls(pool);
@@ -441,7 +447,8 @@ hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t 
 
 hpw_error hpw_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report) {
     pool_enter(pool);
-    hpw_error error = pool_resize(pool, address, size, moved, report);
+    hpw_error error = pool->injection.on ? inject_resize(pool, address, size, moved, report)
+                                         : pool_resize(pool, address, size, moved, report);
     pool_leave(pool);
     return error;
 }

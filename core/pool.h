@@ -7,6 +7,7 @@
 #ifndef HPW_POOL_H
 #define HPW_POOL_H
 
+#include "inject.h"
 #include "policy.h"
 #ifndef HPW_FREESTANDING
 #include "lock.h"
@@ -76,6 +77,8 @@ struct hpw_pool {
     void (*close)(hpw_pool *pool);
     void *mapping, *metadata_mapping;
     size_t mapping_size, metadata_size;
+
+    injection injection; /* the plan by which requests fail, see inject.h */
 };
 
 /* Where the policy's state lies, index.state: right behind the pool, so that who knows the pool reads no
@@ -86,8 +89,9 @@ enum { PLAIN_SHIFT = 4, PLAIN_MASK = (1 << PLAIN_SHIFT) - 1 };
 
 /*
  * Sets `outer` and `inner`: the policy's short way where it has one for a pool
- * like this (granules of 16, no sink, no growth), else its general one. To be
- * called again where the sink changes.
+ * like this (granules of 16, no sink, no growth), else its general one; while
+ * requests fail by plan, that behind the plan. To be called again where the sink
+ * or the plan changes.
  */
 void pool_choose_way(hpw_pool *pool);
 

@@ -37,7 +37,7 @@ static int push_granted(lua_State *L, const lua_pool *self, const void *block) {
 }
 
 /* Grants `size` bytes, not zeroed. */
-static int allocate(lua_State *L, const lua_pool *self, uint64_t size) {
+static int allocate(lua_State *L, lua_pool *self, uint64_t size) {
     void *block = hpw_malloc(self->pool, as_size(size));
     return block ? push_granted(L, self, block) : fail_memory(L, size, 0, NULL, self);
 }
@@ -318,6 +318,7 @@ static void open_type(lua_State *L) {
         luaL_newlib(L, methods);
         luaL_setfuncs(L, access_methods, 0);
         luaL_setfuncs(L, query_methods, 0);
+        luaL_setfuncs(L, plan_methods, 0);
         access_open(L);
         lua_setfield(L, -2, "__index");
         set_flag(L, "__metatable", false);

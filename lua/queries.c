@@ -169,7 +169,7 @@ static int method_stats(lua_State *L) {
     lua_pool *self = pool_self(L);
     hpw_stats stats;
     hpw_get_stats(self->pool, &stats);
-    lua_createtable(L, 0, 18);
+    lua_createtable(L, 0, 19);
     set_count(L, "capacity", stats.capacity);
     set_count(L, "in_use", stats.in_use);
     set_count(L, "granted", stats.granted);
@@ -184,6 +184,7 @@ static int method_stats(lua_State *L) {
     set_count(L, "frees", stats.frees);
     set_count(L, "reallocations", stats.reallocations);
     set_count(L, "failures", stats.failures);
+    set_count(L, "injected", stats.injected);
     set_count(L, "steps", stats.steps);
     set_count(L, "steps_max", stats.steps_max);
     lua_pushnumber(L, hpw_internal_fragmentation(&stats));
