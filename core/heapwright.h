@@ -647,8 +647,8 @@ typedef struct hpw_injection {
 } hpw_injection;
 
 /*
- * From now on, requests fail as planned; NULL ends it. The plan is copied, and
- * replaces the one before. A request is each call of hpw_malloc, hpw_calloc,
+ * From now on, requests fail as planned; NULL ends it. The plan is copied, replaces
+ * the one before, and outlives hpw_reset. A request is each call of hpw_malloc, hpw_calloc,
  * hpw_aligned_alloc and hpw_allocate; of hpw_realloc and hpw_resize, where the size
  * asked for is above the block's requested size: what shrinks never fails; of
  * hpw_lua_alloc by any account of the pool, where it grants or grows, whether from a

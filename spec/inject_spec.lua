@@ -225,6 +225,19 @@ describe("inject", function()
     assert.equal(".x..", pattern(mem, 4))
     assert.same({ true, 4, 1 }, { select(1, mem:inject()), 4, 1 })
     assert.equal(2, mem:stats().injected)
+    mem:inject { every = 1 }
+    mem:alloc(1)
+    mem:inject { every = 1 }
+    mem:alloc(1); local line = debug.getinfo(1, "l").currentline
+    assert.matches(":" .. line .. "$", select(4, mem:inject()))
+  end)
+
+  it("outlives a reset", function()
+    mem:inject { after = 2 }
+    mem:alloc(1)
+    mem:reset()
+    assert.is_nil((mem:alloc(1)))
+    assert.is_truthy(mem:alloc(1))
   end)
 
   it("lets a pool that would grow stay as it is", function()

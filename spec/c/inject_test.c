@@ -301,6 +301,22 @@ static void lua_requests(hpw_pool *pool) {
     CHECK_EQ(hpw_close_account(other), HPW_OK);
 }
 
+/* An account on its short way hears of a plan at once, and goes that way again when it has ended. */
+static void lua_hears(hpw_pool *pool) {
+    hpw_account *account = hpw_open_account(pool, NULL, NULL);
+    void *block = hpw_lua_alloc(account, NULL, 5, 40);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(hpw_inject(pool, &(hpw_injection){.after = 1}), HPW_OK);
+        CHECK(!hpw_lua_alloc(account, NULL, 5, 40));
+        hpw_inject(pool, NULL);
+        void *other = hpw_lua_alloc(account, NULL, 5, 40);
+        CHECK(other);
+        hpw_lua_alloc(account, other, 40, 0);
+    }
+    hpw_lua_alloc(account, block, 40, 0);
+    CHECK_EQ(hpw_close_account(account), HPW_OK);
+}
+
 /* Resizes of a state's large blocks up and down, every growth refused: what it has stays, byte for byte. */
 static void lua_resizes(hpw_pool *pool) {
     hpw_account *account = hpw_open_account(pool, NULL, NULL);
@@ -330,6 +346,7 @@ static void whole(const char *policy, bool locked, uint32_t caches) {
     no_plans(pool);
     events(pool);
     CHECK_EQ(stats_of(pool).live_blocks, 0);
+    lua_hears(pool);
     lua_resizes(pool);
     lua_requests(pool);
     hpw_close(pool);

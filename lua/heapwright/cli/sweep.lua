@@ -56,10 +56,6 @@ end
 
 local function problem_of(how, outcome, without)
   if how == "leaked" then return "leaked: " .. leak_lines(outcome, without) end
-  if how == "missed" then
-    return ("missed: the run made %s only: the scenario is not the same from run to run"):format(
-      text.counted(outcome.planned.requests, "request"))
-  end
   return table.concat(verdicts.complaints(outcome), "\n")
 end
 
@@ -118,9 +114,14 @@ end
 ---@field runs integer
 ---@field coped integer and raised, broken, leaked, missed: runs
 ---@field first table|nil of the runs that did not cope, the first: how, plan, request, place, problem
+---@field absent integer|nil the first request that was missed: a run never came to it
 
 local function note_first(swept, how, outcome, plan, request)
   local planned = outcome.planned
+  if how == "missed" then
+    swept.absent = swept.absent or request
+    return
+  end
   swept.first = swept.first or {
     how = how, plan = plan, request = request or planned.injected == 1 and plan.after or nil,
     place = planned.place, problem = problem_of(how, outcome, swept.without),
@@ -152,8 +153,9 @@ end
 
 -- ---- The report -------------------------------------------------------------------
 
+-- A request that a run did not come to needed no coping; but some must have failed.
 local function is_well(swept)
-  return swept.how == "yes" and not swept.first
+  return swept.how == "yes" and not swept.first and (swept.missed == 0 or swept.injected > 0)
 end
 
 local function table_of(title, all)
@@ -183,17 +185,20 @@ end
 -- Which requests failed, and where.
 local function failed(swept, first)
   local all = text.counted(swept.requests, "request")
-  if first.how == "missed" then return ("the %s of %s"):format(ordinal(first.request), all) end
   local which = first.request and ("the %s of %s failed"):format(ordinal(first.request), all)
     or ("%s of %s failed, the first"):format(text.integer(swept.injected), all)
-  return which .. (first.place and " at " .. first.place or ", asked for by a Lua state")
+  return which .. (first.place and " at " .. first.place or ", asked for by another Lua state")
 end
 
 local function complaint_of(swept)
   if swept.how ~= "yes" then
     return "without failures: " .. table.concat(verdicts.complaints(swept.without), "\n")
   end
-  return swept.first and failed(swept, swept.first) .. "\n" .. swept.first.problem
+  if swept.first then return failed(swept, swept.first) .. "\n" .. swept.first.problem end
+  if not swept.absent then return nil end
+  return ("the run that was to fail the %s of %s made fewer;\n  %s so: "):format(ordinal(swept.absent),
+    text.counted(swept.requests, "request"), text.counted(swept.missed, "run"))
+    .. "the scenario is not the same from run to run"
 end
 
 -- What went wrong first under each policy; what is alike is said once, behind the policies' names.
