@@ -114,6 +114,8 @@ foreach(file ${examples})
   if(file MATCHES "_spec\\.lua$")
     get_filename_component(name ${file} NAME) # from its folder: it is a user's, without our .busted
     example(${file} ${interpreter} ${BUSTED} --directory=examples --output=TAP ${name})
+  elseif(file MATCHES "/copes\\.lua$")
+    example(${file} $<TARGET_FILE:command> run --inject sweep ${file})
   else()
     example(${file} $<TARGET_FILE:command> run ${file})
   endif()

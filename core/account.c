@@ -25,6 +25,7 @@ static void join_pool(hpw_account *account) {
     account->next = pool->accounts;
     if (account->next) account->next->previous = account;
     pool->accounts = account;
+    account_note_plan(account, pool->injection.on);
     pool_leave(pool);
 }
 
@@ -36,13 +37,20 @@ static void leave_pool(hpw_account *account) {
     pool_leave(pool);
 }
 
+static bool opening_fails(hpw_pool *pool, uint64_t bytes) {
+    pool_enter(pool);
+    bool fails = inject_refuses(pool, 0, bytes, 0);
+    pool_leave(pool);
+    return fails;
+}
+
 hpw_account *hpw_open_account(hpw_pool *pool, const hpw_account_config *config, hpw_error *error) {
     uint64_t limit = config && config->limit ? config->limit : HPW_NO_LIMIT;
     uint64_t most = pool_bytes(pool, pool->max_capacity);
     if (limit < most) most = limit;
     size_t bytes = slabs_account_bytes(most);
     uint64_t granted = 0;
-    hpw_account *account = claim_take(pool, bytes, 1, 0, &granted);
+    hpw_account *account = opening_fails(pool, bytes) ? NULL : claim_take(pool, bytes, 1, 0, &granted);
     if (error) *error = account ? HPW_OK : HPW_NO_MEMORY;
     if (!account) return NULL;
     memset(account, 0, bytes);
@@ -103,11 +111,12 @@ static bool asks(hpw_account *account, uint64_t in_use, uint64_t headroom, bool 
 }
 
 bool account_may_have(hpw_account *account, uint64_t more, bool object) {
-    uint64_t in_use = account->in_use + more, limit, headroom;
+    uint64_t in_use = account->in_use + more, limit, headroom, planned;
     bool sent_back = false, decided = false;
     do {
         limit = shared_look(&account->limit);
         headroom = shared_look(&account->headroom);
+        planned = shared_look(&account->planned);
         uint64_t soft = soft_limit(limit, headroom);
         if (account->soft != soft) account->asks_at = account->soft = soft; /* it was set anew */
         if (account->soft == limit) {
@@ -118,8 +127,9 @@ bool account_may_have(hpw_account *account, uint64_t more, bool object) {
             decided = true;
         }
         uint64_t line = account->asks_at < limit ? account->asks_at : limit;
-        shared_set(&account->line, account->asked ? 0 : line);
-    } while (limit != shared_look(&account->limit) || headroom != shared_look(&account->headroom));
+        shared_set(&account->line, account->asked || planned ? 0 : line);
+    } while (limit != shared_look(&account->limit) || headroom != shared_look(&account->headroom) ||
+             planned != shared_look(&account->planned));
     if (in_use < more || in_use > limit) {
         account->over_limit++;
         return false;
@@ -130,6 +140,24 @@ bool account_may_have(hpw_account *account, uint64_t more, bool object) {
 
 void account_grew(hpw_account *account) {
     if (account->granted > account->peak_granted) account->peak_granted = account->granted;
+}
+
+/* ---- Failures by plan ---- */
+
+void account_note_plan(hpw_account *account, bool planned) {
+    shared_set(&account->planned, planned);
+    look_again(account);
+}
+
+bool account_asks_plan(hpw_account *account, uint64_t size) {
+    hpw_pool *pool = account->pool;
+    pool_enter(pool);
+    bool refused = inject_refuses(pool, 0, size, 0);
+    pool_leave(pool);
+    if (!refused) return false;
+    account->injected++;
+    account_refused(account);
+    return true;
 }
 
 /* ---- Pressure ---- */
@@ -161,6 +189,7 @@ void hpw_get_account_stats(const hpw_account *account, hpw_account_stats *out) {
         .over_limit = account->over_limit,
         .over_pool = account->over_pool,
         .over_headroom = account->over_headroom,
+        .injected = account->injected,
         .pressure = shared_get(&account->pressure),
     };
     for (unsigned kind = 0; kind < HPW_LUA_KINDS; kind++) {

@@ -100,12 +100,13 @@ struct hpw_account {
     uint64_t misfits; /* a link to the first misfit; 0: none. See lua_alloc.c */
     shared limit, headroom;
     shared pressure;  /* 1: see hpw_account_pressure */
+    shared planned;   /* 1: requests fail by plan, see inject.h; `line` is 0 then */
     shared squeezed;  /* 1: what is kept has to go back to the pool, another account was refused */
     uint64_t soft;    /* the limit less the headroom */
     uint64_t asks_at; /* above this in_use, an object is sent back for a collection: `soft` or more */
     bool asked;       /* the last object was */
     uint64_t granted, peak_granted;
-    uint64_t reallocations, over_limit, over_pool, over_headroom;
+    uint64_t reallocations, over_limit, over_pool, over_headroom, injected;
     uint64_t kept_bytes;
     link kept[SLAB_SIZES];
     uint64_t unit;                /* bytes that chunks are made of; 0: no chunks */
@@ -155,6 +156,15 @@ HOT uint64_t slab_bytes(const hpw_account *account, unsigned class) {
 
 /* May `more` bytes be in use, for an object or for an array? Counts a refusal. */
 bool account_may_have(hpw_account *account, uint64_t more, bool object);
+
+/* Does the plan, where there is one, refuse a request of `size` bytes? Counts and tells it as the pool's. */
+bool account_asks_plan(hpw_account *account, uint64_t size);
+HOT bool account_fails(hpw_account *account, uint64_t size) {
+    return shared_get(&account->planned) && account_asks_plan(account, size);
+}
+
+/* There is a plan now, or none any more. The pool is entered, by any thread. */
+void account_note_plan(hpw_account *account, bool planned);
 
 /* The pool did not hold it: counts that, and tells the pool's other accounts. */
 void account_refused(hpw_account *account);

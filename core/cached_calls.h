@@ -98,7 +98,7 @@ APART void *allocate_somehow(hpw_pool *pool, uint64_t size) {
     }
     if (!caches_have_sink(pool->caches) && (block = allocate_locked_only(pool, size))) return block;
     pool_enter(pool);
-    block = allocate(pool, size);
+    block = pool->inner.allocate(pool, size);
     pool_leave(pool);
     return block;
 }

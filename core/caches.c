@@ -112,7 +112,7 @@ bool caches_look(hpw_pool *pool, uint64_t address) {
 
 void caches_note_sink(hpw_pool *pool) {
     atomic_uint *stop = &pool->caches->stop;
-    if (pool->sink)
+    if (pool->sink || pool->injection.on)
         atomic_fetch_or_explicit(stop, STOP_FOR_SINK, memory_order_relaxed);
     else
         atomic_fetch_and_explicit(stop, ~(unsigned)STOP_FOR_SINK, memory_order_relaxed);

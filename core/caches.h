@@ -112,7 +112,7 @@ bool caches_look(hpw_pool *pool, uint64_t address);
  */
 void caches_bring_home(hpw_pool *pool, thread_cache *cache);
 
-/* The sink changed: with one every call takes the lock. The pool is entered. */
+/* The sink or the plan of failures changed: with one every call takes the lock. The pool is entered. */
 void caches_note_sink(hpw_pool *pool);
 
 #endif

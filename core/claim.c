@@ -2,10 +2,20 @@
 /* Claimed blocks: see claim.h. A block is made an ordinary one before the pool frees or resizes it. */
 #include "claim.h"
 
+#include "guard.h"
+
 /* While its claimed blocks are at work, the pool is entered: see hpw_pool.claiming. */
 static void enter(hpw_pool *pool) {
     pool_enter(pool);
     pool->claiming = true;
+}
+
+/*
+ * The owner is no one to be told that a block in quarantine was written to: that one is out of use now,
+ * hpw_check tells of it, and the call is made again.
+ */
+static bool met_damage(const hpw_pool *pool, hpw_error error) {
+    return error == HPW_CORRUPTED && pool->guards && pool->guards->damaged != NO_GRANULE;
 }
 
 static void leave(hpw_pool *pool) {
@@ -87,8 +97,11 @@ void *claim_take(hpw_pool *pool, uint64_t size, uint64_t alignment, unsigned tag
     if (size > pool_bytes(pool, pool->max_capacity)) return NULL;
     enter(pool);
     uint64_t want = wanted(pool, size, tag);
-    void *block = alignment <= pool_bytes(pool, 1) ? pool->inner.allocate(pool, want)
-                                                   : pool_allocate_aligned(pool, want, alignment);
+    void *block;
+    do
+        block = alignment <= pool_bytes(pool, 1) ? inject_pass(pool, want)
+                                                 : pool_allocate_aligned(pool, want, alignment);
+    while (!block && met_damage(pool, HPW_CORRUPTED));
     if (block) {
         mark(pool, pool_granule_of(pool, block), want, tag);
         *granted += granted_at(pool, pool_granule_of(pool, block));
@@ -104,7 +117,10 @@ void *claim_resize(hpw_pool *pool, void *block, uint64_t size, uint64_t *granted
     uint64_t was = unmark(pool, pool_granule_of(pool, block), &tag), want = wanted(pool, size, tag);
     uint64_t moved = pool_bytes(pool, pool_granule_of(pool, block)),
              before = granted_at(pool, pool_granule_of(pool, block));
-    bool fits = pool_resize(pool, moved, want, &moved, NULL) == HPW_OK;
+    hpw_error error;
+    do error = pool_resize(pool, moved, want, &moved, NULL);
+    while (met_damage(pool, error));
+    bool fits = error == HPW_OK;
     mark(pool, pool_granule(pool, moved), fits ? want : was, tag);
     *granted += granted_at(pool, pool_granule(pool, moved)) - before;
     leave(pool);
@@ -113,10 +129,12 @@ void *claim_resize(hpw_pool *pool, void *block, uint64_t size, uint64_t *granted
 
 void claim_give(hpw_pool *pool, void *block, uint64_t *granted) {
     unsigned tag;
+    hpw_error error;
     enter(pool);
     unmark(pool, pool_granule_of(pool, block), &tag);
     *granted -= granted_at(pool, pool_granule_of(pool, block));
-    pool->inner.release(pool, pool_bytes(pool, pool_granule_of(pool, block)), NULL);
+    do error = pool->inner.release(pool, pool_bytes(pool, pool_granule_of(pool, block)), NULL);
+    while (met_damage(pool, error));
     leave(pool);
 }
 

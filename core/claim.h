@@ -14,7 +14,8 @@
  *
  *      [ size bytes of the owner's | tag, slack | 255 ]
  *
- * All of these take the pool's lock, once; `*granted` is the sum of what the pool granted
+ * No plan of failures (inject.h) refuses any: the owner asks it beforehand. All of
+ * these take the pool's lock, once; `*granted` is the sum of what the pool granted
  * to an owner, and changes with it.
  */
 #ifndef HPW_CLAIM_H

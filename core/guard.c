@@ -248,6 +248,7 @@ static hpw_error release_expected(hpw_pool *pool, uint64_t address, const uint64
     granule_t at, size;
     uint64_t requested, damaged;
     work w = begin_work(pool);
+    pool->guards->damaged = NO_GRANULE;
     if (!pool_find_user(pool, address, &at, &size, &requested)) return pool_diagnose(pool, address, report);
     if ((damaged = pool_damage(pool, at, size, requested)) != UINT64_MAX)
         return pool_report_at(pool, report, HPW_CORRUPTED, damaged, 0, POOL_OVERRUN);
@@ -287,11 +288,9 @@ static void leave(hpw_pool *pool) {
 
 /* A block of any alignment, its bytes written or not. */
 static unsigned char *allocate_any(hpw_pool *pool, uint64_t size, uint64_t alignment, bool written) {
-    bool over = alignment > pool_bytes(pool, 1);
-    unsigned char *block =
-        over ? pool_allocate_aligned(pool, size, alignment) : pool->inner.allocate(pool, size);
+    unsigned char *block = alignment > pool_bytes(pool, 1) ? pool_allocate_over_aligned(pool, size, alignment)
+                                                           : pool->inner.allocate(pool, size);
     if (!block) return NULL;
-    if (over && alignment > pool->largest_align) pool->largest_align = alignment;
     guard_set_written(pool->guards, (uint64_t)(block - pool->index.bytes), size, written);
     return block;
 }
@@ -319,7 +318,7 @@ void *guard_malloc(hpw_pool *pool, uint64_t size, uint64_t alignment, uintptr_t 
 hpw_error guard_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, uintptr_t caller,
                        hpw_report *report) {
     enter(pool, caller);
-    hpw_error error = pool_resize(pool, address, size, moved, report);
+    hpw_error error = pool_resize_asking(pool, address, size, moved, report);
     leave(pool);
     return error;
 }
@@ -327,7 +326,7 @@ hpw_error guard_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t
 void *guard_realloc(hpw_pool *pool, void *block, uint64_t size, uintptr_t caller) {
     uint64_t moved;
     enter(pool, caller);
-    hpw_error error = pool_resize(pool, hpw_address(pool, block), size, &moved, NULL);
+    hpw_error error = pool_resize_asking(pool, hpw_address(pool, block), size, &moved, NULL);
     if (!error) guard_set_written(pool->guards, moved, size, true);
     leave(pool);
     return error ? NULL : pool->index.bytes + moved;

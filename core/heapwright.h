@@ -81,6 +81,7 @@ typedef struct hpw_report {
     bool in_free_block;  /* `block` is free */
     bool claimed;        /* `block` is live, and an account's: it answers to that alone */
     bool quarantined;    /* `block` was freed and is held back, and counts as free here (guard full) */
+    uint64_t injected;   /* HPW_NO_MEMORY: which request it was, where a plan refused it; see hpw_inject */
     const char *what;    /* a static sentence: the first thing found wrong */
     hpw_origin origin;   /* of `block`, or of the newest that began at `address` (guard full) */
 } hpw_report;
@@ -435,6 +436,7 @@ typedef struct hpw_stats {
     uint64_t frees;
     uint64_t reallocations; /* granted size changes, in place or moved */
     uint64_t failures;      /* requests answered no_memory */
+    uint64_t injected;      /* and of those, refused by plan: hpw_inject */
     uint64_t steps;         /* what the policy visited, in all: words of bitmaps or of the block map, nodes
                                of lists and trees, groups of nodes side by side in a cache line */
     uint64_t steps_max;     /* and in its worst single operation */
@@ -544,6 +546,7 @@ typedef struct hpw_account_stats {
     uint64_t over_limit;    /* requests refused since the limit would be passed */
     uint64_t over_pool;     /* requests refused since the pool held nothing */
     uint64_t over_headroom; /* requests sent back once, for a collection */
+    uint64_t injected;      /* of over_pool, those refused by plan: hpw_inject */
     bool pressure;          /* see hpw_account_pressure */
     struct {
         uint64_t in_use, blocks; /* bytes; how many */
@@ -684,6 +687,60 @@ HPW_API bool hpw_ring_next(const hpw_ring *ring, uint64_t *cursor, hpw_event *ou
  * Cost: O(capacity / granule). Changes nothing.
  */
 HPW_API hpw_error hpw_check(hpw_pool *pool, hpw_report *report);
+
+/*
+ * Failures by plan: which requests are refused, so that a program can be seen to
+ * cope. Requests are counted from hpw_inject on, from 1. One of `after`, `every`
+ * and `probability` at most; none of them: all requests of size_at_least bytes fail.
+ */
+typedef struct hpw_injection {
+    uint64_t after;         /* n: the n-th request fails, that one alone; 0: not so */
+    uint64_t every;         /* n: the n-th, the 2n-th, the 3n-th ... fail; 0: not so */
+    double probability;     /* each fails with this probability, 1 at most; 0: not so */
+    uint64_t seed;          /* of the probability: the same requests fail, for the same seed */
+    uint64_t size_at_least; /* smaller requests are neither counted nor refused; 0: all are */
+    bool persistent;        /* with `after`: all that follow the n-th fail too */
+} hpw_injection;
+
+/*
+ * From now on, requests fail as planned; NULL ends it. The plan is copied, replaces
+ * the one before, and outlives hpw_reset. A request is each call of hpw_malloc, hpw_calloc,
+ * hpw_aligned_alloc and hpw_allocate; of hpw_realloc and hpw_resize, where the size
+ * asked for is above the block's requested size: what shrinks never fails; of
+ * hpw_lua_alloc by any account of the pool, where it grants or grows, whether from a
+ * slab or from the pool, which is not asked a second time; and of
+ * hpw_open_account. What is refused for other reasons than memory (a bad address,
+ * an alignment that is no power of two, calloc's overflow) is none.
+ *
+ * A request that fails so has changed nothing, counts as a failure, is told as one
+ * (HPW_EVENT_FAILURE) and in statistics as `injected`; its report has its number.
+ * To an account it is one that the pool did not hold. The pool does not grow for
+ * it. A Lua state collects and asks once more for most things, which is the next
+ * request: that it surely runs out of memory takes `persistent`, or every = 1.
+ *
+ * Which requests fail depends on nothing but their order, and with threads that is
+ * chance. While there is a plan, allocations go a longer way, with the caches of
+ * threads at rest; without one, nothing looks for it on the usual ways, and resizes
+ * and aligned allocations look at a flag.
+ *
+ * HPW_INVALID_ARGUMENT, and the plan before goes on: more than one way to fail, or
+ * none; a probability outside of 0 ... 1; `persistent` without `after`.
+ * Thread-safe. Cost: O(accounts), and O(1) a request.
+ */
+HPW_API hpw_error hpw_inject(hpw_pool *pool, const hpw_injection *plan);
+
+/*
+ * Is there a plan? The requests that it counted so far, and how many of those it
+ * refused, either of which may be NULL; after its end, those of the last one.
+ */
+HPW_API bool hpw_get_injected(const hpw_pool *pool, uint64_t *requests, uint64_t *injected);
+
+/*
+ * The number that the plan counted the calling thread's latest refused request as,
+ * where the plan refused it; 0 where nothing held it. For who has no report: asked
+ * right after a NULL from this pool. Cost: O(1), no lock.
+ */
+HPW_API uint64_t hpw_refused_by_plan(const hpw_pool *pool);
 
 #ifdef __cplusplus
 }

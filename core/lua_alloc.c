@@ -172,7 +172,7 @@ HOT bool may_have(hpw_account *account, size_t more, bool object) {
 }
 
 APART void *grant_apart(hpw_account *account, unsigned kind, size_t size) {
-    if (!may_have(account, size, kind != HPW_LUA_OTHER)) return NULL;
+    if (account_fails(account, size) || !may_have(account, size, kind != HPW_LUA_OTHER)) return NULL;
     void *block = take(account, kind, size);
     if (!block) {
         account_refused(account);
@@ -247,7 +247,8 @@ APART void *resize_apart(hpw_account *account, const place *p, size_t old_size, 
 }
 
 APART void *resize(hpw_account *account, void *block, size_t old_size, size_t size) {
-    if (size > old_size && !may_have(account, size - old_size, false)) return NULL;
+    if (size > old_size && (account_fails(account, size) || !may_have(account, size - old_size, false)))
+        return NULL;
     place p = place_of(account, block, old_size);
     bool stays = p.class && !p.misfit && size <= account->slot_max && class_of(size) == p.class;
     void *moved = stays ? block : resize_apart(account, &p, old_size, size);

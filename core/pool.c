@@ -108,6 +108,13 @@ static uint64_t guarded_size(const hpw_pool *pool, uint64_t size) {
 /* Was a block in quarantine found written to in this call? Then that is what it answers. */
 static bool found_damage(const hpw_pool *pool) { return pool->guards && pool->guards->damaged != NO_GRANULE; }
 
+static void refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment) {
+    if (found_damage(pool))
+        inject_note_latest(pool, 0);
+    else
+        pool_refuse(pool, address, size, alignment);
+}
+
 void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     uint64_t align = alignment >> pool->index.shift;
     granule_t granules = granules_for(pool, guarded_size(pool, size)), at = NO_GRANULE;
@@ -121,23 +128,30 @@ void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
             at = place_request(pool, size, alignment, &want);
     }
     if (at == NO_GRANULE) {
-        if (!found_damage(pool)) pool_refuse(pool, 0, size, alignment);
+        refuse(pool, 0, size, alignment);
         return NULL;
     }
     if (pool->guards) guard_note_allocated(pool, at);
     return granted(pool, at);
 }
 
+void *pool_allocate_over_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
+    bool refused = pool->injection.on && inject_refuses(pool, 0, size, alignment);
+    void *block = refused ? NULL : pool_allocate_aligned(pool, size, alignment);
+    if (block && alignment > pool->largest_align) pool->largest_align = alignment;
+    return block;
+}
+
 static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     pool_enter(pool);
-    void *block = pool_allocate_aligned(pool, size, alignment);
-    if (block && alignment > pool->largest_align) pool->largest_align = alignment;
+    void *block = pool_allocate_over_aligned(pool, size, alignment);
     pool_leave(pool);
     return block;
 }
 
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment) {
     pool->counts.failures++;
+    inject_note_latest(pool, 0);
     pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FAILURE,
                                 .address = address,
                                 .previous = address,
@@ -146,8 +160,12 @@ void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t align
 }
 
 hpw_error pool_report_refused(const hpw_pool *pool, hpw_report *report, uint64_t address, uint64_t size) {
-    if (found_damage(pool)) return guard_report_damaged(pool, report);
-    return pool_report_at(pool, report, HPW_NO_MEMORY, address, size, "no free block holds the request");
+    uint64_t number = inject_latest(pool);
+    if (!number && found_damage(pool)) return guard_report_damaged(pool, report);
+    const char *what = number ? "injected: refused by plan" : "no free block holds the request";
+    pool_report_at(pool, report, HPW_NO_MEMORY, address, size, what);
+    if (report) report->injected = number;
+    return HPW_NO_MEMORY;
 }
 
 void pool_emit_alloc(hpw_pool *pool, granule_t at, uint64_t size, uint64_t alignment) {
@@ -191,8 +209,7 @@ void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size) {
 void *hpw_calloc(hpw_pool *pool, size_t count, size_t size) {
     if (size && count > SIZE_MAX / size) {
         pool_enter(pool);
-        pool->counts.failures++;
-        pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FAILURE, .size = UINT64_MAX});
+        pool_refuse(pool, 0, UINT64_MAX, 0);
         pool_leave(pool);
         return NULL;
     }
@@ -307,17 +324,20 @@ static pool_calls outer_calls(const hpw_pool *pool) {
 }
 
 static pool_calls short_way(const hpw_pool *pool) {
-    if (pool->index.shift != PLAIN_SHIFT || pool->sink || pool->index.grows)
+    if (pool->index.shift != PLAIN_SHIFT || pool->sink || pool->index.grows || pool->guards)
         return (pool_calls){NULL, NULL, NULL, NULL};
     return pool->index.map.freed ? pool->policy->remembering : pool->policy->calls[pool->index.order];
 }
 
+const pool_calls *pool_general(const hpw_pool *pool) {
+    return pool->guards ? &guard_calls : &pool->policy->general;
+}
+
 void pool_choose_way(hpw_pool *pool) {
     pool_calls way = short_way(pool);
-    pool->inner = pool->guards                         ? guard_calls
-                  : way.allocate && !pool->cache_count ? way
-                                                       : pool->policy->general;
-    if (!pool->inner.release_sized) pool->inner.release_sized = pool->policy->general.release_sized;
+    pool->inner = way.allocate && !pool->cache_count && !pool->injection.on ? way : *pool_general(pool);
+    if (pool->injection.on) pool->inner.allocate = inject_allocate;
+    if (!pool->inner.release_sized) pool->inner.release_sized = pool_general(pool)->release_sized;
     if (pool->locking != LOCKING_NONE && pool->outer.allocate) return; /* other threads may be reading it */
     pool->outer = outer_calls(pool);
     if (!pool->outer.free) pool->outer.free = free_by_release;
@@ -482,7 +502,7 @@ hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t 
     r.new_size = granules_for(pool, guarded_size(pool, size));
     if (!resize_somehow(pool, &w, &r)) {
         end_work(pool, &w, 0);
-        if (!found_damage(pool)) pool_refuse(pool, address, size, 0);
+        refuse(pool, address, size, 0);
         return pool_report_refused(pool, report, address, size);
     }
     count_gone(pool, r.held ? 0 : old_size, r.requested);
@@ -502,10 +522,16 @@ hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t 
     return HPW_OK;
 }
 
+hpw_error pool_resize_asking(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved,
+                             hpw_report *report) {
+    return pool->injection.on ? inject_resize(pool, address, size, moved, report)
+                              : pool_resize(pool, address, size, moved, report);
+}
+
 hpw_error hpw_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report) {
     if (pool->guards) return guard_resize(pool, address, size, moved, CALLER, report);
     pool_enter(pool);
-    hpw_error error = pool_resize(pool, address, size, moved, report);
+    hpw_error error = pool_resize_asking(pool, address, size, moved, report);
     pool_leave(pool);
     return error;
 }

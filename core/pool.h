@@ -7,6 +7,7 @@
 #ifndef HPW_POOL_H
 #define HPW_POOL_H
 
+#include "inject.h"
 #include "policy.h"
 #ifndef HPW_FREESTANDING
 #include "lock.h"
@@ -82,6 +83,8 @@ struct hpw_pool {
     void (*close)(hpw_pool *pool);
     void *mapping, *metadata_mapping;
     size_t mapping_size, metadata_size;
+
+    injection injection; /* the plan by which requests fail, see inject.h */
 };
 
 /* Where the policy's state lies, index.state: right behind the pool, so that who knows the pool reads no
@@ -92,8 +95,9 @@ enum { PLAIN_SHIFT = 4, PLAIN_MASK = (1 << PLAIN_SHIFT) - 1 };
 
 /*
  * Sets `outer` and `inner`: the policy's short way where it has one for a pool
- * like this (granules of 16, no sink, no growth), else its general one. To be
- * called again where the sink changes.
+ * like this (granules of 16, no sink, no growth), else its general one; while
+ * requests fail by plan, that behind the plan. To be called again where the sink
+ * or the plan changes.
  */
 void pool_choose_way(hpw_pool *pool);
 
@@ -295,6 +299,15 @@ void system_host_close(hpw_pool *pool);
  */
 void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment);
 hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report);
+
+/* The same as a caller's request, of which a plan may refuse any; and the alignment, of more than a granule,
+ * is one that blocks keep. */
+void *pool_allocate_over_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment);
+hpw_error pool_resize_asking(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved,
+                             hpw_report *report);
+
+/* The calls that do for any such pool. */
+const pool_calls *pool_general(const hpw_pool *pool);
 
 /* Lays the pool out in `memory` (metadata) and `bytes`; the config is valid. */
 hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *config);

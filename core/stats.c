@@ -22,6 +22,7 @@ void hpw_get_stats(const hpw_pool *pool, hpw_stats *out) {
         .frees = counts->frees,
         .reallocations = counts->reallocations,
         .failures = counts->failures,
+        .injected = pool->injection.ever,
         .steps = pool->index.steps + ALLOCATION_STEPS * counts->allocations + FREE_STEPS * counts->frees,
         .steps_max = counts->steps_max > least ? counts->steps_max : least,
         .metadata = pool->metadata_size,

@@ -28,18 +28,18 @@ lua_Integer arg_negative(lua_State *L, int arg, lua_Integer value) {
     return luaL_argerror(L, arg, lua_pushfstring(L, "negative size %I", (LUAI_UACINT)value));
 }
 
-/* The nearest caller that is a Lua function. */
+bool pool_find_caller(lua_State *L, lua_Debug *caller) {
+    for (int level = 1; lua_getstack(L, level, caller) && lua_getinfo(L, "Sl", caller); level++)
+        if (caller->currentline > 0) return true;
+    return false;
+}
+
 void pool_note_site(lua_State *L, const lua_pool *self) {
     lua_Debug caller;
-    caller.currentline = 0;
-    for (int level = 1; lua_getstack(L, level, &caller); level++) {
-        lua_getinfo(L, "Sl", &caller);
-        if (caller.currentline > 0) {
-            sites_enter(self->sites, caller.short_src, caller.currentline);
-            return;
-        }
-    }
-    sites_enter(self->sites, "[C]", 0);
+    if (pool_find_caller(L, &caller))
+        sites_enter(self->sites, caller.short_src, caller.currentline);
+    else
+        sites_enter(self->sites, "[C]", 0);
 }
 
 /* ---- Allocation ---- */
@@ -51,7 +51,7 @@ static int push_granted(lua_State *L, const lua_pool *self, const void *block) {
 }
 
 /* With guard full: by address, so that it is known which bytes were written. */
-static int allocate_guarded(lua_State *L, const lua_pool *self, uint64_t size, bool zeroed) {
+static int allocate_guarded(lua_State *L, lua_pool *self, uint64_t size, bool zeroed) {
     uint64_t address;
     hpw_report report;
     note_site(L, self);
@@ -62,7 +62,7 @@ static int allocate_guarded(lua_State *L, const lua_pool *self, uint64_t size, b
 }
 
 /* Grants `size` bytes, not zeroed. */
-static int allocate(lua_State *L, const lua_pool *self, uint64_t size) {
+static int allocate(lua_State *L, lua_pool *self, uint64_t size) {
     if (self->sites) return allocate_guarded(L, self, size, false);
     void *block = hpw_malloc(self->pool, as_size(size));
     return block ? push_granted(L, self, block) : fail_memory(L, size, 0, NULL, self);
@@ -364,6 +364,7 @@ static void open_type(lua_State *L) {
         luaL_newlib(L, methods);
         luaL_setfuncs(L, access_methods, 0);
         luaL_setfuncs(L, query_methods, 0);
+        luaL_setfuncs(L, plan_methods, 0);
         access_open(L);
         lua_setfield(L, -2, "__index");
         set_flag(L, "__metatable", false);

@@ -2,7 +2,7 @@
 /*
  * A pool as Lua sees it, for the files that bind it: binding.c opens, closes
  * and allocates; share.c counts who holds a pool, and records it; options.c reads
- * heapwright.new's table and sizes; access.c reads and writes; queries.c asks;
+ * heapwright.new's table and sizes; plan.c reads inject's; access.c reads and writes; queries.c asks;
  * failure.c turns an error into nil, message, code.
  *
  * Rules of all of them: no Lua function runs while the pool's lock is held (the
@@ -21,6 +21,8 @@
 
 #define POOL_TYPE "heapwright.pool"
 
+enum { PLACE_TEXT = LUA_IDSIZE + 24 };
+
 /*
  * The userdata: one Lua state's handle of a pool, of which other states may have
  * theirs. Only its own state touches it; what they have in common is the share.
@@ -30,8 +32,10 @@ typedef struct lua_pool {
     hpw_pool *pool;             /* the share's; NULL: this handle is closed */
     const unsigned char *bytes; /* the pool's first: addresses count from it */
     const hpw_policy_info *policy;
-    pool_share *share; /* of which it is a holder; NULL: closed */
-    sites *sites;      /* the share's; NULL: it keeps none */
+    pool_share *share;            /* of which it is a holder; NULL: closed */
+    sites *sites;                 /* the share's; NULL: it keeps none */
+    char injected_at[PLACE_TEXT]; /* script:line of the first request since inject that failed by plan; "":
+                                     none */
 } lua_pool;
 
 #define POOL_MAGIC ((uintptr_t)0x6865617077726967U)
@@ -66,6 +70,10 @@ static inline lua_pool *pool_self(lua_State *L) {
         return self;
     return pool_check(L);
 }
+
+/* The innermost function of Lua, with its file and line, below the method that is being called. False: there
+ * is none. */
+bool pool_find_caller(lua_State *L, lua_Debug *caller);
 
 /* The slow half of note_site. */
 void pool_note_site(lua_State *L, const lua_pool *self);
@@ -140,13 +148,12 @@ int fail_block(lua_State *L, const char *operation, const hpw_report *report, co
 /* Of an operation on bytes: "write of 3 bytes at 0x40 ...". */
 int fail_access(lua_State *L, const char *operation, const hpw_report *report, const lua_pool *self);
 
-/* Of a request: nothing that fits. `alignment` 0: the usual one. `of` NULL: a new block; else the block to
- * resize. */
-int fail_memory(lua_State *L, uint64_t size, uint64_t alignment, const uint64_t *of, const lua_pool *self);
+/* Of a request: refused by plan, or nothing that fits. `alignment` 0: the usual one. `of` NULL: a new block;
+ * else the block to resize. */
+int fail_memory(lua_State *L, uint64_t size, uint64_t alignment, const uint64_t *of, lua_pool *self);
 
 /* A request that may have found damage too: as report->error says. */
-int fail_request(lua_State *L, const hpw_report *report, uint64_t size, uint64_t alignment,
-                 const lua_pool *self);
+int fail_request(lua_State *L, const hpw_report *report, uint64_t size, uint64_t alignment, lua_pool *self);
 
 /* Any other. */
 #if defined(__GNUC__)
@@ -158,6 +165,7 @@ int fail_with(lua_State *L, hpw_error error, const char *format, ...);
 
 extern const luaL_Reg access_methods[];
 extern const luaL_Reg query_methods[];
+extern const luaL_Reg plan_methods[];
 
 /* Pushes what leaks() of the pool at 1 is. */
 void queries_push_leaks(lua_State *L);

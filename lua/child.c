@@ -92,6 +92,11 @@ static bool explain_opening(const child *c, const child_options *o, failure *why
                     "a limit of %" PRIu64 " bytes is too little for a state: with %" PRIu64
                     " in use it asked for %" PRIu64 " more",
                     o->limit, c->had, c->asked);
+    if (stats.injected)
+        return fail(why, HPW_NO_MEMORY,
+                    "no state was opened: injected: with %" PRIu64 " bytes in use it asked for %" PRIu64
+                    " more and was refused by plan",
+                    c->had, c->asked);
     hpw_stats pool;
     hpw_get_stats(share_pool(c->share), &pool);
     return fail(why, HPW_NO_MEMORY,
@@ -113,7 +118,11 @@ static bool open_state(child *c, const child_options *o, failure *why) {
     hpw_error error;
     hpw_account_config config = {.limit = o->limit ? o->limit : 1};
     c->account = hpw_open_account(share_pool(c->share), &config, &error);
-    if (!c->account) return fail(why, error, "the pool has no room for a state's account");
+    if (!c->account)
+        return fail(why, error, "%s",
+                    hpw_refused_by_plan(share_pool(c->share))
+                        ? "injected: the state's account was refused by plan"
+                        : "the pool has no room for a state's account");
     share_add_state(c->share);
     c->L = lua_newstate(allocate_noting, c);
     if (!c->L) return explain_opening(c, o, why);
@@ -211,12 +220,15 @@ static bool fail_memory_of(const child *c, failure *why) {
     hpw_stats pool;
     hpw_get_account_stats(c->account, &stats);
     hpw_get_stats(share_pool(c->share), &pool);
-    char limit[64] = "";
+    char limit[64] = "", injected[80] = "";
     if (stats.limit != HPW_NO_LIMIT) snprintf(limit, sizeof limit, " of a limit of %" PRIu64, stats.limit);
+    if (stats.injected)
+        snprintf(injected, sizeof injected, "; injected: %" PRIu64 " of its requests were refused by plan",
+                 stats.injected);
     return fail(why, HPW_LIMIT,
                 "not enough memory: the state has %" PRIu64 " bytes in use%s, %" PRIu64
-                " at most so far; its pool has %" PRIu64 " free, %" PRIu64 " in one piece",
-                stats.in_use, limit, stats.peak_in_use, pool.free, pool.largest_free);
+                " at most so far; its pool has %" PRIu64 " free, %" PRIu64 " in one piece%s",
+                stats.in_use, limit, stats.peak_in_use, pool.free, pool.largest_free, injected);
 }
 
 static bool fail_budget_of(const child *c, failure *why) {

@@ -147,17 +147,37 @@ int fail_access(lua_State *L, const char *operation, const hpw_report *report, c
                      report->block_size, block, origin);
 }
 
-int fail_request(lua_State *L, const hpw_report *report, uint64_t size, uint64_t alignment,
-                 const lua_pool *self) {
+int fail_request(lua_State *L, const hpw_report *report, uint64_t size, uint64_t alignment, lua_pool *self) {
     if (report->error == HPW_NO_MEMORY) return fail_memory(L, size, alignment, NULL, self);
     return fail_block(L, "alloc", report, self);
 }
 
-int fail_memory(lua_State *L, uint64_t size, uint64_t alignment, const uint64_t *of, const lua_pool *self) {
+/* Where the script is that called: the innermost function of Lua. */
+static void note_place(lua_State *L, char place[PLACE_TEXT]) {
+    lua_Debug caller;
+    if (pool_find_caller(L, &caller))
+        snprintf(place, PLACE_TEXT, "%s:%d", caller.short_src, caller.currentline);
+}
+
+static const char *ordinal(uint64_t n) {
+    static const char *const ends[] = {"th", "st", "nd", "rd"};
+    return n % 10 > 3 || n / 10 % 10 == 1 ? ends[0] : ends[n % 10];
+}
+
+static int fail_by_plan(lua_State *L, uint64_t number, uint64_t size, const char *subject, lua_pool *self) {
+    if (!*self->injected_at) note_place(L, self->injected_at);
+    return fail_with(L, HPW_NO_MEMORY,
+                     "%sinjected: the %" PRIu64 "%s request since inject, of %" PRIu64 " %s", subject, number,
+                     ordinal(number), size, bytes(size));
+}
+
+int fail_memory(lua_State *L, uint64_t size, uint64_t alignment, const uint64_t *of, lua_pool *self) {
     char subject[MESSAGE / 4] = "", aligned[MESSAGE / 4] = "", at[ADDRESS_TEXT];
+    uint64_t planned = hpw_refused_by_plan(self->pool);
     hpw_stats stats;
     hpw_get_stats(self->pool, &stats);
     if (of) snprintf(subject, sizeof subject, "realloc of %s: ", address_text(*of, at));
+    if (planned) return fail_by_plan(L, planned, size, subject, self);
     if (alignment) snprintf(aligned, sizeof aligned, " aligned to %" PRIu64, alignment);
     if (!stats.free)
         return fail_with(L, HPW_NO_MEMORY,

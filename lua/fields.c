@@ -15,4 +15,5 @@ void set_account_counts(lua_State *L, const hpw_account_stats *stats) {
     set_count(L, "over_limit", stats->over_limit);
     set_count(L, "over_pool", stats->over_pool);
     set_count(L, "over_headroom", stats->over_headroom);
+    set_count(L, "injected", stats->injected);
 }

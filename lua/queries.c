@@ -229,6 +229,7 @@ static int method_stats(lua_State *L) {
     set_count(L, "frees", stats.frees);
     set_count(L, "reallocations", stats.reallocations);
     set_count(L, "failures", stats.failures);
+    set_count(L, "injected", stats.injected);
     set_count(L, "steps", stats.steps);
     set_count(L, "steps_max", stats.steps_max);
     set_count(L, "quarantined", stats.quarantined);

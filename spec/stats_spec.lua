@@ -3,8 +3,8 @@ local heapwright = require "heapwright"
 
 local FIELDS = {
   "capacity", "in_use", "granted", "live_blocks", "free_blocks", "free", "largest_free", "peak_in_use",
-  "peak_granted", "high_water", "allocations", "frees", "reallocations", "failures", "internal_fragmentation",
-  "external_fragmentation", "steps", "steps_max", "quarantined",
+  "peak_granted", "high_water", "allocations", "frees", "reallocations", "failures", "injected",
+  "internal_fragmentation", "external_fragmentation", "steps", "steps_max", "quarantined",
 }
 
 describe("stats", function()
@@ -33,7 +33,7 @@ describe("stats", function()
     assert.same({
       capacity = 4096, in_use = 0, granted = 0, live_blocks = 0, free_blocks = 1, free = 4096,
       largest_free = 4096, peak_in_use = 0, peak_granted = 0, high_water = 0, allocations = 0, frees = 0,
-      reallocations = 0, failures = 0, quarantined = 0,
+      reallocations = 0, failures = 0, injected = 0, quarantined = 0,
       internal_fragmentation = 0.0, external_fragmentation = 0.0,
     }, stats)
   end)
@@ -50,7 +50,7 @@ describe("stats", function()
     assert.same({
       capacity = 4096, in_use = 150, granted = 112 + 64, live_blocks = 2, free_blocks = 2, free = 4096 - 176,
       largest_free = 4096 - 224 - 64, peak_in_use = 300, peak_granted = 336, high_water = 336,
-      allocations = 3, frees = 1, reallocations = 1, failures = 1, quarantined = 0,
+      allocations = 3, frees = 1, reallocations = 1, failures = 1, injected = 0, quarantined = 0,
       internal_fragmentation = 1 - 150 / 176, external_fragmentation = 1 - 3808 / 3920,
     }, stats)
   end)

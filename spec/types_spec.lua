@@ -14,7 +14,7 @@ local SIGNATURES = {
   load = { "address" }, store = { "address", "integer" }, fetch_add = { "address", "integer" },
   cas = { "address", "integer", "integer" },
   pack = { "address", "string" }, unpack = { "address", "string" },
-  map = { "width?" }, record = { "path?" },
+  map = { "width?" }, record = { "path?" }, inject = { "plan?" },
   blocks = {}, stats = {}, check = {}, leaks = {}, reset = {}, trim = {}, close = {}, policy = {},
 }
 
@@ -31,6 +31,7 @@ local WRONG = {
   string = NOT_STRING,
   ["width?"] = { "x", {}, true, 1.5, 0, -1, 65537 },
   ["path?"] = { {}, true, print },
+  ["plan?"] = { "x", 5, true, print, {}, { after = 0 } },
 }
 local RIGHT = {
   address = 0, integer = 16, ["address or nil"] = 0, size = 1, ["size?"] = 1, byte = 1, string = "",

@@ -240,6 +240,14 @@ end
 ---@field phase string|nil the phase in which it raised
 ---@field thread integer|nil the thread that raised first, where there are several
 ---@field broken string|nil what mem:check found wrong after the run
+---@field planned heapwright.Planned|nil where requests were to fail
+
+---@class heapwright.Planned what came of a plan by which requests were to fail
+---@field requests integer that the plan counted
+---@field injected integer of those, refused
+---@field place string|nil script:line of the first refused
+---@field left table<integer, integer> how many blocks of each size are live at the end
+---@field leaked heapwright.Leak[]|nil live at the end, and not explained by the run without failures
 
 --- A message handler: adds the traceback, without the frames below the scenario's own, which are ours, and
 --- without that of a cancellable state's xpcall above them.
@@ -270,10 +278,37 @@ local function run_here(scenario, mem, seed)
   return done
 end
 
---- Runs a scenario under one policy.
+-- ---- Failures by plan --------------------------------------------------------------
+
+-- How many live blocks there are of each size; and those of which there are more than in `without`.
+local function count_left(leaks, without)
+  local left, more = {}, {}
+  for _, leak in ipairs(leaks) do
+    local size = leak.size
+    left[size] = (left[size] or 0) + 1
+    if without and left[size] > (without[size] or 0) then more[#more + 1] = leak end
+  end
+  return left, more
+end
+
+-- What came of the plan. What is live at the end has to be explained by the run without failures, where
+-- there was one: no more blocks, and no more bytes, than that left.
+local function end_plan(mem, result, without)
+  local _, requests, injected, place = mem:inject()
+  local left, more = count_left(mem:leaks(), without and without.planned.left)
+  local explained = not without
+    or (result.live_blocks <= without.result.live_blocks and result.in_use <= without.result.in_use)
+  return {
+    requests = requests, injected = injected, place = place, left = left,
+    leaked = not explained and more or nil,
+  }
+end
+
+--- Runs a scenario under one policy. What is expected is not asked of a run in which requests failed by plan.
 ---@param scenario heapwright.Scenario
 ---@param choice heapwright.Choice
----@param options {seed: integer, capacity: integer|nil, growing: integer|nil, record: string|nil}
+---@param options {seed: integer, capacity: integer|nil, growing: integer|nil, record: string|nil,
+---  inject: heapwright.Injection|nil, without: heapwright.Outcome|nil}
 ---@return heapwright.Outcome|nil # nil where there is no such pool, trace or thread
 ---@return string|nil message
 ---@return string|nil code
@@ -290,6 +325,7 @@ function M.run(scenario, choice, options)
     ok, message, code = mem:record(options.record)
     if not ok then return nil, message, code end
   end
+  if options.inject then mem:inject(options.inject) end
   local done
   done, message, code = (scenario.threads and threads.run or run_here)(scenario, mem, options.seed)
   if not done then return nil, message, code end
@@ -297,7 +333,9 @@ function M.run(scenario, choice, options)
   outcome.raised, outcome.phase, outcome.thread = done.raised, done.phase, done.thread
   local sound, wrong = mem:check()
   if not sound then outcome.broken = wrong end
-  if not outcome.raised and scenario.expect and not options.record then
+  if options.inject then outcome.planned = end_plan(mem, outcome.result, options.without) end
+  local as_planned = not options.inject or outcome.planned.injected == 0
+  if not outcome.raised and scenario.expect and not options.record and as_planned then
     outcome.failures = check_expectations(scenario.expect, outcome.result)
   end
   mem:close()

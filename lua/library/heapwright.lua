@@ -73,11 +73,22 @@
 ---@field frees integer
 ---@field reallocations integer granted changes of size
 ---@field failures integer requests answered no_memory
+---@field injected integer and of those, refused by plan: `Pool:inject`
 ---@field internal_fragmentation number 1 - in_use / granted
 ---@field external_fragmentation number 1 - largest_free / free
 ---@field steps integer nodes and words that the policy visited
 ---@field steps_max integer and in its worst single operation
 ---@field quarantined integer bytes of `granted`: those of freed blocks held back by guard "full"
+
+---Which requests fail: one of `after`, `every` and `probability`, of those that
+---`size_at_least` lets through; or all of these.
+---@class heapwright.Injection
+---@field after? integer n: the n-th request fails, that one alone
+---@field persistent? boolean with `after`: all that follow it fail too
+---@field every? integer n: the n-th, the 2n-th, the 3n-th … fail
+---@field probability? number each fails with this probability, above 0 and 1 at most
+---@field seed? integer of the probability; 0 unless given
+---@field size_at_least? heapwright.Size smaller requests are neither counted nor refused
 
 ---The options of a bounded state. Those of a pool (policy, order, granule, guard,
 ---small_pages, capacity, ...) describe one of its own, which is twice as large as the
@@ -110,6 +121,7 @@
 ---@field over_limit integer requests refused since the limit would have been passed
 ---@field over_pool integer requests refused since the pool held nothing
 ---@field over_headroom integer requests sent back once, for a collection
+---@field injected integer of over_pool, those refused by plan: `Pool:inject`
 ---@field pressure boolean was a state refused by the pool since this one was last collected?
 ---@field kinds table<string, heapwright.KindStats> "string", "table", "function", "userdata", "thread" and others
 ---@field instructions integer|nil drawn by the last call, by the thousand, of coroutines by the hundred; nil: uncounted
@@ -429,6 +441,19 @@ function Pool:trim() end
 ---@return integer|string|nil events the message where ok is nil
 ---@return heapwright.Code|nil code "io"; "invalid_argument" where one is on
 function Pool:record(path) end
+
+---From now on requests of the pool fail by plan, whoever makes them: with code
+---"no_memory" and a message that begins with "injected". Requests are `alloc`, `malloc`,
+---`calloc`, `aligned_alloc`, a `realloc` that grows, and what Lua states in the pool
+---ask for; these mostly collect and ask once more, so that a script surely ends by
+---`persistent` or `every = 1` alone. Without a plan, or with false, ends it, and returns what it counted;
+---0 where there was none. Raises for a plan that it does not take.
+---@param plan? heapwright.Injection|false
+---@return true
+---@return integer|nil requests that the plan counted
+---@return integer|nil injected of those, refused
+---@return string|nil place script:line of the first refused, where this handle was asked by a script
+function Pool:inject(plan) end
 
 ---Closes this handle; the last one closes the pool and ends its recording. Closing
 ---again does nothing; any other call on a closed handle raises.

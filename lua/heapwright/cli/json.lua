@@ -9,8 +9,10 @@ local SOURCE = { "name", "events", "allocations", "peak_in_use", "lower_bound" }
 local RESULT = {
   "policy", "capacity", "failures", "peak_in_use", "peak_granted", "high_water",
   "external_fragmentation", "internal_fragmentation", "smallest_pool", "overhead",
-  "steps_max", "steps_mean", "ns_p50", "ns_p999", "ns_max", "ops_per_second",
+  "steps_max", "steps_mean", "ns_p50", "ns_p999", "ns_max", "ops_per_second", "inject",
 }
+local INJECT = { "plan", "requests", "runs", "injected", "coped", "raised", "broken", "leaked", "missed", "first" }
+local FIRST = { "request", "place", "outcome", "replay" }
 
 local function pick(from, keys)
   local object = setmetatable({}, { __jsontype = "object", __jsonorder = keys })
@@ -29,6 +31,9 @@ local function body(report, head)
   local results = setmetatable({}, { __jsontype = "array" })
   for i, result in ipairs(report.results) do
     results[i] = pick(result, RESULT)
+    local inject = result.inject and pick(result.inject, INJECT)
+    if inject and inject.first then inject.first = pick(inject.first, FIRST) end
+    results[i].inject = inject
   end
   local keys = { "source", "results", "ok" }
   local object = { source = pick(report.source, SOURCE), results = results, ok = report.ok }

@@ -1,13 +1,17 @@
 -- SPDX-License-Identifier: MIT
--- heapwright run: scenarios under each policy, and whether what they expect holds.
+-- heapwright run: scenarios under each policy, and whether what they expect holds; with
+-- --inject, whether they cope with requests that fail (sweep.lua).
 local fault = require "heapwright.cli.fault"
+local injection = require "heapwright.cli.injection"
 local json = require "heapwright.cli.json"
 local options = require "heapwright.cli.options"
 local policies = require "heapwright.policies"
 local scenario = require "heapwright.scenario"
 local scripts = require "heapwright.cli.scripts"
+local sweep = require "heapwright.cli.sweep"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
+local verdicts = require "heapwright.cli.verdicts"
 
 local COLUMNS = {
   { title = "policy", left = true },
@@ -21,12 +25,6 @@ local COLUMNS = {
   { title = "ok", left = true },
 }
 
-local function verdict(outcome)
-  if outcome.raised then return "raised" end
-  if outcome.broken then return "broken" end
-  return #outcome.failures == 0 and "yes" or "no"
-end
-
 local function row(outcome)
   local r = outcome.result
   return {
@@ -38,43 +36,15 @@ local function row(outcome)
     text.percent(r.internal_fragmentation),
     r.steps_mean and ("%.1f"):format(r.steps_mean) or "-",
     text.integer(r.steps_max),
-    verdict(outcome),
+    verdicts.of(outcome),
   }
-end
-
--- A failed expectation, but for the policies that it failed under.
-local function failure_lines(failure)
-  local lines = { ("not as expected%s (%s)"):format(failure.name and ": " .. failure.name or "", failure.place) }
-  for i, line in ipairs(failure.source or {}) do
-    lines[#lines + 1] = (i == 1 and "  expected  " or "            ") .. line
-  end
-  if failure.message then lines[#lines + 1] = "  says      " .. failure.message end
-  if #failure.seen > 0 then
-    lines[#lines + 1] = text.wrap(table.concat(failure.seen, ", "), 80, "  seen      ")
-  end
-  return table.concat(lines, "\n")
-end
-
--- What went wrong in one run, in words; an empty list where nothing did.
-local function complaints_of(outcome)
-  local list = {}
-  if outcome.raised then
-    local thread = outcome.thread and (" in thread %d"):format(outcome.thread) or ""
-    local phase = outcome.phase and (' in phase "%s"'):format(outcome.phase) or ""
-    list[1] = ("raised%s%s\n%s"):format(thread, phase, outcome.raised)
-  end
-  if outcome.broken then list[#list + 1] = "the pool is broken: " .. outcome.broken end
-  for _, failure in ipairs(outcome.failures) do
-    list[#list + 1] = failure_lines(failure)
-  end
-  return list
 end
 
 -- The same of all runs: what went wrong alike is said once, behind the policies' names.
 local function complaints(outcomes)
   local list, policies_of = {}, {}
   for _, outcome in ipairs(outcomes) do
-    for _, complaint in ipairs(complaints_of(outcome)) do
+    for _, complaint in ipairs(verdicts.complaints(outcome)) do
       if not policies_of[complaint] then
         policies_of[complaint] = {}
         list[#list + 1] = complaint
@@ -95,17 +65,17 @@ local function heading(one, given)
   return ("%s, %s: placements differ from run to run"):format(words, text.counted(one.threads, "thread"))
 end
 
-local function print_table(out, one, given, outcomes)
-  out:write(terminal.paint(one.name, "bold"), heading(one, given), "\n")
+local function table_of(one, given, outcomes)
   local rows = {}
   for i, outcome in ipairs(outcomes) do
     rows[i] = row(outcome)
   end
   local lines = text.table(COLUMNS, rows, function(line, number)
     if number == 0 then return terminal.paint(line, "dim") end
-    return verdict(outcomes[number]) == "yes" and line or terminal.paint(line, "red")
+    return verdicts.of(outcomes[number]) == "yes" and line or terminal.paint(line, "red")
   end)
-  out:write(table.concat(lines, "\n"), "\n")
+  table.insert(lines, 1, terminal.paint(one.name, "bold") .. heading(one, given))
+  return table.concat(lines, "\n")
 end
 
 -- Runs one scenario under its policies: the report for JSON, and the outcomes.
@@ -117,7 +87,7 @@ local function run_scenario(one, given)
     local outcome, message = scenario.run(one, choice, { seed = given.seed, capacity = given.capacity })
     if not outcome then fault.raise("%s under %s: %s", one.name, choice.label, message) end
     outcomes[i], results[i] = outcome, outcome.result
-    ok = ok and verdict(outcome) == "yes"
+    ok = ok and verdicts.of(outcome) == "yes"
     progress(i, #choices)
   end
   progress()
@@ -131,15 +101,25 @@ local function run_file(script, given, reports)
     io.stderr:write("heapwright: ", raised, "\n")
     return false
   end
+  if given.injection and #list == 0 then
+    fault.raise("%s: returns no scenario, so --inject has no requests to fail", script.file)
+  end
   local ok = true
   for _, one in ipairs(list) do
-    local report, outcomes = run_scenario(one, given)
+    local report, lines, wrong
+    if given.injection then
+      report, lines, wrong = sweep.run(one, given, heading(one, given))
+    else
+      local outcomes
+      report, outcomes = run_scenario(one, given)
+      lines, wrong = table_of(one, given, outcomes), complaints(outcomes)
+    end
     if not given.json then
       if #reports > 0 then print() end
-      print_table(io.stdout, one, given, outcomes)
+      print(lines)
     end
     local out = given.json and io.stderr or io.stdout
-    for _, complaint in ipairs(complaints(outcomes)) do
+    for _, complaint in ipairs(wrong) do
       out:write("\n", complaint, "\n")
     end
     reports[#reports + 1] = report
@@ -154,9 +134,12 @@ return {
   epilog = table.concat({
     "A file that returns no scenario simply runs, with the module at hand.",
     "",
+    injection.help,
+    "",
     "Examples:",
     "  heapwright run examples/checkerboard.lua",
     "  heapwright run churn.lua -p best-fit,first-fit/lifo -c 4M --seed 7",
+    "  heapwright run examples/copes.lua --inject sweep",
   }, "\n"),
 
   describe = function(command)
@@ -164,6 +147,7 @@ return {
     options.add_policy(command)
     options.add_capacity(command, "Run in pools of this size, whatever the scenario says.")
     options.add_seed(command)
+    injection.add(command)
     options.add_json(command)
   end,
 
@@ -177,6 +161,8 @@ return {
       capacity = options.capacity(given),
       seed = options.seed(given),
       json = given.json,
+      injection = injection.read(given),
+      shell = given,
     }
     local out = options.output(given)
     local reports, ok = {}, true

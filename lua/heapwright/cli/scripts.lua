@@ -64,4 +64,18 @@ function M.open(script)
   return list
 end
 
+--- The scenario as its file returns it when run anew: nothing that a run left in the file's variables is there.
+---@param one heapwright.Scenario
+---@return heapwright.Scenario
+function M.again(one)
+  local origin = one.origin
+  local value = fault.check(load(origin.text, "@" .. origin.file, "t"))(origin.file)
+  local fresh = scenario.is_scenario(value) and value or type(value) == "table" and value[origin.index]
+  if not scenario.is_scenario(fresh) then
+    fault.raise("%s: does not return the scenario that it returned before", origin.file)
+  end
+  fresh.origin = origin
+  return fresh
+end
+
 return M
