@@ -87,7 +87,11 @@ local function is_commands(value)
   return true
 end
 
-local function is_fraction(value) return type(value) == "number" and value >= 0 and value <= 1, "a number from 0 to 1" end
+local function is_fraction(value)
+  return type(value) == "number" and value >= 0 and value <= 1, "a number from 0 to 1"
+end
+
+local function is_text(value) return type(value) == "string", "a module's name or a file's path" end
 
 local OPTIONS = {
   operations = is_count, runs = is_count, seed = is_integer,
@@ -95,7 +99,7 @@ local OPTIONS = {
   usual_size = is_count, every = is_count, model = is_function,
   -- of commands
   setup = is_function, commands = is_commands, invariant = is_function, finish = is_function,
-  faults = is_fraction, source = function(value) return type(value) == "string", "a module's name or a file's path" end,
+  faults = is_fraction, source = is_text,
 }
 local ONLY_POOL = { "usual_size", "every", "model" }
 local ONLY_COMMANDS = { "setup", "invariant", "finish", "faults", "source" }
@@ -183,7 +187,7 @@ local function of_pool(property)
     draw = function(seed)
       local list = operations.list(seed, config, property.operations)
       local failure = pool.run(config, list, settings)
-      return list, failure and pool.run(config, list, always)
+      return list, failure and (pool.run(config, list, always) or failure)
     end,
     run = function(list) return pool.run(config, list, always) end,
     script = function(list, failure) return script.of_pool(config, list, always, failure) end,
@@ -200,7 +204,7 @@ end
 
 local REPORT = [[
 %s
-seed %d (run %d of %d), operation %d of %d; HEAPWRIGHT_SEED=%d runs it again
+seed %d (run %d of %d), %s; HEAPWRIGHT_SEED=%d runs it again
 %s:
 
 %s]]
@@ -209,19 +213,24 @@ seed %d (run %d of %d), operation %d of %d; HEAPWRIGHT_SEED=%d runs it again
 local function counterexample(property, subject, list, failure, at)
   local failing = table.move(list, 1, failure.at, 1, {})
   local smallest, title = failing, "the list, which did not fail when it was run again"
-  local shown = subject.run(failing)
+  local function fails_alike(shorter)
+    local other = subject.run(shorter)
+    return other ~= nil and other.kind == failure.kind
+  end
+  local shown = fails_alike(failing)
   if shown then
-    smallest = shrink.smallest(failing, function(shorter) return subject.run(shorter) ~= nil end)
+    smallest = shrink.smallest(failing, fails_alike)
     shown = subject.run(smallest)
-    title = ("the smallest list found that fails, %d of its operations"):format(#smallest)
+    title = ("the smallest list found that fails so, %d operation%s"):format(#smallest, #smallest == 1 and "" or "s")
   end
   shown = shown or failure
   local text = subject.script(smallest, shown)
+  local place = failure.at > #list and ("after %d operations"):format(#list)
+    or ("operation %d of %d"):format(failure.at, property.operations)
   return {
     seed = at.seed, run = at.run, runs = property.runs, at = failure.at, operations = smallest, what = shown.what,
     script = text,
-    message = REPORT:format(failure.what, at.seed, at.run, at.runs, failure.at, property.operations, at.seed,
-      title, text),
+    message = REPORT:format(failure.what, at.seed, at.run, at.runs, place, at.seed, title, text),
   }
 end
 

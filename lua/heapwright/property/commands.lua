@@ -3,11 +3,11 @@
 -- seed as they are run, since what may be called next can depend on the model.
 --
 -- An operation is a table: `call` the command's name, its choices (see generator.lua)
--- by 1, 2, 3 …, and `fails` where an allocation is to fail in it: 1 the first, 2 the
--- second … A command that is not ready is left out: every part of a list is a list.
+-- by 1, 2, 3 …, and `fails` where a request of memory is to fail in it: 1 the first, 2
+-- the second … A command that is not ready is left out: every part of a list is a list.
 --
 -- A failure is a table: `what` in words, `at` the operation's place in the list (one
--- more than there are: the end).
+-- more than there are: the end), `kind` the command's name, "setup" or "finish".
 local generator = require "heapwright.property.generator"
 local heapwright = require "heapwright"
 local random = require "heapwright.random"
@@ -16,7 +16,7 @@ local script = require "heapwright.property.script"
 local M = {}
 
 local DRAWS = 20 -- of a command that is ready, before the list ends early
-local FAULTS = 3 -- one of so many allocations of a command is the one that fails
+local LATEST_FAULT = 8 -- the request of a command that fails is this one at most
 
 ---- Calls of the user's functions -------------------------------------------------
 
@@ -54,12 +54,17 @@ function M.open(property)
   return run
 end
 
--- What has to hold after every command, and after setup.
-function Run:holds(name)
+-- Is the pool sound after this?
+function Run:sound(name)
   local sound, message = self.mem:check()
   if not sound then return ("%s: mem:check: %s"):format(name, message) end
+end
+
+--- What has to hold after setup and every command.
+function Run:holds(name)
   local invariant = self.property.invariant
-  return invariant and wrong(name .. ": invariant", invariant, self.structure, self.model, self.mem)
+  return self:sound(name)
+    or invariant and wrong(name .. ": invariant", invariant, self.structure, self.model, self.mem) or nil
 end
 
 --- Is the command to be called now?
@@ -68,8 +73,10 @@ function Run:ready(name)
   return not ready or ready(self.model)
 end
 
---- Calls a command, the `fails`th allocation in it failing; what is wrong, or nil.
+--- Calls a command, the `fails`th request of memory in it failing; what is wrong, or nil.
+---@param fails integer|nil none where it is nil or 0
 function Run:call(name, fails, arguments)
+  fails = fails ~= 0 and fails
   if fails then self.mem:inject { after = fails } end
   local text = call_text(name, arguments)
   local fault = wrong(text, self.commands[name].run, self.structure, self.model,
@@ -95,10 +102,12 @@ end
 function Run:finish()
   local finish = self.property.finish
   if not finish then return nil end
-  local fault = wrong("finish", finish, self.structure, self.model, self.mem) or self:holds "finish"
+  local fault = wrong("finish", finish, self.structure, self.model, self.mem) or self:sound "finish"
   if fault then return fault end
   local count = self.mem:stats().live_blocks
-  if count > 0 then return ("finish: %d blocks are live: %s"):format(count, live_text(self.mem)) end
+  if count > 0 then
+    return ("finish: %s live: %s"):format(count == 1 and "a block is" or count .. " blocks are", live_text(self.mem))
+  end
 end
 
 function Run:close() self.mem:close() end
@@ -122,6 +131,13 @@ local function tickets(commands)
   return list
 end
 
+-- The first request of a command fails in every second of the cases, the second in every fourth …
+local function failing_request(source)
+  local number = 1
+  while number < LATEST_FAULT and source:below(2) == 1 do number = number + 1 end
+  return number
+end
+
 local function new_operation(run, source, names, faults)
   for _ = 1, DRAWS do
     local name = names[source:below(#names) + 1]
@@ -129,7 +145,7 @@ local function new_operation(run, source, names, faults)
       local fresh = generator.fresh(source)
       local arguments = drawn(run, name, fresh)
       local op = table.move(fresh.choices, 1, #fresh.choices, 1, { call = name })
-      if faults and source:unit() < faults then op.fails = source:below(FAULTS) + 1 end
+      if faults and source:unit() < faults then op.fails = failing_request(source) end
       return op, arguments
     end
   end
@@ -138,19 +154,19 @@ end
 -- Opens, calls for each operation that `following` gives, ends; the failure.
 local function each(property, following)
   local run = M.open(property)
-  local at, fault = 0, run:holds "setup"
+  local at, kind, fault = 0, "setup", run:holds "setup"
   while not fault do
     local op, arguments = following(run)
+    at = at + 1
     if not op then
-      at = at + 1
-      fault = run:finish()
+      kind, fault = "finish", run:finish()
       break
     end
-    at = at + 1
-    if arguments then fault = run:call(op.call, op.fails, arguments) end
+    kind = op.call
+    if arguments then fault = run:call(kind, op.fails, arguments) end
   end
   run:close()
-  return fault and { what = fault, at = at } or nil
+  return fault and { what = fault, at = at, kind = kind } or nil
 end
 
 --- Draws a list and runs it.
@@ -181,7 +197,9 @@ function M.run(property, list, observe)
     local op = list[at]
     if not op then return nil end
     if not run:ready(op.call) then return op end
-    local arguments = drawn(run, op.call, generator.again(op))
+    -- In a shorter list, what the arguments were drawn from may be gone.
+    local ok, arguments = pcall(drawn, run, op.call, generator.again(op))
+    if not ok then return op end
     if observe then observe(op, arguments) end
     return op, arguments
   end)
@@ -205,7 +223,7 @@ function M.script(property, list, failure)
   M.run(property, list, function(op, arguments)
     local texts = { script.literal(op.call) }
     for i = 1, arguments.n do texts[i + 1] = script.literal(arguments[i]) end
-    if op.fails then
+    if op.fails and op.fails ~= 0 then
       lines[#lines + 1] = ("replay:fail(%d) -- of the next command: its request of this number"):format(op.fails)
     end
     lines[#lines + 1] = ("replay(%s)"):format(table.concat(texts, ", "))

@@ -34,6 +34,7 @@ function Model.new(config)
     guard = config.guard or "check",
     red_zone = full and (config.red_zone or RED_ZONE) or 0,
     quarantine = full and (config.quarantine or math.min(config.capacity // 4, QUARANTINE)) or 0,
+    wrong = nil, -- see placed.lua
     clock = 0, -- time of the last entry into the index
     counts = {
       in_use = 0, granted = 0, peak_in_use = 0, peak_granted = 0, high_water = 0,
@@ -222,7 +223,8 @@ end
 
 -- Block i, which is nobody's any more, is free.
 function Model:release(i)
-  self.blocks[i].taken = nil
+  local block = self.blocks[i]
+  block.taken, block.live, block.requested, block.aligned = nil, nil, nil, nil
   self:join(i)
   self:trim()
 end
@@ -281,11 +283,11 @@ end
 ---- The calls: a result, or nil and a code ------------------------------------
 
 function Model:alloc(size, alignment)
-  if size > self.most then return self:fail() end
+  if size > self.most - self.red_zone then return self:fail() end
   alignment = alignment or 0
   local granted, aligned = self:granted(size), math.max(alignment, self.granule)
   local live = self:place(granted, aligned)
-  if not live and self:shorten(0) then live = self:place(granted, aligned) end
+  if not live and not self.wrong and self:shorten(0) then live = self:place(granted, aligned) end
   if not live then return self:fail() end
   live.requested = size
   if alignment > self.granule then
@@ -394,12 +396,11 @@ function ways.forwards(self, block, i, size)
   return block
 end
 
--- Into the free block before it, and the one after it. Under guard "full" not: what
--- was its place could not be kept in the quarantine.
+-- Into the free block before it, and the one after it. It may overlap its old place,
+-- which does not go into the quarantine then.
 function ways.backwards(self, block, i, size)
   local before, after = self.blocks[i - 1], self.blocks[i + 1]
-  if self.policy == "buddy" or self.guard == "full" then return nil end
-  if not before or before.taken then return nil end
+  if self.policy == "buddy" or not before or before.taken then return nil end
   local whole = { at = before.at, size = before.size + block.size }
   local room = after and not after.taken
   if room then whole.size = whole.size + after.size end
@@ -437,10 +438,10 @@ function Model:realloc(address, size)
   if not address then return self:alloc(size) end
   local block, i = self:live_at(address)
   if not block then return nil, i end
-  if size > self.most then return self:fail() end
+  if size > self.most - self.red_zone then return self:fail() end
   local requested, aligned = block.requested, block.aligned
   local moved = self:resize(block, i, size)
-  if not moved and self:shorten(0) then
+  if not moved and not self.wrong and self:shorten(0) then
     block, i = self:live_at(address)
     moved = self:resize(block, i, size)
   end
@@ -482,8 +483,7 @@ function Model:stats()
   end
   stats.free = stats.capacity - stats.granted
   if self.guard == "full" then stats.quarantined = self.quarantined end
-  local granted = stats.granted - self.quarantined -- to live blocks
-  stats.internal_fragmentation = granted > 0 and 1 - stats.in_use / granted or 0
+  stats.internal_fragmentation = stats.granted > 0 and 1 - stats.in_use / stats.granted or 0
   stats.external_fragmentation = stats.free > 0 and 1 - stats.largest_free / stats.free or 0
   return stats
 end

@@ -38,10 +38,17 @@ function Placed:watch(mem, call, address, got)
     self.capacity = stats.capacity
     self:join(#self.blocks)
   end
+  self.slides = false
   if self.guard ~= "full" or not got then return end
   local moved = call == "realloc" and address ~= got and self:holding(address)
-  -- Was a quarantine emptied that this call alone would not have shortened so far?
-  if stats.quarantined ~= quarantined_after(self, moved and moved.size or 0) then self:shorten(0) end
+  local entering, quarantined = moved and moved.size or 0, stats.quarantined
+  -- Slid into a free block beside it, and so not kept?
+  if moved and quarantined == self.quarantined and quarantined ~= quarantined_after(self, entering) then
+    self.slides = true
+  elseif quarantined ~= quarantined_after(self, entering) then -- emptied, by more than what entered
+    self:shorten(0)
+    self.slides = entering > 0 and quarantined == 0 and entering <= self.quarantine
+  end
 end
 
 -- After the call: the pool may have given the free bytes at its end back.
@@ -54,7 +61,7 @@ function Placed:settle(mem)
   if last.size == 0 then table.remove(self.blocks) end
 end
 
-function Placed:trim() end
+function Placed.trim() end -- settle does it
 
 function Placed:fail()
   if self.wrong then return nil, self.wrong end
@@ -71,7 +78,18 @@ local function fault(self, block, size, alignment)
   if self.at + self.room > stop then return ("a free place: the one at %d ends at %d"):format(self.at, stop) end
 end
 
+-- Empties the quarantine where one of its blocks is where the pool placed.
+local function make_way(self)
+  for _, block in ipairs(self.queue) do
+    if block.at < self.at + self.room and self.at < block.at + block.size then
+      self:shorten(0)
+      break
+    end
+  end
+end
+
 function Placed:place(size, alignment)
+  if self.at then make_way(self) end
   if not self.at then
     local only = self.blocks[1]
     if self.rule ~= "bump" and #self.blocks == 1 and not only.taken and alignment <= self.granule
@@ -112,14 +130,19 @@ end
 function Placed:resize(block, i, size)
   local granted, alignment = self:granted(size), self:kept_alignment(block)
   if not self.at then return nil end
+  make_way(self)
+  block, i = self:holding(block.at)
   if self.at == block.at then return resize_there(self, block, i, granted) end
-  if self.guard == "full" then -- the old place is kept
+  local overlaps = self.at < block.at + block.size and block.at < self.at + self.room
+  if self.guard == "full" and not self.slides and not overlaps then -- the old place is kept
     local live = self:place(granted, alignment)
     local _, now = self:holding(block.at)
     if live then self:retire(now) end
     return live
   end
-  self:retire(i) -- the new place may overlap the old one
+  self:uncount_granted(block) -- the new place may overlap the old one
+  self.freed[block.at] = true
+  self:release(i)
   return self:place(granted, alignment)
 end
 

@@ -38,6 +38,8 @@ end
 ---@field model table
 ---@field held table<integer, {address: integer, size: integer, byte: integer, number: integer}> by operation
 ---@field at table<integer, table> the same by address
+---@field expected any the model's latest answer, or its code
+---@field given any the pool's
 local Run = {}
 Run.__index = Run
 
@@ -55,12 +57,11 @@ end
 local function bytes_lost(call, address) return ("%s: the block at %d lost its bytes"):format(call, address) end
 
 function Run:hold(op, address, size)
-  if op.call ~= "alloc" and op.call ~= "aligned_alloc" and not holds(self.mem, address, size, 0) then
-    return op.call .. " gave a block that is not zeroed", "bytes"
-  end
+  local zeroed = op.call == "alloc" or op.call == "aligned_alloc" or holds(self.mem, address, size, 0)
   local block = { address = address, size = size, byte = byte_of(op.number), number = op.number }
   self.held[op.number], self.at[address] = block, block
   self.mem:fill(address, block.byte, size)
+  if not zeroed then return ("%s: the block at %d is not zeroed"):format(op.call, address), "bytes" end
 end
 
 -- Which blocks are held after a call that did what was asked, with their bytes.
@@ -74,7 +75,8 @@ function Run:follow(op, address, got)
   local block = self.at[address]
   if call ~= "realloc" or not block then return end
   local kept = holds(self.mem, got, math.min(block.size, op.size), block.byte)
-  self.at[address], self.at[got] = nil, block
+  self.at[address] = nil
+  self.at[got] = block
   block.address, block.size = got, op.size
   self.mem:fill(got, block.byte, op.size)
   if not kept then return bytes_lost(call, got), "bytes" end
@@ -95,14 +97,28 @@ end
 
 local SAME = 1e-12 -- fractions computed in another order
 
-function Run:compare_stats()
-  local stats = self.mem:stats()
+-- What the model counts and the pool counts otherwise: names and the model's values; nil: nothing.
+function Run:other_stats()
+  local stats, others = self.mem:stats(), nil
   for name, value in pairs(self.model:stats()) do
     local got = stats[name]
     if got ~= value and not (math.type(value) == "float" and math.abs(got - value) < SAME) then
-      return ("stats().%s is %s; the model says %s"):format(name, tostring(got), tostring(value)), "stats"
+      others = others or {}
+      others[name] = value
     end
   end
+  return others
+end
+
+function Run:compare_stats()
+  local others = self:other_stats()
+  if not others then return nil end
+  local texts, stats = {}, self.mem:stats()
+  for name, value in pairs(others) do
+    texts[#texts + 1] = ("stats().%s is %s; the model says %s"):format(name, tostring(stats[name]), tostring(value))
+  end
+  table.sort(texts)
+  return texts[1], "stats"
 end
 
 local function block_text(at, size, requested)
@@ -114,7 +130,9 @@ function Run:compare_blocks()
   local expected, exact = self.model.blocks, not self.model.rule
   local i, tiled = 0, 0
   for address, size, requested in self.mem:blocks() do
-    if address ~= tiled then return ("a block is at %d, the one before ended at %d"):format(address, tiled), "blocks" end
+    if address ~= tiled then
+      return ("a block is at %d, the one before ended at %d"):format(address, tiled), "blocks"
+    end
     tiled = address + size
     if exact or requested then
       repeat i = i + 1 until exact or not expected[i] or expected[i].live
@@ -143,7 +161,7 @@ function Run:answer(op, address, got, message, code)
   if model.watch and (GRANTS[op.call] or op.call == "realloc") then model:watch(self.mem, op.call, address, got) end
   local expected, expected_code = model[op.call](model, operations.arguments(op, address))
   if model.settle then model:settle(self.mem) end
-  self.expected = expected
+  self.expected, self.given = expected, got
   if expected == nil then self.expected = expected_code end
   if type(got) == "string" then got = #got end -- of what was read, how much
   if got == expected and (got ~= nil or code == expected_code) then return nil end

@@ -15,7 +15,11 @@ local function number_literal(value)
   if value == -math.huge then return "-math.huge" end
   if value == math.mininteger then return "math.mininteger" end
   if math.type(value) == "integer" then return ("%d"):format(value) end
-  local text = ("%.17g"):format(value)
+  local text
+  for digits = 15, 17 do
+    text = ("%%.%dg"):format(digits):format(value)
+    if tonumber(text) == value then break end
+  end
   return text:find "[.eE]" and text or text .. ".0"
 end
 
@@ -106,42 +110,88 @@ local function blocks(expected, all)
 end
 ]]
 
-local HELPS = { bytes = KEEPS, stats = STATS, blocks = BLOCKS }
+local NEVER = [[
+-- What the pool gives, which is not to be this.
+local function never(wrong, why, got)
+  if got == wrong then say("the pool gives %s, the model says %s", got, why) end
+  return got
+end
+]]
+
+local HELPS = { bytes = KEEPS, stats = STATS, blocks = BLOCKS, place = NEVER }
 
 -- One call, as it stands in the script.
-local function call_text(op, expected, target)
-  local arguments = {}
+local function call_text(op, run, target)
+  local arguments, expected = {}, run.expected
+  if expected == nil then expected = true end -- a free whose block had lost its bytes
   for i, value in ipairs { operations.arguments(op, op.block and 0) } do arguments[i] = M.literal(value) end
   if op.block then arguments[1] = target end
-  local call = ("gives(%s, mem:%s(%s))"):format(M.literal(expected), op.call, table.concat(arguments, ", "))
-  if operations.GRANTS[op.call] then return ("b[%d] = %s"):format(op.number, call) end
+  local call = ("mem:%s(%s)"):format(op.call, table.concat(arguments, ", "))
+  if run.model.wrong and run.given then
+    call = ("never(%s, %s, %s)"):format(M.literal(run.given), M.literal(expected), call)
+  elseif run.model.wrong then
+    call = ("never(nil, %s, %s)"):format(M.literal(expected), call)
+  else
+    call = ("gives(%s, %s)"):format(M.literal(expected), call)
+  end
+  if operations.GRANTS[op.call] then return ("%s = %s"):format(target, call) end
   if op.call == "realloc" and op.block then return ("%s = %s or %s"):format(target, call, target) end
   return call
 end
 
--- Lines around a call that fill blocks and look at their bytes.
-local function add_bytes(before, after, op, run, was)
+-- Lines around a call that fill blocks and look at their bytes: before it, after it.
+local function bytes_text(op, run, target, was)
   local block = run.held[op.block or op.number]
-  local target = ("b[%d]"):format(op.block or op.number)
-  if op.call == "free" and was then
-    before[1] = ("keeps(%s, %d, %d)"):format(target, was.byte, was.size)
-  elseif block and (op.call == "realloc" or operations.GRANTS[op.call]) then
-    if op.call == "malloc" or op.call == "calloc" then after[1] = ("keeps(%s, 0, %d)"):format(target, block.size) end
-    if was then after[1] = ("keeps(%s, %d, %d)"):format(target, block.byte, math.min(was.size, block.size)) end
-    after[#after + 1] = ("mem:fill(%s, %d, %d)"):format(target, block.byte, block.size)
+  local before, after = {}, {}
+  local function keeps(list, byte, size)
+    if size > 0 then list[#list + 1] = ("keeps(%s, %d, %d)"):format(target, byte, size) end
   end
+  if op.call == "free" and was then
+    keeps(before, was.byte, was.size)
+  elseif block and (op.call == "realloc" or operations.GRANTS[op.call]) then
+    if op.call == "malloc" or op.call == "calloc" then keeps(after, 0, block.size) end
+    if was then keeps(after, block.byte, math.min(was.size, block.size)) end
+    if block.size > 0 then after[#after + 1] = ("mem:fill(%s, %d, %d)"):format(target, block.byte, block.size) end
+  end
+  return before, after
 end
 
 -- The state at the end, where that is what differs.
 local function end_text(kind, run)
   local model = run.model
-  if kind == "stats" then return ("stats %s"):format(M.literal(model:stats())) end
+  if kind == "stats" then return ("stats %s"):format(M.literal(run:other_stats() or {})) end
   if kind ~= "blocks" then return nil end
   local list = {}
   for _, block in ipairs(model.blocks) do
     if block.live or not model.rule then list[#list + 1] = { block.at, block.size, block.requested } end
   end
   return ("blocks(%s, %s)"):format(M.literal(list), not model.rule)
+end
+
+-- The list's calls, and how it ends.
+local function body(config, list, settings, kind)
+  local lines, was, rank, count = {}, {}, {}, 0
+  local ending
+  local function observe(op, run)
+    local number = op.block or op.number
+    if not rank[number] then
+      count = count + 1
+      rank[number] = count
+    end
+    local target = ("b[%d]"):format(rank[number])
+    local before, after = {}, {}
+    if kind == "bytes" then before, after = bytes_text(op, run, target, was[number]) end
+    local held = run.held[number]
+    was[number] = held and { size = held.size, byte = held.byte }
+    table.move(before, 1, #before, #lines + 1, lines)
+    lines[#lines + 1] = call_text(op, run, target)
+    table.move(after, 1, #after, #lines + 1, lines)
+    ending = end_text(kind, run)
+    if run.model.wrong then kind = "place" end
+  end
+  pool.run(config, list, { options = settings.options, new_model = settings.new_model, observe = observe })
+  lines[#lines + 1] = ending
+  return lines, kind
 end
 
 --- The script that runs a list again and says what differs.
@@ -151,36 +201,19 @@ end
 ---@param failure table
 ---@return string
 function M.of_pool(config, list, settings, failure)
-  local lines, sizes, last = {}, {}, nil
-  pool.run(config, list, {
-    options = settings.options, new_model = settings.new_model,
-    observe = function(op, run)
-      last = run
-      local number = op.block or op.number
-      local before, after = {}, {}
-      local expected = run.expected
-      if expected == nil then expected = true end -- a free whose block had lost its bytes
-      if failure.kind == "bytes" then add_bytes(before, after, op, run, sizes[number]) end
-      local held = run.held[number]
-      sizes[number] = held and { size = held.size, byte = held.byte }
-      table.move(before, 1, #before, #lines + 1, lines)
-      lines[#lines + 1] = call_text(op, expected, ("b[%d]"):format(number))
-      table.move(after, 1, #after, #lines + 1, lines)
-    end,
-  })
-  local head = {
+  local calls, kind = body(config, list, settings, failure.kind)
+  local lines = {
     M.comment(failure.what),
     'local heapwright = require "heapwright"',
     ("local mem = assert(heapwright.new %s)"):format(M.literal(settings.options)),
-    "local b = {} -- the blocks, by the operation that granted them",
+    "local b = {} -- the blocks",
     GIVES,
+    HELPS[kind],
   }
-  if HELPS[failure.kind] then head[#head + 1] = HELPS[failure.kind] end
-  table.move(lines, 1, #lines, #head + 1, head)
-  head[#head + 1] = last and end_text(failure.kind, last)
-  head[#head + 1] = "gives(true, mem:check())"
-  head[#head + 1] = "os.exit(not differs, true)"
-  return table.concat(head, "\n") .. "\n"
+  table.move(calls, 1, #calls, #lines + 1, lines)
+  lines[#lines + 1] = "gives(true, mem:check())"
+  lines[#lines + 1] = "os.exit(not differs, true)\n"
+  return table.concat(lines, "\n")
 end
 
 return M
