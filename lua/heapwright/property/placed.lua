@@ -127,10 +127,11 @@ local function resize_there(self, block, i, size)
   return block
 end
 
-function Placed:resize(block, i, size)
+function Placed:resize(block, _, size)
   local granted, alignment = self:granted(size), self:kept_alignment(block)
   if not self.at then return nil end
   make_way(self)
+  local i
   block, i = self:holding(block.at)
   if self.at == block.at then return resize_there(self, block, i, granted) end
   local overlaps = self.at < block.at + block.size and block.at < self.at + self.room
