@@ -45,22 +45,6 @@ local M = {}
 
 local OPERATIONS, RUNS = 200, 100
 
----@class heapwright.Command
----@field run fun(structure: any, model: any, ...): boolean|nil, string|nil
----@field draw (fun(g: heapwright.Generator, model: any): ...)|nil its further arguments; none unless given
----@field ready (fun(model: any): boolean)|nil is it to be called now? always, unless given
----@field weight integer|nil how often it is drawn beside others; 1 unless given
-
----@class heapwright.Counterexample
----@field seed integer of the run that failed
----@field run integer which run that was
----@field runs integer
----@field at integer the operation that failed, as it was drawn
----@field operations table[] the smallest list found that fails
----@field what string what is wrong after that
----@field script string Lua that runs it again
----@field message string all of this for people
-
 ---- Options ----------------------------------------------------------------------
 
 local function is_count(value) return math.type(value) == "integer" and value >= 1, "an integer above 0" end
@@ -126,10 +110,22 @@ local function loaded(source, level)
   return copy
 end
 
+-- The names of our own options.
+local function known()
+  local names = {}
+  for name in pairs(OPTIONS) do names[#names + 1] = name end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
 -- Opens a pool of these options once, since heapwright.new says what is wrong with them.
 local function try_pool(property, level)
   local ok, mem, message = pcall(heapwright.new, property.pool)
-  if not ok then refuse(level + 1, "%s", (tostring(mem):gsub("^[^:]+:%d+: ", ""))) end
+  if not ok then
+    message = tostring(mem):gsub("^[^:]+:%d+: ", "")
+    if message:find "unknown option" then message = message .. "; of a property: " .. known() end
+    refuse(level + 1, "%s", message)
+  end
   if not mem then refuse(level + 1, "no such pool: %s", message) end
   local injects = mem.inject
   mem:close()

@@ -151,7 +151,9 @@ end
 function Placed:stats()
   local stats = Model.stats(self)
   stats.free_blocks, stats.largest_free, stats.external_fragmentation = nil, nil, nil
-  if self.cached then stats.high_water = nil end -- that of what the caches took, too
+  if self.cached then -- the caches' own is counted too, and what they passed between two looks is not
+    stats.high_water, stats.peak_in_use, stats.peak_granted = nil, nil, nil
+  end
   return stats
 end
 
