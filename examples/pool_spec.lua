@@ -4,6 +4,8 @@
 --   eval "$(build/heapwright env)"
 --   lua5.4 /usr/bin/busted -C examples -o TAP pool_spec.lua
 local heapwright = require "heapwright"
+local property = require "heapwright.property"
+require "heapwright.assertions"
 
 -- The code under test: first in, first out, each entry a block.
 local Queue = {}
@@ -42,7 +44,7 @@ for _, policy in ipairs { "best-fit", "next-fit", "buddy", "slab" } do
     end)
 
     after_each(function()
-      assert(mem:check()) -- whatever a spec did, the pool is sound
+      assert.sound(mem) -- whatever a spec did
       mem:close()
     end)
 
@@ -59,7 +61,7 @@ for _, policy in ipairs { "best-fit", "next-fit", "buddy", "slab" } do
         queue:push(("x"):rep(i))
       end
       repeat until not queue:pop()
-      assert.equal(0, mem:stats().live_blocks)
+      assert.no_leaks(mem)
     end)
 
     it("says so when the pool is full, and goes on", function()
@@ -71,6 +73,26 @@ for _, policy in ipairs { "best-fit", "next-fit", "buddy", "slab" } do
       assert.equal(1000, #queue:pop())
       assert.is_true(queue:push(("y"):rep(1000)))
     end)
+
+    it("does what a list does, whatever is called in whatever order", function()
+      property.check {
+        capacity = "2K", policy = policy, operations = 50, runs = 20, seed = 1,
+        setup = function(pool) return new_queue(pool), {} end,
+        commands = {
+          push = {
+            weight = 2,
+            draw = function(g) return g:string(0, 100) end,
+            run = function(it, list, text)
+              local pushed, _, code = it:push(text)
+              if pushed then table.insert(list, text) end
+              return pushed or code == "no_memory"
+            end,
+          },
+          pop = { run = function(it, list) assert.equal(table.remove(list, 1), it:pop()) end },
+        },
+        finish = function(it) repeat until not it:pop() end,
+      }
+    end)
   end)
 end
 
@@ -78,13 +100,17 @@ end
 -- ok 1 - a queue in a best-fit pool hands out what was put in, in order
 -- ok 2 - a queue in a best-fit pool gives all of its memory back
 -- ok 3 - a queue in a best-fit pool says so when the pool is full, and goes on
--- ok 4 - a queue in a next-fit pool hands out what was put in, in order
--- ok 5 - a queue in a next-fit pool gives all of its memory back
--- ok 6 - a queue in a next-fit pool says so when the pool is full, and goes on
--- ok 7 - a queue in a buddy pool hands out what was put in, in order
--- ok 8 - a queue in a buddy pool gives all of its memory back
--- ok 9 - a queue in a buddy pool says so when the pool is full, and goes on
--- ok 10 - a queue in a slab pool hands out what was put in, in order
--- ok 11 - a queue in a slab pool gives all of its memory back
--- ok 12 - a queue in a slab pool says so when the pool is full, and goes on
--- 1..12
+-- ok 4 - a queue in a best-fit pool does what a list does, whatever is called in whatever order
+-- ok 5 - a queue in a next-fit pool hands out what was put in, in order
+-- ok 6 - a queue in a next-fit pool gives all of its memory back
+-- ok 7 - a queue in a next-fit pool says so when the pool is full, and goes on
+-- ok 8 - a queue in a next-fit pool does what a list does, whatever is called in whatever order
+-- ok 9 - a queue in a buddy pool hands out what was put in, in order
+-- ok 10 - a queue in a buddy pool gives all of its memory back
+-- ok 11 - a queue in a buddy pool says so when the pool is full, and goes on
+-- ok 12 - a queue in a buddy pool does what a list does, whatever is called in whatever order
+-- ok 13 - a queue in a slab pool hands out what was put in, in order
+-- ok 14 - a queue in a slab pool gives all of its memory back
+-- ok 15 - a queue in a slab pool says so when the pool is full, and goes on
+-- ok 16 - a queue in a slab pool does what a list does, whatever is called in whatever order
+-- 1..16

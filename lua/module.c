@@ -52,3 +52,21 @@ int luaopen_heapwright(lua_State *L) {
     lua_setfield(L, -2, "scenario");
     return 1;
 }
+
+/* Opens the module, which registers its Lua files, and runs the one that `require` wants: its name, and from
+ * where. */
+static int open_file(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    lua_settop(L, 2);
+    luaL_requiref(L, "heapwright", luaopen_heapwright, 0);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_getfield(L, -1, name);
+    lua_insert(L, 1);
+    lua_settop(L, 3);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+int luaopen_heapwright_property(lua_State *L) { return open_file(L); }
+
+int luaopen_heapwright_assertions(lua_State *L) { return open_file(L); }

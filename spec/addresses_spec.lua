@@ -3,7 +3,7 @@
 -- with its code, and nothing happens.
 local heapwright = require "heapwright"
 local contract = require "spec.support.contract"
-local operations = require "spec.support.operations"
+local uniform = require("heapwright.property.generator").uniform
 
 local WANT_START = { "free", "size", "usable_size" }
 local WANT_LIVE = { "read", "owner" }
@@ -29,7 +29,7 @@ describe("any integer as an address", function()
     it("is answered, and changes nothing where it is none: " .. rule.label, function()
       local mem <close> = heapwright.new { capacity = "16K", policy = rule.policy, order = rule.order }
       contract.drive(mem, 17, 300, 400)
-      local map, random, refused = mem:map(1024), operations.generator(23), {}
+      local map, random, refused = mem:map(1024), uniform(23), {}
       for _ = 1, 3000 do
         local address = random_address(random)
         local start, _, requested = block_at(mem, address)

@@ -4,12 +4,15 @@ local heapwright = require "heapwright"
 local parts = { require "heapwright.pool", require "heapwright.states" }
 
 -- Names annotated in the file, by the table that they are on.
-local function annotated()
-  local file <close> = assert(io.open "lua/library/heapwright.lua")
-  local names, fields, class = { heapwright = {}, Pool = {}, State = {}, Thread = {} }, {}, nil
+local function annotated(path)
+  local file <close> = assert(io.open(path))
+  local names, fields, class = {}, {}, nil
   for line in file:lines() do
     local owner, name = line:match "^function (%w+)[.:]([%w_]+)%("
-    if owner then names[owner][name] = line end
+    if owner then
+      names[owner] = names[owner] or {}
+      names[owner][name] = line
+    end
     class = line:match "^%-%-%-@class ([%w.]+)" or class
     local field = line:match "^%-%-%-@field ([%w_]+)"
     if field then
@@ -28,7 +31,7 @@ local function keys(set)
 end
 
 describe("the annotations", function()
-  local names, fields = annotated()
+  local names, fields = annotated "lua/library/heapwright.lua"
 
   it("name every function of the module", function()
     local functions = {}
@@ -94,7 +97,34 @@ describe("the annotations", function()
   end)
 
   it("are valid Lua", function()
-    assert.is_function(loadfile "lua/library/heapwright.lua")
+    for _, name in ipairs { "heapwright", "property", "assertions" } do
+      assert.is_function(loadfile("lua/library/" .. name .. ".lua"))
+    end
+  end)
+
+  it("name every function, option and result of heapwright.property", function()
+    local property = require "heapwright.property"
+    local generator = require("heapwright.property.generator").again {}
+    local theirs, options = annotated "lua/library/property.lua"
+    assert.same(keys(property), keys(theirs.property))
+    assert.same({ "boolean", "integer", "pick", "string" }, keys(theirs.Generator))
+    for name in pairs(theirs.Generator) do assert.is_function(generator[name]) end
+    local known = {}
+    local _, message = pcall(property.check, { none = 1 })
+    for name in message:match "of a property: ([%w_, ]+)":gmatch "[%w_]+" do known[name] = true end
+    assert.same(keys(known), keys(options["heapwright.PropertyOptions"]))
+    local found = property.find {
+      setup = function() end, commands = { x = { run = function() return false end } },
+    }
+    assert.same(keys(found), keys(options["heapwright.Counterexample"]))
+    local replay = property.replay { setup = function() end, commands = { x = { run = function() end } } }
+    for name in pairs(theirs.Replay) do assert.is_function(replay[name]) end
+  end)
+
+  it("name every assertion", function()
+    local names_there = {}
+    for _, name in ipairs(require "heapwright.assertions") do names_there[name] = true end
+    assert.same(keys(names_there), keys(annotated("lua/library/assertions.lua").assert))
   end)
 
   it("belong to the module that require gives", function()

@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Each exact rule in a picture small enough to follow by hand, and every rule
--- against the model where ties, splits and joins are dense.
+-- Each exact rule in a picture small enough to follow by hand. property_spec has every
+-- rule beside the model, where ties, splits and joins are dense.
 local heapwright = require "heapwright"
-local operations = require "spec.support.operations"
 
 -- A pool of 1 KiB with free blocks at 0 (64), 128 (32), 256 (96), 448 (32) and
 -- 608 to its end (416), freed in the order given by their addresses; live else.
@@ -169,26 +168,5 @@ describe("a reset", function()
         assert.same(run(policy, guard, false), run(policy, guard, true))
       end
     end
-  end)
-end)
-
-describe("the model", function()
-  -- A model with a rule that is not the pool's: the comparison must find it, and make it small.
-  it("finds a rule that differs, and the shortest way to show it", function()
-    local Model = require "spec.support.model"
-    local function wrong_model(config)
-      local changed = {}
-      for name, value in pairs(config) do changed[name] = value end
-      changed.policy = "first-fit"
-      return Model.new(changed)
-    end
-    local function run(config, list) return operations.run(config, list, wrong_model) end
-    local config = { capacity = 4096, policy = "worst-fit", usual = 100 }
-    local ok, message = pcall(operations.hold, 1, config, 300, run)
-    assert.is_false(ok)
-    local script = message:match "local heapwright.*"
-    local _, lines = script:gsub("\n", "\n")
-    assert.is_true(lines <= 9, script)
-    assert.is_function(load(script))
   end)
 end)

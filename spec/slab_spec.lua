@@ -3,7 +3,7 @@
 -- newest free one first; empty pages that stay until they are wanted.
 
 local heapwright = require "heapwright"
-local random = require "spec.support.operations".generator
+local random = require("heapwright.property.generator").uniform
 
 local PAGE = 256 * 16
 

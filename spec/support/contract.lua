@@ -3,7 +3,7 @@
 -- with nothing but what a script can ask.
 
 local heapwright = require "heapwright"
-local operations = require "spec.support.operations"
+local uniform = require("heapwright.property.generator").uniform
 
 local M = {}
 
@@ -51,7 +51,7 @@ Driver.__index = Driver
 
 local function driver(mem, seed, usual)
   return setmetatable({
-    mem = mem, random = operations.generator(seed), usual = usual,
+    mem = mem, random = uniform(seed), usual = usual,
     held = {}, -- in no order: { address, size, byte }
     granule = 16,
   }, Driver)

@@ -4,7 +4,12 @@
 -- where it places and what it counts must be the same, call by call.
 --
 -- The rules are those of the exact policies and of buddy; see heapwright.h for
--- the order in which realloc tries its ways, and for double_free.
+-- the order in which realloc tries its ways, and for double_free. Policies whose
+-- rule does not say the address have placed.lua. A call takes O(blocks).
+--
+-- A block of the list is `taken` where the policy may not place in it, and `live`
+-- where it is a user's. Under guard "full" those that are taken but not live are
+-- in the quarantine.
 
 local Model = {}
 Model.__index = Model
@@ -12,10 +17,13 @@ Model.__index = Model
 local LARGE = 64 * 1024 -- blocks of this size on grow backwards before they move
 local STEP = 64 * 1024 -- in which a pool grows and shrinks
 local PEAKS = { "in_use", "granted" }
+local RED_ZONE = 16 -- bytes behind a block under guard "full", unless given
+local QUARANTINE = 1 << 20 -- the most that it holds, unless given
 
----@param config table of heapwright.new, with capacity and policy
+---@param config table of heapwright.new, sizes in bytes, with capacity and policy
 function Model.new(config)
   local granule = config.granule or 16
+  local full = config.guard == "full"
   local self = setmetatable({
     granule = granule,
     capacity = config.capacity // granule * granule, -- now
@@ -24,6 +32,9 @@ function Model.new(config)
     policy = config.policy,
     order = config.order or "address",
     guard = config.guard or "check",
+    red_zone = full and (config.red_zone or RED_ZONE) or 0,
+    quarantine = full and (config.quarantine or math.min(config.capacity // 4, QUARANTINE)) or 0,
+    wrong = nil, -- see placed.lua
     clock = 0, -- time of the last entry into the index
     counts = {
       in_use = 0, granted = 0, peak_in_use = 0, peak_granted = 0, high_water = 0,
@@ -37,6 +48,8 @@ end
 -- Everything is free, and nothing is known of what was placed before.
 function Model:clear()
   self.blocks = {}
+  self.queue = {} -- the quarantine: blocks in the order of their frees
+  self.quarantined = 0 -- bytes granted to them
   self.freed = self.freed or {} -- address: the newest block that began there was freed
   self.rover = 0
   self.largest_alignment = 0
@@ -67,7 +80,7 @@ function Model:insert_free(i, at, size)
 end
 
 function Model:may_join(left, right)
-  if not left or not right or left.live or right.live then return false end
+  if not left or not right or left.taken or right.taken then return false end
   if self.policy ~= "buddy" then return true end
   return left.size == right.size and left.at % (2 * left.size) == 0
 end
@@ -135,7 +148,7 @@ better.buddy = better["best-fit"]
 function Model:choose(size, alignment)
   local best, number, place
   for i, block in ipairs(self.blocks) do
-    local at = not block.live and place_in(block, size, alignment)
+    local at = not block.taken and place_in(block, size, alignment)
     if at and (not best or better[self.policy](self, block, best)) then
       best, number, place = block, i, at
     end
@@ -151,7 +164,7 @@ local function round_up(n, to) return (n + to - 1) // to * to end
 function Model:grow(size, alignment)
   if self.capacity == self.most then return false end
   local last = self.blocks[#self.blocks]
-  local from = last.live and self.capacity or last.at
+  local from = last.taken and self.capacity or last.at
   if not place_in({ at = from, size = self.most - from }, size, alignment) then return false end
   local stop = math.min(self.most, round_up(from + alignment - self.granule + size, STEP))
   self:insert_free(#self.blocks + 1, self.capacity, stop - self.capacity)
@@ -163,7 +176,7 @@ end
 -- Gives the steps back that lie in the free block at the end, all but one.
 function Model:trim()
   local last = self.blocks[#self.blocks]
-  if last.live or last.size < 2 * STEP then return end
+  if last.taken or last.size < 2 * STEP then return end
   local stop = math.max(self.opened, round_up(last.at, STEP) + STEP)
   if stop >= self.capacity then return end
   last.size = stop - last.at
@@ -176,6 +189,7 @@ end
 
 -- Bytes to grant for a request.
 function Model:granted(size)
+  size = size + self.red_zone
   local granted = math.max(1, (size + self.granule - 1) // self.granule) * self.granule
   if self.policy == "buddy" then
     local power = self.granule
@@ -188,7 +202,7 @@ end
 -- Cuts [at, at + size) out of free block i and makes it live.
 function Model:cut(i, at, size)
   local whole = table.remove(self.blocks, i)
-  local live = { at = at, size = size, live = true }
+  local live = { at = at, size = size, taken = true, live = true }
   local before = at - whole.at
   local after = whole.size - before - size
   self:insert_free(i, whole.at, before)
@@ -207,21 +221,50 @@ function Model:place(size, alignment)
   return self:cut(i, at, size)
 end
 
+-- Block i, which is nobody's any more, is free.
 function Model:release(i)
   local block = self.blocks[i]
-  self.freed[block.at] = true
-  block.live, block.requested, block.aligned = nil, nil, nil
+  block.taken, block.live, block.requested, block.aligned = nil, nil, nil, nil
   self:join(i)
   self:trim()
 end
 
+-- Live block i is given up: it is free, or under guard "full" in the quarantine.
+function Model:retire(i)
+  local block = self.blocks[i]
+  self.freed[block.at] = true
+  block.live, block.requested, block.aligned = nil, nil, nil
+  if self.guard ~= "full" then
+    self:uncount_granted(block)
+    return self:release(i)
+  end
+  table.insert(self.queue, block)
+  self.quarantined = self.quarantined + block.size
+  self:shorten(self.quarantine)
+end
+
+-- The oldest leave the quarantine while it holds more than so many bytes. Did any?
+function Model:shorten(most)
+  local any = false
+  while self.quarantined > most do
+    local block = table.remove(self.queue, 1)
+    self.quarantined = self.quarantined - block.size
+    self:uncount_granted(block)
+    local _, i = self:holding(block.at)
+    self:release(i)
+    any = true
+  end
+  return any
+end
+
 ---- Counting ----------------------------------------------------------------
 
-function Model:count(live, sign)
+function Model:uncount_granted(block) self.counts.granted = self.counts.granted - block.size end
+
+function Model:count(live)
   local counts = self.counts
-  counts.in_use = counts.in_use + sign * live.requested
-  counts.granted = counts.granted + sign * live.size
-  if sign < 0 then return end
+  counts.in_use = counts.in_use + live.requested
+  counts.granted = counts.granted + live.size
   for _, name in ipairs(PEAKS) do
     counts["peak_" .. name] = math.max(counts["peak_" .. name], counts[name])
   end
@@ -240,16 +283,18 @@ end
 ---- The calls: a result, or nil and a code ------------------------------------
 
 function Model:alloc(size, alignment)
-  if size > self.most then return self:fail() end
+  if size > self.most - self.red_zone then return self:fail() end
   alignment = alignment or 0
-  local live = self:place(self:granted(size), math.max(alignment, self.granule))
+  local granted, aligned = self:granted(size), math.max(alignment, self.granule)
+  local live = self:place(granted, aligned)
+  if not live and not self.wrong and self:shorten(0) then live = self:place(granted, aligned) end
   if not live then return self:fail() end
   live.requested = size
   if alignment > self.granule then
     live.aligned = true
     self.largest_alignment = math.max(self.largest_alignment, alignment)
   end
-  self:count(live, 1)
+  self:count(live)
   self:event "allocations"
   return live.at
 end
@@ -279,8 +324,8 @@ end
 function Model:free(address)
   local block, i = self:live_at(address)
   if not block then return nil, i end
-  self:count(block, -1)
-  self:release(i)
+  self.counts.in_use = self.counts.in_use - block.requested
+  self:retire(i)
   self:event "frees"
   return true
 end
@@ -304,9 +349,18 @@ function Model:owner(address)
   return block.at
 end
 
+-- How many bytes a read of n gives: all of them, or none.
+function Model:read(address, n)
+  local block = self:holding(address)
+  if not block then return nil, "out_of_bounds" end
+  if not block.live then return nil, "unallocated" end
+  if address + n > block.at + block.requested then return nil, "out_of_bounds" end
+  return n
+end
+
 -- The alignment that a block keeps where it moves: its address's own, as far as any was asked for.
 function Model:kept_alignment(block)
-  if self.guard == "check" and not block.aligned then return self.granule end
+  if self.guard ~= "off" and not block.aligned then return self.granule end
   local kept = self.largest_alignment
   if block.at > 0 then kept = math.min(kept, block.at & -block.at) end
   return math.max(kept, self.granule)
@@ -318,6 +372,7 @@ local ways = {}
 function ways.down(self, block, i, size)
   if size > block.size then return nil end
   local rest = block.size - size
+  self:uncount_granted(block)
   block.size = size
   if rest == 0 then return block end
   self:insert_free(i + 1, block.at + size, rest)
@@ -331,21 +386,23 @@ function ways.forwards(self, block, i, size)
   local reach, last = block.at + block.size, i
   while reach < block.at + size do
     local next_block = self.blocks[last + 1]
-    if not next_block or next_block.live then return nil end
+    if not next_block or next_block.taken then return nil end
     last, reach = last + 1, reach + next_block.size
   end
   for _ = i + 1, last do table.remove(self.blocks, i + 1) end
+  self:uncount_granted(block)
   block.size = size
   self:insert_free(i + 1, block.at + size, reach - block.at - size)
   return block
 end
 
--- Into the free block before it, and the one after it.
+-- Into the free block before it, and the one after it. It may overlap its old place,
+-- which does not go into the quarantine then.
 function ways.backwards(self, block, i, size)
   local before, after = self.blocks[i - 1], self.blocks[i + 1]
-  if self.policy == "buddy" or not before or before.live then return nil end
+  if self.policy == "buddy" or not before or before.taken then return nil end
   local whole = { at = before.at, size = before.size + block.size }
-  local room = after and not after.live
+  local room = after and not after.taken
   if room then whole.size = whole.size + after.size end
   local at = place_in(whole, size, self:kept_alignment(block))
   if not at or at >= block.at then return nil end
@@ -353,6 +410,7 @@ function ways.backwards(self, block, i, size)
   table.remove(self.blocks, i)
   self.freed[block.at], self.freed[at] = true, nil
   self.blocks[i - 1] = whole
+  self:uncount_granted(block)
   return self:cut(i - 1, at, size)
 end
 
@@ -361,29 +419,36 @@ function ways.elsewhere(self, block, _, size)
   local live = self:place(size, self:kept_alignment(block))
   if not live then return nil end
   local _, now = self:holding(block.at)
-  self:release(now)
+  self:retire(now)
   return live
 end
 
 local ORDER = { "down", "forwards", "elsewhere", "backwards" }
 local ORDER_LARGE = { "down", "forwards", "backwards", "elsewhere" }
 
+-- The block with room for `size` bytes, in the first way that there is; nil: in none.
+function Model:resize(block, i, size)
+  for _, way in ipairs(block.requested >= LARGE and ORDER_LARGE or ORDER) do
+    local moved = ways[way](self, block, i, self:granted(size))
+    if moved then return moved end
+  end
+end
+
 function Model:realloc(address, size)
   if not address then return self:alloc(size) end
   local block, i = self:live_at(address)
   if not block then return nil, i end
-  if size > self.most then return self:fail() end
-  local old = { size = block.size, requested = block.requested }
-  local aligned = block.aligned
-  local moved
-  for _, way in ipairs(old.requested >= LARGE and ORDER_LARGE or ORDER) do
-    moved = ways[way](self, block, i, self:granted(size))
-    if moved then break end
+  if size > self.most - self.red_zone then return self:fail() end
+  local requested, aligned = block.requested, block.aligned
+  local moved = self:resize(block, i, size)
+  if not moved and not self.wrong and self:shorten(0) then
+    block, i = self:live_at(address)
+    moved = self:resize(block, i, size)
   end
   if not moved then return self:fail() end
-  self:count(old, -1)
+  self.counts.in_use = self.counts.in_use - requested
   moved.requested, moved.aligned = size, aligned
-  self:count(moved, 1)
+  self:count(moved)
   self:trim()
   self:event "reallocations"
   return moved.at
@@ -404,19 +469,20 @@ end
 
 ---- What it looks like --------------------------------------------------------
 
--- The fields of mem:stats() but steps and steps_max, which are the policy's own.
+-- The fields of mem:stats(), but steps and steps_max, which are the policy's own.
 function Model:stats()
   local stats = { capacity = self.capacity, live_blocks = 0, free_blocks = 0, largest_free = 0 }
   for name, value in pairs(self.counts) do stats[name] = value end
   for _, block in ipairs(self.blocks) do
     if block.live then
       stats.live_blocks = stats.live_blocks + 1
-    else
+    elseif not block.taken then
       stats.free_blocks = stats.free_blocks + 1
       stats.largest_free = math.max(stats.largest_free, block.size)
     end
   end
   stats.free = stats.capacity - stats.granted
+  if self.guard == "full" then stats.quarantined = self.quarantined end
   stats.internal_fragmentation = stats.granted > 0 and 1 - stats.in_use / stats.granted or 0
   stats.external_fragmentation = stats.free > 0 and 1 - stats.largest_free / stats.free or 0
   return stats
