@@ -453,7 +453,8 @@ HPW_API void hpw_get_stats(const hpw_pool *pool, hpw_stats *out);
 
 /* 1 - requested / granted of the live blocks; 0 in an empty pool. */
 static inline double hpw_internal_fragmentation(const hpw_stats *s) {
-    return s->granted ? 1.0 - (double)s->in_use / (double)s->granted : 0.0;
+    uint64_t live = s->granted - s->quarantined;
+    return live ? 1.0 - (double)s->in_use / (double)live : 0.0;
 }
 
 /* 1 - largest free block / all free bytes; 0 in a full pool. */

@@ -74,7 +74,7 @@
 ---@field reallocations integer granted changes of size
 ---@field failures integer requests answered no_memory
 ---@field injected integer and of those, refused by plan: `Pool:inject`
----@field internal_fragmentation number 1 - in_use / granted
+---@field internal_fragmentation number 1 - in_use / (granted - quarantined)
 ---@field external_fragmentation number 1 - largest_free / free
 ---@field steps integer nodes and words that the policy visited
 ---@field steps_max integer and in its worst single operation

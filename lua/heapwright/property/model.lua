@@ -483,7 +483,8 @@ function Model:stats()
   end
   stats.free = stats.capacity - stats.granted
   if self.guard == "full" then stats.quarantined = self.quarantined end
-  stats.internal_fragmentation = stats.granted > 0 and 1 - stats.in_use / stats.granted or 0
+  local granted = stats.granted - (self.quarantined or 0)
+  stats.internal_fragmentation = granted > 0 and 1 - stats.in_use / granted or 0
   stats.external_fragmentation = stats.free > 0 and 1 - stats.largest_free / stats.free or 0
   return stats
 end
