@@ -308,7 +308,7 @@ end
 ---@param scenario heapwright.Scenario
 ---@param choice heapwright.Choice
 ---@param options {seed: integer, capacity: integer|nil, growing: integer|nil, record: string|nil,
----  inject: heapwright.Injection|nil, without: heapwright.Outcome|nil}
+---  inject: heapwright.Injection|nil, without: heapwright.Outcome|nil, leaks: boolean|nil}
 ---@return heapwright.Outcome|nil # nil where there is no such pool, trace or thread
 ---@return string|nil message
 ---@return string|nil code
@@ -318,6 +318,10 @@ function M.run(scenario, choice, options)
     max_capacity = options.growing,
     policy = choice.policy,
     order = choice.order,
+    -- For the lines that allocated; blocks lie where they would without.
+    guard = options.leaks and "full" or nil,
+    red_zone = options.leaks and 0 or nil,
+    quarantine = options.leaks and 0 or nil,
   }
   if not mem then return nil, message, code end
   if options.record then
@@ -338,6 +342,7 @@ function M.run(scenario, choice, options)
   if not outcome.raised and scenario.expect and not options.record and as_planned then
     outcome.failures = check_expectations(scenario.expect, outcome.result)
   end
+  if options.leaks and mem:stats().live_blocks > 0 then outcome.leaks = mem:leaks() end
   mem:close()
   return outcome
 end

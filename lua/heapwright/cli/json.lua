@@ -9,9 +9,11 @@ local SOURCE = { "name", "events", "allocations", "peak_in_use", "lower_bound" }
 local RESULT = {
   "policy", "capacity", "failures", "peak_in_use", "peak_granted", "high_water",
   "external_fragmentation", "internal_fragmentation", "smallest_pool", "overhead",
-  "steps_max", "steps_mean", "ns_p50", "ns_p999", "ns_max", "ops_per_second", "inject",
+  "steps_max", "steps_mean", "ns_p50", "ns_p999", "ns_max", "ops_per_second", "leaks",
+  "inject",
 }
 local INJECT = { "plan", "requests", "runs", "injected", "coped", "raised", "broken", "leaked", "missed", "first" }
+local LEAK = { "site", "blocks", "bytes" }
 local FIRST = { "request", "place", "outcome", "replay" }
 
 local function pick(from, keys)
@@ -31,6 +33,11 @@ local function body(report, head)
   local results = setmetatable({}, { __jsontype = "array" })
   for i, result in ipairs(report.results) do
     results[i] = pick(result, RESULT)
+    if result.leaks then
+      local sites = setmetatable({}, { __jsontype = "array" })
+      for n, site in ipairs(result.leaks) do sites[n] = pick(site, LEAK) end
+      results[i].leaks = sites
+    end
     local inject = result.inject and pick(result.inject, INJECT)
     if inject and inject.first then inject.first = pick(inject.first, FIRST) end
     results[i].inject = inject

@@ -4,6 +4,7 @@
 local fault = require "heapwright.cli.fault"
 local injection = require "heapwright.cli.injection"
 local json = require "heapwright.cli.json"
+local leaks = require "heapwright.cli.leaks"
 local options = require "heapwright.cli.options"
 local policies = require "heapwright.policies"
 local scenario = require "heapwright.scenario"
@@ -84,8 +85,11 @@ local function run_scenario(one, given)
   local progress = terminal.progress(one.name)
   local outcomes, results, ok = {}, {}, true
   for i, choice in ipairs(choices) do
-    local outcome, message = scenario.run(one, choice, { seed = given.seed, capacity = given.capacity })
+    local outcome, message = scenario.run(one, choice, {
+      seed = given.seed, capacity = given.capacity, leaks = given.leaks,
+    })
     if not outcome then fault.raise("%s under %s: %s", one.name, choice.label, message) end
+    if given.leaks then outcome.result.leaks = leaks.by_site(outcome.leaks or {}) end
     outcomes[i], results[i] = outcome, outcome.result
     ok = ok and verdicts.of(outcome) == "yes"
     progress(i, #choices)
@@ -103,6 +107,9 @@ local function run_file(script, given, reports)
   end
   if given.injection and #list == 0 then
     fault.raise("%s: returns no scenario, so --inject has no requests to fail", script.file)
+  end
+  if given.leaks and #list == 0 then
+    fault.raise("%s: returns no scenario, so --leaks has no pool to look at", script.file)
   end
   local ok = true
   for _, one in ipairs(list) do
@@ -140,6 +147,7 @@ return {
     "  heapwright run examples/checkerboard.lua",
     "  heapwright run churn.lua -p best-fit,first-fit/lifo -c 4M --seed 7",
     "  heapwright run examples/copes.lua --inject sweep",
+    "  heapwright run examples/churn.lua --leaks",
   }, "\n"),
 
   describe = function(command)
@@ -148,11 +156,13 @@ return {
     options.add_capacity(command, "Run in pools of this size, whatever the scenario says.")
     options.add_seed(command)
     injection.add(command)
+    command:flag("--leaks", leaks.help)
     options.add_json(command)
   end,
 
   run = function(given)
     local files = {}
+    if given.leaks and given.inject then fault.raise("--leaks: --inject tells of leaks by itself") end
     for i, path in ipairs(given.scenario) do
       files[i] = scripts.load(path)
     end
@@ -162,6 +172,7 @@ return {
       seed = options.seed(given),
       json = given.json,
       injection = injection.read(given),
+      leaks = given.leaks,
       shell = given,
     }
     local out = options.output(given)

@@ -1,16 +1,18 @@
 -- SPDX-License-Identifier: MIT
 -- What came of a scenario's run, in words.
+local leaks = require "heapwright.cli.leaks"
 local text = require "heapwright.text"
 
 local M = {}
 
 --- How it went, in a word.
 ---@param outcome heapwright.Outcome
----@return "yes"|"no"|"raised"|"broken"
+---@return "yes"|"no"|"raised"|"broken"|"leaked"
 function M.of(outcome)
   if outcome.raised then return "raised" end
   if outcome.broken then return "broken" end
-  return #outcome.failures == 0 and "yes" or "no"
+  if #outcome.failures > 0 then return "no" end
+  return outcome.leaks and "leaked" or "yes"
 end
 
 -- A failed expectation, but for the policies that it failed under.
@@ -40,6 +42,7 @@ function M.complaints(outcome)
   for _, failure in ipairs(outcome.failures) do
     list[#list + 1] = failure_lines(failure)
   end
+  if outcome.leaks then list[#list + 1] = leaks.complaint(leaks.by_site(outcome.leaks)) end
   return list
 end
 
