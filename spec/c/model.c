@@ -67,7 +67,7 @@ model *model_open(const hpw_config *config, const void *first, bool mapped) {
     set_guard(m, config);
     if (mapped) {
         m->most_align = LARGE;
-        while (m->most_align < most) m->most_align *= 2;
+        while (m->most_align < (uint64_t)granules << m->shift) m->most_align *= 2;
     }
     model_enter(m, 0, m->capacity);
     return m;

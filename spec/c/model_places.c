@@ -78,10 +78,13 @@ void model_enter(model *m, uint32_t at, uint32_t size) {
 /* ---- Choosing ---- */
 
 uint32_t model_place_in(const model *m, uint32_t start, uint32_t size, model_want want) {
-    uint32_t step = m->policy == BUDDY ? want.size : 1; /* a buddy begins at a multiple of its size */
     uint64_t end = (uint64_t)start + size, at = start;
-    if (step == 1) at += (0U - (start + m->skew)) & (want.align - 1);
-    for (; at + want.size <= end; at += step)
+    bool buddy = m->policy == BUDDY; /* which begins at a multiple of its size */
+    if (buddy)
+        at = (at + want.size - 1) / want.size * want.size;
+    else
+        at += (0U - (start + m->skew)) & (want.align - 1);
+    for (; at + want.size <= end; at += want.size)
         if (((uint32_t)at + m->skew) % want.align == 0) return (uint32_t)at;
     return NOWHERE;
 }
@@ -135,7 +138,7 @@ enum { EXACT_BINS = 64, PEEK = 8 };
 
 static uint64_t bin_of(uint64_t size) {
     unsigned halvings = 0;
-    while (size >> halvings >= 2 * EXACT_BINS) halvings++;
+    while (size >> halvings >= (uint64_t)2 * EXACT_BINS) halvings++;
     return (uint64_t)halvings * EXACT_BINS + (size >> halvings);
 }
 
