@@ -95,7 +95,7 @@ static uint32_t granted_for(const model *m, uint64_t size) {
     if (m->policy == SLAB) return (uint32_t)slot_for(m, granules);
     if (m->policy != BUDDY) return (uint32_t)granules;
     while (power < granules) power *= 2;
-    return power > m->most ? NOWHERE : (uint32_t)power;
+    return (uint32_t)power; /* more than the pool may have: it finds no place */
 }
 
 static void raise(uint64_t *peak, uint64_t to) {
@@ -160,8 +160,11 @@ hpw_error model_allocate(model *m, uint64_t size, uint64_t alignment, uint64_t *
     if (alignment & (alignment - 1)) return HPW_INVALID_ARGUMENT;
     bool over = alignment > bytes_of(m, 1);
     uint32_t granted = granted_for(m, size), at = NOWHERE;
-    if (granted != NOWHERE && !(over && aligned_never(m, alignment)))
-        at = model_place(m, (model_want){granted, over ? (uint32_t)(alignment >> m->shift) : 1});
+    model_want want = {granted, over ? (uint32_t)(alignment >> m->shift) : 1};
+    if (granted != NOWHERE && !(over && aligned_never(m, alignment))) {
+        at = model_place(m, want);
+        if (at == NOWHERE && m->full && model_let_out(m, 0)) at = model_place(m, want);
+    }
     if (at == NOWHERE) {
         doubt(m, HPW_NO_MEMORY, 0, 0);
         return refuse(m);
@@ -221,6 +224,7 @@ static uint32_t kept_align(const model *m, uint32_t at) {
 static uint32_t resize_down(model *m, uint32_t at, uint32_t size) {
     uint32_t rest = m->cells[at].size - size;
     if (size > m->cells[at].size) return NOWHERE;
+    m->counts.granted -= bytes_of(m, m->cells[at].size);
     m->cells[at].size = size;
     model_enter(m, at + size, rest);
     return at;
@@ -233,6 +237,7 @@ static uint32_t resize_forwards(model *m, uint32_t at, uint32_t size) {
     if (m->policy == BUMP && end != m->next) return NOWHERE;
     while (reach < at + size && model_is_free(m, reach)) reach += m->cells[reach].size;
     if (reach < at + size) return NOWHERE;
+    m->counts.granted -= bytes_of(m, m->cells[at].size);
     while (end < reach) end += model_erase(m, end);
     if (m->policy == BUMP) m->next = at + size;
     m->cells[at].size = size;
@@ -248,6 +253,7 @@ static uint32_t resize_backwards(model *m, uint32_t at, uint32_t size) {
     uint32_t whole = end + room - before;
     uint32_t to = model_place_in(m, before, whole, (model_want){size, align});
     if (to == NOWHERE || to >= at) return NOWHERE;
+    m->counts.granted -= bytes_of(m, m->cells[at].size);
     if (room) model_erase(m, end);
     m->cells[at].freed = true;
     model_erase(m, at);
@@ -262,13 +268,19 @@ static uint32_t resize_by_moving(model *m, uint32_t at, uint32_t size) {
     return to;
 }
 
-static uint32_t resize_somehow(model *m, uint32_t at, uint32_t size) {
+static uint32_t resize_here(model *m, uint32_t at, uint32_t size) {
     bool large = m->cells[at].requested >= LARGE;
     uint32_t to = resize_down(m, at, size);
     if (to == NOWHERE) to = resize_forwards(m, at, size);
     if (to == NOWHERE && large) to = resize_backwards(m, at, size);
     if (to == NOWHERE) to = resize_by_moving(m, at, size);
     if (to == NOWHERE && !large) to = resize_backwards(m, at, size);
+    return to;
+}
+
+static uint32_t resize_somehow(model *m, uint32_t at, uint32_t size) {
+    uint32_t to = resize_here(m, at, size);
+    if (to == NOWHERE && m->full && model_let_out(m, 0)) to = resize_here(m, at, size);
     return to;
 }
 
@@ -285,6 +297,7 @@ static uint32_t resize_as_told(model *m, uint32_t at, uint32_t size) {
         if (to != NOWHERE) model_retire(m, at);
         return to;
     }
+    m->counts.granted -= bytes_of(m, m->cells[at].size);
     model_enter(m, at, model_erase(m, at));
     if (!stays) want.align = align;
     whole = model_choose(m, want, &to);
@@ -298,7 +311,6 @@ hpw_error model_resize(model *m, uint64_t address, uint64_t size, uint64_t *move
     hpw_error error = find_live(m, address, &at);
     if (error) return error;
     model_cell old = m->cells[at];
-    uint64_t granted = m->counts.granted;
     uint32_t new_size = granted_for(m, size), to = NOWHERE;
     if (m->told)
         to = resize_as_told(m, at, new_size);
@@ -310,7 +322,6 @@ hpw_error model_resize(model *m, uint64_t address, uint64_t size, uint64_t *move
     m->cells[to].requested = size;
     m->cells[to].aligned = old.aligned;
     m->counts.in_use -= old.requested;
-    if (!m->full || to == at) m->counts.granted = granted - bytes_of(m, old.size);
     count_live(m, to);
     if (m->policy != BUMP) model_shrink(m);
     m->counts.reallocations++;

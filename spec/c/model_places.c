@@ -257,7 +257,6 @@ static uint32_t grow(model *m, model_want want, uint32_t *at) {
 uint32_t model_place(model *m, model_want want) {
     uint32_t at = NOWHERE, block = want.size > m->most ? NOWHERE : model_choose(m, want, &at);
     if (block == NOWHERE && !m->told && want.size <= m->most) block = grow(m, want, &at);
-    if (block == NOWHERE && m->full && model_let_out(m, 0)) return model_place(m, want);
     if (block == NOWHERE) return NOWHERE;
     m->rover = at + want.size;
     model_cut(m, block, at, want.size);
