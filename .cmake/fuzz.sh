@@ -37,7 +37,8 @@ if [ "$seconds" = merge ]; then
     merged=$(pwd)/$build/merged/$name
     rm -rf "$merged"
     mkdir -p "$merged"
-    "$fuzzer" -set_cover_merge=1 -use_counters=0 -max_len=$most_bytes "$merged" "$corpus" "$found" >$build/"$name".log 2>&1
+    "$fuzzer" -set_cover_merge=1 -use_counters=0 -max_len=$most_bytes \
+        "$merged" "$corpus" "$found" >$build/"$name".log 2>&1
     rm -rf "$corpus"
     cp -r "$merged" "$corpus"
     echo "$name: $(ls "$corpus" | wc -l) inputs"
@@ -45,9 +46,9 @@ if [ "$seconds" = merge ]; then
 fi
 
 status=0
-"$fuzzer" -max_len=$most_bytes -len_control=5 -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 \
-    -artifact_prefix="$crashes"/ "$found" "$corpus" >$build/"$name".log 2>&1 || status=$?
-grep -E '^#[0-9]+[[:space:]]+(INITED|DONE)|^stat::number_of_executed_units' $build/"$name".log || true
+"$fuzzer" -max_len=$most_bytes -len_control=5 -max_total_time="$seconds" -timeout=60 \
+    -rss_limit_mb=3000 -artifact_prefix="$crashes"/ "$found" "$corpus" >$build/"$name".log 2>&1 || status=$?
+grep -E '^#[0-9]+[[:space:]]+(INITED|DONE)' $build/"$name".log | sed "s/^/$name: /" || true
 [ $status -ne 0 ] || exit 0
 
 grep -vE '^#[0-9]|^INFO' $build/"$name".log | tail -n 60
