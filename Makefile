@@ -7,10 +7,12 @@ LUA := lua5.4 liblua5.4-dev lua-argparse lua-dkjson
 TESTS := lua-busted
 COVERAGE := gcovr
 PEERS := libmimalloc2.0 libjemalloc2 libtcmalloc-minimal4
+FUZZERS := $(patsubst spec/fuzz/%_fuzz.c,%,$(wildcard spec/fuzz/*_fuzz.c))
+FUZZ_SECONDS := 60
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help deps build demo test cov bench bench-build clean
+.PHONY: help deps build demo test cov fuzz bench bench-build clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +33,10 @@ test: deps build ## Builds and runs every test
 cov: ## Prints the core's line and branch coverage, writes HTML to build-cov/
 	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(TESTS) $(COVERAGE)" sh .cmake/deps.sh
 	@sh .cmake/coverage.sh build-cov $(JOBS)
+
+fuzz: ## Runs every fuzzer for FUZZ_SECONDS (60) each, two at a time
+	@PACKAGES="$(TOOLS) libc6-dev $(LUA) clang" sh .cmake/deps.sh
+	@printf '%s\n' $(FUZZERS) | xargs -P 2 -I NAME sh .cmake/fuzz.sh NAME $(FUZZ_SECONDS)
 
 bench-build: ## Builds the benches, build/heapwright-bench and build/heapwright-lua-bench
 	@cmake -S . -B $(BUILD) >/dev/null

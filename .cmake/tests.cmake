@@ -43,6 +43,9 @@ endforeach()
 target_sources(growth_test PRIVATE spec/bench/growth.c)
 target_include_directories(growth_test PRIVATE spec/bench)
 
+# A pool as its rules state it.
+target_sources(small_worlds_test PRIVATE spec/c/model.c spec/c/model_places.c)
+
 # The two lua_Allocs that note what passes through them, with the system's memory failing.
 if(TARGET alloc_notes_test)
   target_sources(alloc_notes_test PRIVATE lua/consumers.c)
