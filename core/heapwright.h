@@ -53,7 +53,7 @@ typedef enum hpw_error {
     HPW_UNALLOCATED,      /* "unallocated": the address lies in a free block */
     HPW_OUT_OF_BOUNDS,    /* "out_of_bounds": outside of the pool, or past the block's end */
     HPW_INVALID_ARGUMENT, /* "invalid_argument": no such policy, alignment not a power of two ... */
-    HPW_CORRUPTED,        /* "corrupted": the pool's own records contradict each other */
+    HPW_CORRUPTED,        /* "corrupted": the pool's own records contradict each other, see hpw_refuses */
     HPW_LIMIT,            /* "limit": an account's or a state's limit was reached */
     HPW_IO,               /* "io": the system refused a file, a mapping, a process */
     HPW_UNINITIALISED,    /* "uninitialised": the bytes were never written (guard full) */
@@ -102,6 +102,7 @@ typedef enum hpw_order {
  * Check: a bit a granule remembers frees, so that double_free is exact; and what a
  * block has beyond its requested size is a canary, verified when it is freed or
  * resized and by hpw_check: HPW_CORRUPTED with the first byte that was overwritten.
+ * What policies keep in free blocks is validated before it is followed: hpw_refuses.
  * Cost: O(slack) a call, mostly less than a granule; a bit a granule.
  *
  * Full: check, and
@@ -244,7 +245,8 @@ HPW_API uint64_t hpw_max_capacity(uint32_t granule);
 /*
  * Frees every block at once and forgets the policy's history, so that what
  * follows is placed as in a new pool. Counts of calls stay; each block counts
- * as one free. A grown pool shrinks as when its last block is freed.
+ * as one free. A grown pool shrinks as when its last block is freed. A pool that
+ * refused further work (hpw_refuses) works again: nothing of what lay in its free blocks is kept.
  * HPW_INVALID_ARGUMENT, nothing changed, while an account is open in it. Cost: O(metadata).
  */
 HPW_API hpw_error hpw_reset(hpw_pool *pool);
@@ -252,9 +254,10 @@ HPW_API hpw_error hpw_reset(hpw_pool *pool);
 /*
  * Gives back what the pool keeps to be faster: the empty pages of slab become
  * free blocks again; a pool that grew shrinks as after a free. What a request
- * needs is given back without it. Cost: O(what is kept).
+ * needs is given back without it. HPW_CORRUPTED, nothing done, where the pool refuses further work
+ * (hpw_refuses). Cost: O(what is kept).
  */
-HPW_API void hpw_trim(hpw_pool *pool);
+HPW_API hpw_error hpw_trim(hpw_pool *pool);
 
 /* ---- Operations ------------------------------------------------------------- */
 
@@ -262,7 +265,8 @@ HPW_API void hpw_trim(hpw_pool *pool);
  * Grants `size` bytes, not zeroed. Size 0 grants a block of its own, one
  * granule, of which no byte may be used. Returns NULL if and only if the policy
  * finds no free block for the request and the pool can't grow: the exact
- * policies fail only where no free block is large enough.
+ * policies fail only where no free block is large enough; or the pool refuses
+ * further work (hpw_refuses), which counts no failure.
  * Cost: O(policy), and O(1) in the block map.
  */
 HPW_API void *hpw_malloc(hpw_pool *pool, size_t size);
@@ -290,7 +294,8 @@ HPW_API void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size);
  * place; forwards into the next free block; for blocks of 64 KiB and more
  * backwards into the free block before it; to where the policy places it;
  * backwards as the last resort. Returns NULL, block and bytes untouched, if
- * and only if `block` is not a live block's start or none of these holds it.
+ * and only if `block` is not a live block's start, none of these holds it, or the
+ * pool refuses further work (hpw_refuses).
  * A block got from hpw_aligned_alloc keeps its alignment when it moves, and
  * what its address happened to have above it, up to the largest ever asked of
  * the pool; with guard off, which does not know these blocks from others, all
@@ -304,7 +309,8 @@ HPW_API void *hpw_realloc(hpw_pool *pool, void *block, size_t size);
  *  - HPW_DOUBLE_FREE: the newest block that began here was freed (guard off:
  *    the pointer is that of a granule in a free block);
  *  - HPW_INVALID_FREE: outside of the pool, inside a block, never allocated;
- *  - HPW_CORRUPTED: the block's size record was overwritten.
+ *  - HPW_CORRUPTED: the block's size record was overwritten, or the pool refuses
+ *    further work (hpw_refuses), as all calls below that allocate, resize or free then do.
  * Cost: O(policy).
  */
 HPW_API hpw_error hpw_free(hpw_pool *pool, void *block);
@@ -677,6 +683,26 @@ HPW_API void hpw_ring_sink(void *ring, const hpw_event *event);
 HPW_API bool hpw_ring_next(const hpw_ring *ring, uint64_t *cursor, hpw_event *out, uint64_t *lost);
 
 /* ---- Debugging -------------------------------------------------------------- */
+
+/*
+ * Does the pool refuse further work? HPW_OK; or HPW_CORRUPTED, with the reason in *report (which may
+ * be NULL) and the address of the free block that held what can't be.
+ *
+ * Policies keep links in free blocks, where a program that writes to memory it freed overwrites them.
+ * In a pool whose guard is not off each link is validated against the block map, which lies outside of
+ * the pool's bytes, before it is followed: it must lead to a free block of a size, and where that is so
+ * with links, that belong there. The first call that meets one which doesn't changes nothing and says
+ * so; from then on every call that allocates, resizes, frees or trims does: the functions that return
+ * an error HPW_CORRUPTED, hpw_malloc and its like NULL. (A call that met it only when it was done, in
+ * giving back a page or the pool's end, answers as ever; the next one says it.) Reading, writing,
+ * hpw_owner, the walk, statistics and hpw_check go on; hpw_reset mends the pool. What was overwritten
+ * with what could be there – the links of another time, say – may go unseen, and then the wrong one of
+ * several blocks that fit is chosen, or one that fits is not found; but whatever is written to free
+ * blocks, the pool never grants what is not free, writes to a live block, leaves its own memory, or
+ * fails to return. Guard off: links are followed as they are.
+ * Cost: O(1).
+ */
+HPW_API hpw_error hpw_refuses(hpw_pool *pool, hpw_report *report);
 
 /*
  * Verifies everything that must hold: the block map covers the pool without gap

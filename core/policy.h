@@ -18,6 +18,7 @@
  * A policy keeps its state in `index->state` (state_size bytes, zeroed before
  * open) and, of a free block, in the block's own bytes through link_get and
  * link_set: at least granule bytes each. It never touches a live block's bytes.
+ * Whoever has a pointer can write there too; see may_add.
  */
 #ifndef HPW_POLICY_H
 #define HPW_POLICY_H
@@ -36,6 +37,14 @@ typedef struct free_index {
     bool grows;         /* it has fewer now and then */
     void *state;        /* the policy's own */
     uint64_t steps;     /* nodes and words visited: a policy adds what a call visits beyond the first */
+
+    /*
+     * In a pool that validates links: the first one found that can't be, as a sentence on the free
+     * block at `broken_at` that held it. NULL: none was. Once it is set the index is *broken*: what
+     * it holds is not what the map shows, and no slot but `open` and `check` is called.
+     */
+    const char *broken;
+    granule_t broken_at;
 } free_index;
 
 /* A request: `size` granules at a granule `at` with (at + skew) % align == 0; align a power of two. */
@@ -102,11 +111,13 @@ typedef struct policy {
      * allocate: the pointer, NULL for a request refused (and counted and told);
      * release: as hpw_release; release_sized: as hpw_free_sized, NULL of a short way:
      * the general one; free: as hpw_free, NULL: by `release`. `general`, by
-     * operations_of_policy.h, does for any pool; the short ways for pools of
-     * granules of 16 without sink and growth: `calls` in each order where frees are
+     * operations_of_policy.h, does for any pool that validates no links in free blocks,
+     * `validating` for those that do, of a policy with links there; the short ways for
+     * pools of granules of 16 without sink and growth: `calls` in each order where frees are
      * not remembered, `remembering` where they are. NULL: it has none.
      */
     pool_calls general;
+    pool_calls validating;
     pool_calls calls[HPW_ORDER_COUNT];
     pool_calls remembering;
 
@@ -165,6 +176,16 @@ typedef struct policy {
     /* May the live block at `at` become `size` granules where it lies? NULL: yes. */
     bool (*may_resize)(free_index *index, granule_t at, granule_t old_size, granule_t size);
 
+    /*
+     * For pools that validate what lies in free blocks (index_validates), asked before `added` and
+     * `removed`: are the links that they would follow links to free blocks that belong there, which
+     * link back where that is so, and do they end? Changes nothing; false: the index is broken
+     * (index_break), and they are not called. NULL, both: they follow none. `choose`, `choose_last`,
+     * `wants_run`, `may_resize` and `largest` look themselves, and answer nothing where it breaks.
+     */
+    bool (*may_add)(free_index *index, granule_t at, granule_t size);
+    bool (*may_remove)(free_index *index, granule_t at, granule_t size);
+
     /* A block lies at [at, at + size) now; in_place: it did before, and grew or shrank. May be NULL. */
     void (*placed)(free_index *index, granule_t at, granule_t size, bool in_place);
 
@@ -222,6 +243,26 @@ HOT uint32_t link_get(const free_index *index, granule_t at, unsigned i) {
 
 HOT void link_set(const free_index *index, granule_t at, unsigned i, uint32_t value) {
     link_put(links_of(index), at, i, value);
+}
+
+/*
+ * Are links in free blocks validated when they are followed? In pools that are guarded: a C program
+ * may have written to memory that it freed, so a link may be anything.
+ */
+HOT bool index_validates(const free_index *index) { return index->map.freed != NULL; }
+
+/* Is `at`, which may be anything, the start of a free block? */
+HOT bool index_has_free(const free_index *index, granule_t at) {
+    return at < index->map.count && blocks_is_free(&index->map, at);
+}
+
+/* The free block at `at` holds what can't be: see free_index. The first one found stays noted. */
+static inline bool index_break(free_index *index, granule_t at, const char *what) {
+    if (!index->broken) {
+        index->broken = what;
+        index->broken_at = at;
+    }
+    return false;
 }
 
 /* The lowest place for `want` in the free block [start, start + size); NO_GRANULE: it has none. */

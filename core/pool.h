@@ -125,6 +125,7 @@ HOT bool pool_holds(const hpw_pool *pool, uint64_t address) {
 #ifndef HPW_FREESTANDING
 void caches_enter(hpw_pool *pool);
 void caches_leave(hpw_pool *pool);
+void caches_note_broken(hpw_pool *pool);
 #endif
 
 HOT void pool_enter(const hpw_pool *pool) {
@@ -262,6 +263,15 @@ HOT bool pool_find_user(const hpw_pool *pool, uint64_t address, granule_t *at, g
 /* A growing pool: grows until `want` fits, or stays as it was; gives its free end back, all but a step. */
 placement pool_grow_for(hpw_pool *pool, const request *want);
 void pool_trim(hpw_pool *pool);
+
+/*
+ * The index was found broken, see free_index: from now on the pool's two calls, resize and trim refuse, until
+ * hpw_reset, which tells here that it is whole again. The lock is held.
+ */
+void pool_note_broken(hpw_pool *pool);
+
+/* Reports it: where the bad link lay. */
+hpw_error pool_report_broken(const hpw_pool *pool, hpw_report *report);
 
 /* Counts and tells a request that nothing holds. */
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment);

@@ -173,7 +173,8 @@ static int method_reset(lua_State *L) {
 
 /* trim(): gives back what is kept to be faster */
 static int method_trim(lua_State *L) {
-    hpw_trim(pool_self(L)->pool);
+    const lua_pool *self = pool_self(L);
+    if (hpw_trim(self->pool)) return fail_refused(L, "trim", self);
     lua_pushboolean(L, true);
     return 1;
 }

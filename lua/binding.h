@@ -145,6 +145,9 @@ const char *options_push_names(lua_State *L, const char *(*name_at)(size_t));
 /* Of an operation on a whole block: free, realloc, size, usable_size. */
 int fail_block(lua_State *L, const char *operation, const hpw_report *report, const lua_pool *self);
 
+/* Of a pool that refuses further work; pushes nothing and returns 0 where it doesn't. */
+int fail_refused(lua_State *L, const char *operation, const lua_pool *self);
+
 /* Of an operation on bytes: "write of 3 bytes at 0x40 ...". */
 int fail_access(lua_State *L, const char *operation, const hpw_report *report, const lua_pool *self);
 

@@ -22,6 +22,12 @@ HOT void added(free_index *index, granule_t at, granule_t size) {
 HOT void removed(free_index *index, granule_t at, granule_t size) {
     bins_remove(index, index->state, index->order, at, size);
 }
+static bool may_add(free_index *index, granule_t at, granule_t size) {
+    return bins_may_add(index, index->state, at, size);
+}
+static bool may_remove(free_index *index, granule_t at, granule_t size) {
+    return bins_may_remove(index, index->state, at, size);
+}
 static granule_t largest(free_index *index) { return bins_largest(index, index->state); }
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
@@ -63,12 +69,15 @@ const policy policy_best_fit = {
             .exact = true,
         },
     .general = GENERAL_CALLS,
+    .validating = VALIDATING_CALLS,
     .calls = {{allocate_by_address, release_by_address, NULL, free_by_address},
               {allocate_fifo, release_fifo, NULL, free_fifo},
               {allocate_lifo, release_lifo, NULL, free_lifo}},
     .state_size = state_size,
     .open = open,
     .choose = choose,
+    .may_add = may_add,
+    .may_remove = may_remove,
     .added = added,
     .removed = removed,
     .largest = largest,

@@ -70,10 +70,24 @@ HOT void removed(free_index *index, granule_t at, granule_t size) {
         trie_remove(index, &state->order, &state->set, at);
 }
 
+static bool may_add(free_index *index, granule_t at, granule_t size) {
+    const by_time *state = index->state;
+    (void)size;
+    if (index->order == HPW_ORDER_ADDRESS) return true;
+    if (state->stamp == UINT32_MAX) return trie_may_restamp(index, &state->order, &state->set);
+    return trie_may_insert(index, &state->order, &state->set, at, state->stamp);
+}
+
+static bool may_remove(free_index *index, granule_t at, granule_t size) {
+    const by_time *state = index->state;
+    (void)size;
+    return index->order == HPW_ORDER_ADDRESS || trie_may_remove(index, &state->order, &state->set, at);
+}
+
 static granule_t largest(free_index *index) {
     if (index->order == HPW_ORDER_ADDRESS) return tallest_largest(index, index->state);
     by_time *state = index->state;
-    return trie_largest(index, &state->set);
+    return trie_largest(index, &state->order, &state->set);
 }
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
@@ -126,10 +140,13 @@ const policy policy_first_fit = {
         },
     .least_timed_granule = 16,
     .general = GENERAL_CALLS,
+    .validating = VALIDATING_CALLS,
     .calls = {{allocate_by_address, release_by_address, NULL, free_by_address}},
     .state_size = state_size,
     .open = open,
     .choose = choose,
+    .may_add = may_add,
+    .may_remove = may_remove,
     .added = added,
     .removed = removed,
     .replaced = replaced,

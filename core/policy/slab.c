@@ -131,6 +131,14 @@ HOT void removed(free_index *index, granule_t at, granule_t size) {
     slots_take(&index->map, &state->pages, heap_at(state, at), kind); /* which `choose` left on top */
 }
 
+static bool may_add(free_index *index, granule_t at, granule_t size) {
+    return in_page(index, at) || bins_may_add(index, ((slab *)index->state)->large, at, size);
+}
+
+static bool may_remove(free_index *index, granule_t at, granule_t size) {
+    return in_page(index, at) || bins_may_remove(index, ((slab *)index->state)->large, at, size);
+}
+
 static granule_t largest(free_index *index) {
     granule_t large = bins_largest(index, ((slab *)index->state)->large);
     return large >= PAGE ? large : blocks_largest_free(&index->map); /* what a page leaves may be larger */
@@ -244,6 +252,7 @@ const policy policy_slab = {
 #endif
         },
     .general = GENERAL_CALLS,
+    .validating = VALIDATING_CALLS,
     .calls = {{allocate_slot, release_slot, release_sized_slot, free_slot}},
     .remembering = {allocate_remembering, release_remembering, release_sized_remembering, free_remembering},
 #ifndef HPW_FREESTANDING
@@ -256,6 +265,8 @@ const policy policy_slab = {
     .choose = choose,
     .choose_last = choose_last,
     .in_run = in_page,
+    .may_add = may_add,
+    .may_remove = may_remove,
     .may_resize = may_resize,
     .placed = placed,
     .added = added,

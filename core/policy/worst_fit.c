@@ -41,6 +41,13 @@ HOT void removed(free_index *index, granule_t at, granule_t size) {
         bins_remove(index, index->state, index->order, at, size);
 }
 
+static bool may_add(free_index *index, granule_t at, granule_t size) {
+    return index->order == HPW_ORDER_ADDRESS || bins_may_add(index, index->state, at, size);
+}
+static bool may_remove(free_index *index, granule_t at, granule_t size) {
+    return index->order == HPW_ORDER_ADDRESS || bins_may_remove(index, index->state, at, size);
+}
+
 /* In address order. */
 HOT void replaced(free_index *index, granule_t was, granule_t was_size, granule_t at, granule_t size) {
     tallest_replace(index, index->state, was, was_size, at, size);
@@ -92,10 +99,13 @@ const policy policy_worst_fit = {
             .exact = true,
         },
     .general = GENERAL_CALLS,
+    .validating = VALIDATING_CALLS,
     .calls = {{allocate_by_address, release_by_address, NULL, free_by_address}},
     .state_size = state_size,
     .open = open,
     .choose = choose,
+    .may_add = may_add,
+    .may_remove = may_remove,
     .added = added,
     .removed = removed,
     .replaced = replaced,

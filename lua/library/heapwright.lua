@@ -423,13 +423,16 @@ function Pool:leaks() end
 ---@return string
 function Pool:policy() end
 
----Frees every block at once; what follows is placed as in a new pool.
+---Frees every block at once; what follows is placed as in a new pool. Mends a pool
+---that refused further work.
 ---@return true
 function Pool:reset() end
 
 ---Gives back what the pool keeps to be faster: slab's empty pages are free blocks
 ---again, and a pool that grew shrinks. What a request needs is given back without it.
----@return true
+---@return true|nil done
+---@return string|nil message
+---@return heapwright.Code|nil code "corrupted": the pool refuses further work
 function Pool:trim() end
 
 ---Begins to write the pool's events to a trace, the blocks that are live first:

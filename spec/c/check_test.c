@@ -305,8 +305,8 @@ static void check_others(void) {
 /* ---- Time stamps that run out ---- */
 
 /* In best and worst fit a stamp that has reached its last value starts again, and the order stays. */
-static void stamps_start_again(const char *name, hpw_order order) {
-    hpw_config config = {.policy = name, .order = order, .capacity = 65536};
+static void stamps_start_again(const char *name, hpw_order order, hpw_guard guard) {
+    hpw_config config = {.policy = name, .order = order, .capacity = 65536, .guard = guard};
     hpw_pool *pool = hpw_open(&config, NULL);
     void *held[20];
     for (unsigned i = 0; i < 20; i++) held[i] = hpw_malloc(pool, (size_t)16 * (i % 2 ? 1 : 300));
@@ -347,8 +347,10 @@ int main(void) {
     check_cycle();
     check_others();
     for (hpw_order order = HPW_ORDER_FIFO; order <= HPW_ORDER_LIFO; order++) {
-        stamps_start_again("best-fit", order);
-        stamps_start_again("worst-fit", order);
+        for (hpw_guard guard = HPW_GUARD_OFF; guard <= HPW_GUARD_CHECK; guard++) {
+            stamps_start_again("best-fit", order, guard);
+            stamps_start_again("worst-fit", order, guard);
+        }
     }
     seek_past_the_last_key();
     return CHECK_DONE();
