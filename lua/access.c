@@ -214,16 +214,40 @@ static int call_kept(lua_State *L, int upvalue, int count, int results) {
     return status;
 }
 
-/* pack(address, format, ...); upvalue 1 is string.pack */
+/*
+ * The size of what the format makes, where it is always the same; upvalue `upvalue` is string.packsize.
+ * Raises what is wrong with the format.
+ */
+static bool fixed_size(lua_State *L, int upvalue, uint64_t *n) {
+    lua_pushvalue(L, FORMAT);
+    bool fixed = call_kept(L, upvalue, 1, 1) == LUA_OK;
+    if (fixed)
+        *n = (uint64_t)lua_tointeger(L, -1);
+    else if (!lua_isstring(L, -1) || !strstr(lua_tostring(L, -1), "variable-"))
+        raise_format(L);
+    lua_pop(L, 1);
+    return fixed;
+}
+
+/*
+ * pack(address, format, ...); upvalue 1 is string.pack, 2 string.packsize. What is large and does not fit is
+ * not made first: "c2147483647" is a format of 11 bytes.
+ */
 static int method_pack(lua_State *L) {
     pool_self(L);
-    uint64_t address = arg_address(L, 2);
+    uint64_t address = arg_address(L, 2), size = 0, rest = 0;
+    hpw_report report = {.error = HPW_OK};
     luaL_checkstring(L, FORMAT);
+    if (fixed_size(L, 2, &size) && size > SMALL) {
+        const lua_pool *self = pool_self(L);
+        if (!rest_of_block(self, address, &rest, &report) && size > rest)
+            check_range(self, address, size, &report);
+        if (report.error) return fail_access(L, "pack", &report, self);
+    }
     if (call_kept(L, 1, lua_gettop(L) - FORMAT + 1, 1) != LUA_OK) return raise_format(L);
     size_t n;
     const char *bytes = lua_tolstring(L, -1, &n);
     lua_pool *self = pool_self(L);
-    hpw_report report;
     if (hpw_write(self->pool, address, bytes, n, &report)) return fail_access(L, "pack", &report, self);
     return succeed(L);
 }
@@ -240,13 +264,9 @@ static int method_unpack(lua_State *L) {
     const char *format = luaL_checkstring(L, FORMAT);
     hpw_report report;
     lua_settop(L, FORMAT);
-    lua_pushvalue(L, FORMAT);
-    bool fixed = call_kept(L, 2, 1, 1) == LUA_OK;
+    bool fixed = fixed_size(L, 2, &n);
     lua_pool *self = pool_self(L);
-    if (fixed)
-        n = (uint64_t)lua_tointeger(L, -1);
-    else if (!rest_of_block(self, address, &n, &report))
-        return fail_access(L, "unpack", &report, self);
+    if (!fixed && !rest_of_block(self, address, &n, &report)) return fail_access(L, "unpack", &report, self);
     lua_settop(L, FORMAT);
     lua_pushvalue(L, FORMAT);
     if (!push_range(L, self, address, n, &report)) return fail_access(L, "unpack", &report, self);
@@ -271,7 +291,8 @@ static void push_string_function(lua_State *L, const char *name) {
 
 void access_open(lua_State *L) {
     push_string_function(L, "pack");
-    lua_pushcclosure(L, method_pack, 1);
+    push_string_function(L, "packsize");
+    lua_pushcclosure(L, method_pack, 2);
     lua_setfield(L, -2, "pack");
     push_string_function(L, "unpack");
     push_string_function(L, "packsize");

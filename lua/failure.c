@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ADDRESS_TEXT = 24, MESSAGE = 480, PLACE = 192, ORIGIN = 256 };
+enum { ADDRESS_TEXT = 24, MESSAGE = 720, PLACE = 192, BY = 32, ORIGIN = 360 };
 
 static const char *address_text(uint64_t address, char text[ADDRESS_TEXT]) {
     bool negative = address > INT64_MAX;
@@ -41,7 +41,7 @@ int fail_with(lua_State *L, hpw_error error, const char *format, ...) {
 
 /* Who allocated the report's block, and who freed it: how a sentence ends where that is known. */
 static void origin_text(const hpw_report *report, char text[ORIGIN]) {
-    char allocated[SITE_TEXT], freed[SITE_TEXT], by[SITE_TEXT] = "", and_by[SITE_TEXT] = "";
+    char allocated[SITE_TEXT], freed[SITE_TEXT], by[BY] = "", and_by[BY] = "";
     const hpw_origin *from = &report->origin;
     *text = 0;
     if (!from->allocated_site) return;
