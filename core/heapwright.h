@@ -612,6 +612,46 @@ HPW_API bool hpw_account_pressure(hpw_account *account);
 /* "other", "string" ...; "unknown" for what is no kind. Pure. */
 HPW_API const char *hpw_lua_kind_name(hpw_lua_kind kind);
 
+/* ---- Compaction --------------------------------------------------------------- */
+
+/*
+ * Who says which blocks may move, and is told where they went. Both are called with the
+ * pool's lock held: they must not call the pool. `size` is the requested one.
+ * may_move: asked of live blocks, of none that is an account's; up to three times of one,
+ * and has to answer alike. moved: the bytes lie at `to` already, where no block that is not
+ * told of yet lies. A block moves once at most, the lowest first; of slab, those in slots
+ * before the others.
+ */
+typedef struct hpw_mover {
+    void *ud;
+    bool (*may_move)(void *ud, uint64_t address, uint64_t size);
+    void (*moved)(void *ud, uint64_t from, uint64_t to, uint64_t size);
+} hpw_mover;
+
+/* Sizes are bytes. */
+typedef struct hpw_compaction {
+    uint64_t won;          /* the largest free block, less what it was before */
+    uint64_t largest_free; /* it */
+    uint64_t moved_blocks;
+    uint64_t moved_bytes; /* their requested ones */
+} hpw_compaction;
+
+/*
+ * Moves the blocks that may move to lower addresses, so that free bytes come together:
+ * a host that reaches its blocks by handles keeps their addresses in these. Requested
+ * and granted sizes stay, and alignments as hpw_realloc keeps them. Policies that join
+ * all free neighbours slide blocks together, in their order, up to the next that
+ * stays; buddy and slab move a block to a lower place where their rule has one; bump
+ * moves nothing. The largest free block is never smaller afterwards; slab's empty pages
+ * are given back, and a pool that grew shrinks, as in hpw_trim. Each move is an event, a
+ * resize to the same size, but counts as no reallocation.
+ *
+ * HPW_INVALID_ARGUMENT, nothing changed, where mover or one of its functions is NULL. `out` may be NULL.
+ * One lock, held throughout. Deterministic. Cost: O(blocks) calls of policy and mover,
+ * and O(bytes moved); of slab also O(blocks) for each kind of slots, 20 in all.
+ */
+HPW_API hpw_error hpw_compact(hpw_pool *pool, const hpw_mover *mover, hpw_compaction *out);
+
 /* ---- Events ----------------------------------------------------------------- */
 
 typedef enum hpw_event_kind {

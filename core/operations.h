@@ -250,22 +250,27 @@ HOT granule_t granules_for(const hpw_pool *pool, uint64_t size) {
 
 /* ---- Runs of slots ---- */
 
-/* A run for `want` is cut out of the free block that the policy names. False: it names none. */
-static inline bool make_run(hpw_pool *pool, work *w, const request *want) {
-    slot_run made;
+/* The run is cut out of the free block that its place names. */
+static inline void cut_run(hpw_pool *pool, work *w, const slot_run *made) {
     blocks *map = &pool->index.map;
-    w->calls++;
-    if (!POLICY.wants_run(&pool->index, want, &made)) return false;
-    placement place = made.place;
-    granule_t before = place.at - place.block, end = place.at + made.size;
+    placement place = made->place;
+    granule_t before = place.at - place.block, end = place.at + made->size;
     granule_t after = place.block + place.size - end;
     index_remove(pool, w, place.block, place.size);
     if (after) blocks_set_free(map, end, after);
-    w->blocks += (int)blocks_set_slots(map, place.at, made.size, made.slot);
+    w->blocks += (int)blocks_set_slots(map, place.at, made->size, made->slot);
     if (before) blocks_set_free(map, place.block, before);
-    POLICY.run_added(&pool->index, &made);
+    POLICY.run_added(&pool->index, made);
     if (before) index_add(pool, w, place.block, before);
     if (after) index_add(pool, w, end, after);
+}
+
+/* A run for `want` is cut out of the free block that the policy names. False: it names none. */
+static inline bool make_run(hpw_pool *pool, work *w, const request *want) {
+    slot_run made;
+    w->calls++;
+    if (!POLICY.wants_run(&pool->index, want, &made)) return false;
+    cut_run(pool, w, &made);
     return true;
 }
 

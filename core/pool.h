@@ -263,6 +263,15 @@ HOT bool pool_find_user(const hpw_pool *pool, uint64_t address, granule_t *at, g
 placement pool_grow_for(hpw_pool *pool, const request *want);
 void pool_trim(hpw_pool *pool);
 
+/* Makes the pool end at `end`, above where it does and at most max_capacity: what is new is free. */
+void pool_extend(hpw_pool *pool, granule_t end);
+
+/* What hpw_reset does, the lock held and no account open. */
+void pool_reset(hpw_pool *pool);
+
+/* In granules, the alignment that the live block at `at` keeps when it moves. */
+granule_t pool_kept_align(const hpw_pool *pool, granule_t at);
+
 /* Counts and tells a request that nothing holds. */
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment);
 
