@@ -74,6 +74,7 @@ struct hpw_pool {
     hpw_guard guard;
     bool claiming;      /* the call is one of claim.h: the block has no red zone, its owner has all of it, and
                            the host knows no site */
+    bool small_pages; /* as it was opened: for its image */
     size_t state_bytes; /* the policy's, and of those the caches': at their end */
     size_t caches_bytes;
     uint32_t cache_count;
