@@ -96,12 +96,10 @@ static size_t get(void *ud, void *bytes, size_t n) {
 static hpw_error fail(hpw_image_error *error, const char *path, const hpw_image_error *why, int system) {
     hpw_error code = system == ENOMEM ? HPW_NO_MEMORY : system ? HPW_IO : why->code;
     if (!error) return code;
-    *error = (hpw_image_error){.code = code, .offset = why->offset};
     const char *text = system ? strerror(system) : why->message;
-    int room = (int)(sizeof error->message - strlen(text)) - 3, length = (int)strlen(path);
+    size_t room = sizeof error->message - strlen(text) - 3, length = strlen(path);
     const char *shown = length > room ? path + (length - room) : path; /* its end tells it from others */
-    snprintf(error->message, sizeof error->message, "%.*s: %.*s", room, shown, HPW_IMAGE_MESSAGE - 3, text);
-    return code;
+    return image_fail(error, code, why->offset, "%s: %s", shown, text);
 }
 
 static hpw_error fail_system(hpw_image_error *error, const char *path) {
