@@ -71,7 +71,8 @@ typedef struct range {
     hpw_report report;
 } range;
 
-/* Does the block hold the range? The mutex is held. */
+/* Does the block hold the range? Of no bytes, at its end, nothing is left to ask the pool. The mutex is held.
+ */
 static bool holds(const movable *m, range *r) {
     r->size = m->size;
     r->state = m->state;
@@ -92,8 +93,8 @@ static int succeed(lua_State *L) {
 static bool read_bytes(const lua_block *self, range *r, void *to) {
     movables *all = all_of(self);
     movables_enter(all);
-    bool well = holds(self->m, r) &&
-                !hpw_read(self->pool->pool, self->m->address + r->offset, to, (size_t)r->n, &r->report);
+    bool well = holds(self->m, r) && (!r->n || !hpw_read(self->pool->pool, self->m->address + r->offset, to,
+                                                         (size_t)r->n, &r->report));
     movables_leave(all);
     return well;
 }
@@ -101,8 +102,8 @@ static bool read_bytes(const lua_block *self, range *r, void *to) {
 static bool write_bytes(const lua_block *self, range *r, const void *from) {
     movables *all = all_of(self);
     movables_enter(all);
-    bool well = holds(self->m, r) &&
-                !hpw_write(self->pool->pool, self->m->address + r->offset, from, (size_t)r->n, &r->report);
+    bool well = holds(self->m, r) && (!r->n || !hpw_write(self->pool->pool, self->m->address + r->offset,
+                                                          from, (size_t)r->n, &r->report));
     movables_leave(all);
     return well;
 }
@@ -170,7 +171,7 @@ static int method_fill(lua_State *L) {
     movables *all = all_of(self);
     movables_enter(all);
     bool well = holds(self->m, &r) &&
-                !hpw_fill(self->pool->pool, self->m->address + r.offset, (int)byte, r.n, &r.report);
+                (!r.n || !hpw_fill(self->pool->pool, self->m->address + r.offset, (int)byte, r.n, &r.report));
     movables_leave(all);
     return well ? succeed(L) : fail(L, self, &r);
 }
@@ -193,7 +194,7 @@ static int method_copy(lua_State *L) {
     movables_enter(all);
     start = self->m->address;
     bool well = holds_both(self->m, &r, from, to) &&
-                !hpw_copy(self->pool->pool, start + to, start + from, r.n, &r.report);
+                (!r.n || !hpw_copy(self->pool->pool, start + to, start + from, r.n, &r.report));
     movables_leave(all);
     return well ? succeed(L) : fail(L, self, &r);
 }
@@ -208,7 +209,7 @@ static int method_compare(lua_State *L) {
     movables_enter(all);
     start = self->m->address;
     bool well = holds_both(self->m, &r, a, b) &&
-                !hpw_compare(self->pool->pool, start + a, start + b, r.n, &order, &r.report);
+                (!r.n || !hpw_compare(self->pool->pool, start + a, start + b, r.n, &order, &r.report));
     movables_leave(all);
     if (!well) return fail(L, self, &r);
     lua_pushinteger(L, order);
