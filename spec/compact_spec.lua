@@ -50,7 +50,7 @@ describe("compact", function()
   end)
 
   it("moves nothing of bump, and only where their rule has a place of buddy and slab", function()
-    for policy, expected in pairs { bump = { 0, 0 }, buddy = { 4096, 1 }, slab = { 4096, 8 } } do
+    for policy, expected in pairs { bump = { 0, 0 }, buddy = { 0, 1 }, slab = { 4096, 16 } } do
       local mem <close> = heapwright.new { capacity = "16K", policy = policy }
       local held = {}
       for i = 1, 32 do held[i] = assert(mem:block(256)) end
