@@ -27,6 +27,7 @@
  * moved); slab: and O(blocks) for each of its kinds of slots.
  */
 #define POLICY (*pool->policy)
+#include "guard.h"
 #include "operations.h"
 
 typedef struct compaction {
@@ -46,24 +47,32 @@ static bool in_run(const hpw_pool *pool, granule_t at) {
     return POLICY.in_run && POLICY.in_run(&pool->index, at);
 }
 
-/* May the live block at `at` move? Not one whose record is wrong, nor an account's. */
+/*
+ * May the live block at `at` move? Not an account's, nor one in quarantine, nor one whose record
+ * or canary was overwritten: moving it would write them anew, and nobody would ever know.
+ */
 static bool may_move(const compaction *c, granule_t at, movable *m) {
     const hpw_pool *pool = c->pool;
     uint64_t address = pool_bytes(pool, at);
-    if (!pool_find_live(pool, address, &m->at, &m->size, &m->requested)) return false;
+    if (!pool_find_user(pool, address, &m->at, &m->size, &m->requested)) return false;
+    if (pool_damage(pool, m->at, m->size, m->requested) != UINT64_MAX) return false;
     if (!c->mover->may_move(c->mover->ud, address, m->requested)) return false;
     m->align = pool_kept_align(pool, at);
     return true;
 }
 
 /*
- * The block's bytes go to `to`. With guard = "full" this is the place to take along what is
- * known of them (what was written, the sites), and to poison what is left of the old
- * place once it is free: it needs no quarantine, since its owner is told at once.
+ * The block's bytes go to `to`, and with guard full what is known of them. Its old place needs no
+ * quarantine: who holds the block is told where it went.
  */
 static void move_bytes(const compaction *c, const movable *m, granule_t to) {
-    unsigned char *bytes = c->pool->index.bytes;
-    memmove(bytes + pool_bytes(c->pool, to), bytes + pool_bytes(c->pool, m->at), (size_t)m->requested);
+    hpw_pool *pool = c->pool;
+    unsigned char *bytes = pool->index.bytes;
+    uint64_t from = pool_bytes(pool, m->at), address = pool_bytes(pool, to);
+    memmove(bytes + address, bytes + from, (size_t)m->requested);
+    if (!pool->guards) return;
+    pool->guards->records[to] = pool->guards->records[m->at];
+    guard_move_written(pool->guards, address, from, m->requested, m->requested);
 }
 
 /* It lies at `to`: the map shows it there. */

@@ -57,13 +57,7 @@ hpw_error image_fail(hpw_image_error *error, hpw_error code, uint64_t offset, co
 
 /* ---- Layout ---- */
 
-enum {
-    POLICY_AT = 16,
-    POLICY_LONGEST = 15,
-    RESERVED_AT = 104,
-    RESERVED = 16,
-    HEADER_CHECK = IMAGE_HEADER - 8
-};
+enum { POLICY_AT = 16, POLICY_LONGEST = 15, RED_ZONE_AT = 104, HEADER_CHECK = IMAGE_HEADER - 8 };
 
 void image_encode(const hpw_image *image, uint64_t largest_align, uint8_t to[IMAGE_HEADER]) {
     const hpw_config *config = &image->config;
@@ -82,6 +76,8 @@ void image_encode(const hpw_image *image, uint64_t largest_align, uint8_t to[IMA
     const uint64_t sizes[] = {config->capacity, config->max_capacity, image->capacity, largest_align,
                               image->blocks,    image->in_use,        image->size};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) put64(to + 48 + 8 * i, sizes[i]);
+    put64(to + RED_ZONE_AT, config->red_zone);
+    put64(to + RED_ZONE_AT + 8, config->quarantine);
     put64(to + HEADER_CHECK, hpw_checksum(to, HEADER_CHECK));
 }
 
@@ -120,6 +116,8 @@ static void decode(image_reader *reader, const uint8_t *from, const char *name) 
                    .capacity = get64(from + 48),
                    .max_capacity = get64(from + 56),
                    .granule = get32(from + 12),
+                   .red_zone = get64(from + RED_ZONE_AT),
+                   .quarantine = get64(from + RED_ZONE_AT + 8),
                    .order = (hpw_order)get32(from + 32),
                    .guard = (hpw_guard)get32(from + 36),
                    .single_threaded = (get32(from + 40) & IMAGE_SINGLE_THREADED) != 0,
@@ -131,11 +129,6 @@ static void decode(image_reader *reader, const uint8_t *from, const char *name) 
         .size = get64(from + 96),
     };
     reader->largest_align = get64(from + 72);
-}
-
-static bool all_zero(const uint8_t *from, size_t n) {
-    while (n && !*from) from++, n--;
-    return !n;
 }
 
 /* Is the image as long as so many blocks and bytes make it at least, and at most? */
@@ -166,8 +159,8 @@ static hpw_error check_header(image_reader *reader, const uint8_t *header) {
         image->capacity % config.granule)
         return damaged(reader, 64, "the capacity lies outside of its bounds");
     if (get32(header + 40) > (IMAGE_SINGLE_THREADED | IMAGE_SMALL_PAGES) ||
-        !all_zero(header + RESERVED_AT, RESERVED) || (reader->largest_align & (reader->largest_align - 1)))
-        return damaged(reader, 40, "flags, an alignment or reserved bytes that no writer wrote");
+        (reader->largest_align & (reader->largest_align - 1)))
+        return damaged(reader, 40, "flags or an alignment that no writer wrote");
     if (!is_plausible(image)) return damaged(reader, 80, "blocks, bytes and size contradict each other");
     return HPW_OK;
 }

@@ -13,6 +13,7 @@
  * A failure frees whatever was made live. Beside pool.c and compact.c the only code that
  * changes the map of an open pool. O(blocks) calls of the policy, O(bytes).
  */
+#include "guard.h"
 #include "image.h"
 #define POLICY (*pool->policy)
 #include "operations.h"
@@ -57,7 +58,7 @@ static hpw_error check_place(const restoring *r) {
 static hpw_error check_size(restoring *r) {
     hpw_pool *pool = r->pool;
     r->at = pool_granule(pool, r->block.address);
-    granule_t wanted = granules_for(pool, r->block.requested);
+    granule_t wanted = granules_for(pool, pool_guarded_size(pool, r->block.requested));
     if (wanted == NO_GRANULE) return too_high(r);
     r->size = r->same ? pool_granule(pool, r->block.granted) : wanted;
     if (r->size < wanted) r->size = wanted;
@@ -135,6 +136,10 @@ static hpw_error make_live(restoring *r) {
     request want = {.size = r->size, .align = place.at == place.block ? 1 : 2};
     place_found(pool, &r->w, r->block.requested, 0, &want, place);
     blocks_note_freed(&pool->index.map, r->at, r->block.flags & IMAGE_OVER_ALIGNED);
+    if (pool->guards) { /* what is read counts as written */
+        guard_note_allocated(pool, r->at);
+        guard_set_written(pool->guards, r->block.address, r->block.requested, true);
+    }
     return HPW_OK;
 }
 
@@ -169,6 +174,7 @@ static hpw_error restore(restoring *r) {
     if (counts->allocations != counts->frees)
         return image_fail(r->reader.error, HPW_INVALID_ARGUMENT, 0, "%u blocks are live in the pool",
                           counts->allocations - counts->frees);
+    if (pool->guards) guard_empty(pool);
     hpw_error error = image_begin(&r->reader);
     if (error) return error;
     const hpw_config *saved = &r->reader.image.config;

@@ -4,6 +4,7 @@
  * be in its header, and a second one that writes them. The lock is held all the while.
  */
 #include "account.h"
+#include "guard.h"
 #include "image.h"
 #include "little_endian.h"
 #include "trace_chunk.h"
@@ -32,12 +33,12 @@ static uint64_t count_accounts(const hpw_pool *pool) {
 
 /* ---- What is saved ---- */
 
-/* The live block at `at`; false: its record is wrong. A block in quarantine would be skipped by who calls
- * this. */
+/* The live block at `at`; false: its record or its canary was overwritten. */
 static bool describe(const hpw_pool *pool, granule_t at, granule_t size, image_block *block) {
     const blocks *map = &pool->index.map;
     *block = (image_block){.address = pool_bytes(pool, at), .granted = pool_bytes(pool, size)};
-    if (pool_large_claimed(pool, at, size) || !pool_requested(pool, at, size, &block->requested))
+    if (pool_large_claimed(pool, at, size) || !pool_requested(pool, at, size, &block->requested) ||
+        pool_damage(pool, at, size, block->requested) != UINT64_MAX)
         return false;
     granule_t align = pool_kept_align(pool, at);
     if (pool->policy->in_run && pool->policy->in_run(&pool->index, at)) block->flags |= IMAGE_IN_SLOT;
@@ -45,6 +46,13 @@ static bool describe(const hpw_pool *pool, granule_t at, granule_t size, image_b
     if (align > 1) block->flags |= (uint32_t)bits_lowest(pool_bytes(pool, align)) << IMAGE_ALIGN_SHIFT;
     return true;
 }
+
+/* To users a block in quarantine is free. */
+static bool is_saved(const hpw_pool *pool, granule_t at) {
+    return blocks_is_live(&pool->index.map, at) && !pool_is_held(pool, at);
+}
+
+static uint64_t or_none(uint64_t size) { return size ? size : HPW_NONE; }
 
 static hpw_image measure(const hpw_pool *pool) {
     const blocks *map = &pool->index.map;
@@ -61,10 +69,14 @@ static hpw_image measure(const hpw_pool *pool) {
         .capacity = pool_bytes(pool, map->count),
         .size = IMAGE_HEADER,
     };
+    if (pool->guards) {
+        image.config.red_zone = or_none(pool->guards->red_zone);
+        image.config.quarantine = or_none(pool->guards->quarantine);
+    }
     for (granule_t at = 0, size; at < map->count; at += size) {
         image_block block;
         size = blocks_size(map, at);
-        if (!blocks_is_live(map, at) || !describe(pool, at, size, &block)) continue;
+        if (!is_saved(pool, at) || !describe(pool, at, size, &block)) continue;
         image.blocks++;
         image.in_use += block.requested;
         image.size += image_block_size(block.requested);
@@ -97,10 +109,10 @@ static hpw_error write_blocks(image_writer *writer) {
     for (granule_t at = 0, size; at < map->count && !error; at += size) {
         image_block block;
         size = blocks_size(map, at);
-        if (!blocks_is_live(map, at)) continue;
+        if (!is_saved(pool, at)) continue;
         if (!describe(pool, at, size, &block))
             return image_fail(writer->error, HPW_CORRUPTED, writer->offset,
-                              "the size record of the block at %x was overwritten", pool_bytes(pool, at));
+                              "the bytes behind the block at %x were overwritten", pool_bytes(pool, at));
         error = write_block(writer, &block);
     }
     return error;

@@ -100,8 +100,7 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
 
 /* ---- Allocate ---- */
 
-/* What is granted for a request of `size`: with guard full the red zone too. */
-static uint64_t guarded_size(const hpw_pool *pool, uint64_t size) {
+uint64_t pool_guarded_size(const hpw_pool *pool, uint64_t size) {
     uint64_t zone = pool->claiming ? 0 : pool->red_zone;
     return size <= UINT64_MAX - zone ? size + zone : UINT64_MAX;
 }
@@ -118,7 +117,7 @@ static void refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t ali
 
 void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     uint64_t align = alignment >> pool->index.shift;
-    granule_t granules = granules_for(pool, guarded_size(pool, size)), at = NO_GRANULE;
+    granule_t granules = granules_for(pool, pool_guarded_size(pool, size)), at = NO_GRANULE;
     bool never = align > (uint64_t)1 << 31 || (pool->most_align && alignment > pool->most_align);
     if (pool->guards) pool->guards->damaged = NO_GRANULE;
     if (granules != NO_GRANULE && !never) {
@@ -500,7 +499,7 @@ hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t 
     granule_t old_at = r.at, old_size = r.size;
     bool over_aligned = pool->index.map.freed && blocks_bit(pool->index.map.freed, r.at);
     r.align = pool_kept_align(pool, r.at);
-    r.new_size = granules_for(pool, guarded_size(pool, size));
+    r.new_size = granules_for(pool, pool_guarded_size(pool, size));
     if (!resize_somehow(pool, &w, &r)) {
         end_work(pool, &w, 0);
         refuse(pool, address, size, 0);

@@ -74,7 +74,7 @@ struct hpw_pool {
     hpw_guard guard;
     bool claiming;      /* the call is one of claim.h: the block has no red zone, its owner has all of it, and
                            the host knows no site */
-    bool small_pages; /* as it was opened: for its image */
+    bool small_pages;   /* as it was opened: for its image */
     size_t state_bytes; /* the policy's, and of those the caches': at their end */
     size_t caches_bytes;
     uint32_t cache_count;
@@ -266,6 +266,9 @@ void pool_trim(hpw_pool *pool);
 
 /* Makes the pool end at `end`, above where it does and at most max_capacity: what is new is free. */
 void pool_extend(hpw_pool *pool, granule_t end);
+
+/* What is granted for a request of `size`: with guard full the red zone too. */
+uint64_t pool_guarded_size(const hpw_pool *pool, uint64_t size);
 
 /* What hpw_reset does, the lock held and no account open. */
 void pool_reset(hpw_pool *pool);

@@ -271,7 +271,10 @@ static int method_close(lua_State *L) {
     lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
     hpw_trace_error error;
     bool tells = tells_leaks(self);
-    if (tells) queries_push_leaks(L);
+    if (tells) {
+        blocks_close(self); /* which leak nothing */
+        queries_push_leaks(L);
+    }
     if (!close_handle(self, &error)) return fail_with(L, error.code, "%s", error.message);
     lua_pushboolean(L, true);
     if (!tells || lua_rawlen(L, -2) == 0) return 1;

@@ -286,6 +286,7 @@ static int method_resize(lua_State *L) {
     lua_block *self = block_self(L);
     uint64_t size = arg_size(L, 2);
     hpw_report report;
+    note_site(L, self->pool);
     hpw_error error = movables_resize(all_of(self), self->m, size, &report);
     if (!error) return succeed(L);
     if (error == HPW_NO_MEMORY) return fail_memory(L, size, 0, NULL, self->pool);
@@ -294,7 +295,8 @@ static int method_resize(lua_State *L) {
 }
 
 /* Frees the block where there is one; the pool is open. */
-static hpw_error give(const lua_block *self, hpw_report *report) {
+static hpw_error give(lua_State *L, const lua_block *self, hpw_report *report) {
+    note_site(L, self->pool);
     return movables_give(all_of(self), self->m, report);
 }
 
@@ -303,7 +305,7 @@ static int method_free(lua_State *L) {
     const lua_block *self = block_self(L);
     uint64_t size = self->m->size;
     hpw_report report;
-    if (!give(self, &report)) return succeed(L);
+    if (!give(L, self, &report)) return succeed(L);
     if (report.error) return fail_block(L, "free", &report, self->pool);
     if (look(self).state == MOVABLE_RESET) return fail_gone(L, "free", MOVABLE_RESET);
     return fail_with(L, HPW_DOUBLE_FREE, "double free of a block object of %" PRIu64 " %s", size,
@@ -314,18 +316,19 @@ static int method_free(lua_State *L) {
 static int method_close(lua_State *L) {
     const lua_block *self = luaL_checkudata(L, 1, BLOCK_TYPE);
     hpw_report report;
-    if (self->m && self->pool->pool) give(self, &report);
-    return succeed(L);
+    if (!self->m || !self->pool->pool || !give(L, self, &report) || !report.error) return succeed(L);
+    return fail_block(L, "close", &report, self->pool);
 }
 
 /* __gc */
 static int meta_gc(lua_State *L) {
     lua_block *self = luaL_checkudata(L, 1, BLOCK_TYPE);
-    method_close(L);
     movable *m = self->m;
     self->m = NULL;
     if (!m) return 0;
     if (self->pool->pool) { /* else the list is gone */
+        note_site(L, self->pool);
+        movables_drop(all_of(self), m);
         if (m->next) m->next->previous = m->previous;
         *(m->previous ? &m->previous->next : &self->pool->movables) = m->next;
     }
@@ -369,11 +372,12 @@ static int method_block(lua_State *L) {
     m->next = pool->movables;
     if (m->next) m->next->previous = m;
     pool->movables = m;
+    note_site(L, pool);
     hpw_error error = movables_add(share_movables(pool->share), m, size, (uint64_t)alignment, &report);
     if (!error) return 1;
-    if (error == HPW_NO_MEMORY && report.what && strstr(report.what, "object"))
+    if (report.what && strstr(report.what, "object"))
         return fail_with(L, HPW_NO_MEMORY, "block: %s", report.what);
-    return fail_memory(L, size, alignment > 1 ? (uint64_t)alignment : 0, NULL, pool);
+    return fail_request(L, &report, size, alignment > 1 ? (uint64_t)alignment : 0, pool);
 }
 
 /* compact(): bytes won, blocks and bytes moved */
@@ -389,8 +393,7 @@ static int method_compact(lua_State *L) {
 
 void blocks_close(lua_pool *self) {
     movables *all = share_movables(self->share);
-    hpw_report report;
-    for (movable *m = self->movables; m; m = m->next) movables_give(all, m, &report);
+    for (movable *m = self->movables; m; m = m->next) movables_drop(all, m);
     self->movables = NULL;
 }
 

@@ -93,17 +93,28 @@ hpw_error movables_resize(movables *all, movable *m, uint64_t size, hpw_report *
     return error;
 }
 
+static void forget(movables *all, movable *m) {
+    delist(all, m->address);
+    m->state = MOVABLE_FREED;
+}
+
 hpw_error movables_give(movables *all, movable *m, hpw_report *report) {
     hpw_error error = HPW_UNALLOCATED;
     memset(report, 0, sizeof *report);
     movables_enter(all);
     if (m->state == MOVABLE_LIVE) error = hpw_release(all->pool, m->address, report);
-    if (!error) {
-        delist(all, m->address);
-        m->state = MOVABLE_FREED;
-    }
+    if (!error) forget(all, m);
     movables_leave(all);
     return error;
+}
+
+void movables_drop(movables *all, movable *m) {
+    movables_enter(all);
+    if (m->state == MOVABLE_LIVE) {
+        hpw_release(all->pool, m->address, NULL);
+        forget(all, m);
+    }
+    movables_leave(all);
 }
 
 /* ---- All of them ---- */

@@ -57,6 +57,10 @@ hpw_error movables_add(movables *all, movable *m, uint64_t size, uint64_t alignm
 hpw_error movables_resize(movables *all, movable *m, uint64_t size, hpw_report *report);
 hpw_error movables_give(movables *all, movable *m, hpw_report *report);
 
+/* Gives it where it is live, and forgets it at any rate: a block that can't be freed, as it is damaged,
+ * stays. */
+void movables_drop(movables *all, movable *m);
+
 /* hpw_reset, hpw_compact. */
 hpw_error movables_reset(movables *all);
 hpw_error movables_compact(movables *all, hpw_compaction *out);

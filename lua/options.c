@@ -342,7 +342,12 @@ const hpw_policy_info *options_read_over(lua_State *L, int arg, const hpw_config
     *config = *base;
     if (config->max_capacity == config->capacity) config->max_capacity = 0; /* whatever that will be */
     while (strcmp(policy_name(o.policy), base->policy) != 0) o.policy++;
-    return read_options(L, &o);
+    config->red_zone = config->quarantine = 0; /* of guard full alone, which may be off now */
+    const hpw_policy_info *policy = read_options(L, &o);
+    if (config->guard != HPW_GUARD_FULL) return policy;
+    if (!config->red_zone) config->red_zone = base->red_zone;
+    if (!config->quarantine) config->quarantine = base->quarantine;
+    return policy;
 }
 
 int options_refuse_order(lua_State *L, int arg, const hpw_config *config) {

@@ -156,7 +156,7 @@ static void test_all(void) {
                 hpw_config config = {.policy = info->name,
                                      .order = (hpw_order)order,
                                      .capacity = CAPACITY,
-                                     .guard = seed & 1 ? HPW_GUARD_CHECK : HPW_GUARD_OFF,
+                                     .guard = (hpw_guard)(seed % HPW_GUARD_COUNT),
                                      .granule = granules[seed % 4]};
                 run(&config, NULL, seed);
                 run(&config, buffer + seed, seed);

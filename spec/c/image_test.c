@@ -114,7 +114,7 @@ static void use(hpw_pool *pool) {
 }
 
 static void round_trip(const hpw_config *config, const hpw_config *other) {
-    static unsigned char buffer[4 * CAPACITY];
+    static unsigned char buffer[8 * CAPACITY];
     hpw_error error;
     hpw_image_error why;
     hpw_pool *pool = hpw_open(config, &error);
@@ -143,7 +143,7 @@ static void round_trip(const hpw_config *config, const hpw_config *other) {
     hpw_close(twin);
     if (same && !other->max_capacity) { /* in a buffer the pool's first byte is aligned to 16 only */
         save(pool, NULL);
-        twin = hpw_open_in(buffer + (0U - (uintptr_t)buffer) % 65536, 2 * CAPACITY, other, &error);
+        twin = hpw_open_in(buffer + (0U - (uintptr_t)buffer) % 65536, 6 * CAPACITY, other, &error);
         if (restore(twin, &why) == HPW_OK)
             CHECK(same_blocks(pool, twin, true));
         else
@@ -164,11 +164,11 @@ static void test_policies(void) {
                 hpw_config config = {.policy = info->name,
                                      .order = (hpw_order)order,
                                      .capacity = CAPACITY,
-                                     .guard = seed & 1 ? HPW_GUARD_CHECK : HPW_GUARD_OFF,
+                                     .guard = (hpw_guard)(seed % HPW_GUARD_COUNT),
                                      .granule = granules[seed % 4]};
                 hpw_config other = config;
                 round_trip(&config, &other);
-                other.guard ^= 1;
+                other.guard = other.guard ? HPW_GUARD_OFF : HPW_GUARD_CHECK;
                 round_trip(&config, &other);
                 other.policy = "best-fit"; /* which takes blocks wherever they lie */
                 other.order = HPW_ORDER_ADDRESS;
@@ -252,7 +252,7 @@ static void test_write_failures(void) {
     unsigned char *end = hpw_pointer(pool, 0);
     end[111] = 0; /* the first block's size record */
     CHECK_EQ(save(pool, &why), HPW_CORRUPTED);
-    CHECK(!strcmp(why.message, "the size record of the block at 0x0 was overwritten"));
+    CHECK(!strcmp(why.message, "the bytes behind the block at 0x0 were overwritten"));
     hpw_close(pool);
 }
 
