@@ -2,7 +2,7 @@
 -- Compaction: blocks of objects come together, raw addresses stay, and it says what was won.
 local contract = require "spec.support.contract"
 local heapwright = require "heapwright"
-local operations = require "spec.support.operations"
+local uniform = require("heapwright.property.generator").uniform
 
 describe("compact", function()
   it("slides the blocks of objects together, in their order, up to the next raw one", function()
@@ -83,7 +83,7 @@ describe("compact", function()
   for _, rule in ipairs(contract.rules()) do
     it("keeps every byte, address and count right: " .. rule.label, function()
       for seed = 1, 6 do
-        local random = operations.generator(seed)
+        local random = uniform(seed)
         local mem <close> = heapwright.new {
           capacity = seed % 2 == 0 and "16K" or "64K", max_capacity = "64K", policy = rule.policy, order = rule.order,
           guard = seed % 3 == 0 and "off" or "check",
@@ -132,7 +132,7 @@ describe("compact", function()
   it("is the same in every run", function()
     local function run()
       local mem <close> = heapwright.new { capacity = "64K", policy = "best-fit" }
-      local random, held, places = operations.generator(5), {}, {}
+      local random, held, places = uniform(5), {}, {}
       for _ = 1, 200 do
         held[#held + 1] = mem:block(random(0, 500))
         if random(1, 2) == 1 and #held > 0 then table.remove(held, random(1, #held)):free() end
