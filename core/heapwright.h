@@ -618,6 +618,135 @@ HPW_API bool hpw_account_pressure(hpw_account *account);
 /* "other", "string" ...; "unknown" for what is no kind. Pure. */
 HPW_API const char *hpw_lua_kind_name(hpw_lua_kind kind);
 
+/* ---- Compaction --------------------------------------------------------------- */
+
+/*
+ * Who says which blocks may move, and is told where they went. Both are called with the
+ * pool's lock held: they must not call the pool. `size` is the requested one.
+ * may_move: asked of live blocks, of none that is an account's; up to three times of one,
+ * and has to answer alike. moved: the bytes lie at `to` already, where no block that is not
+ * told of yet lies. A block moves once at most, the lowest first; of slab, those in slots
+ * before the others.
+ */
+typedef struct hpw_mover {
+    void *ud;
+    bool (*may_move)(void *ud, uint64_t address, uint64_t size);
+    void (*moved)(void *ud, uint64_t from, uint64_t to, uint64_t size);
+} hpw_mover;
+
+/* Sizes are bytes. */
+typedef struct hpw_compaction {
+    uint64_t won;          /* the largest free block, less what it was before */
+    uint64_t largest_free; /* it */
+    uint64_t moved_blocks;
+    uint64_t moved_bytes; /* their requested ones */
+} hpw_compaction;
+
+/*
+ * Moves the blocks that may move to lower addresses, so that free bytes come together:
+ * a host that reaches its blocks by handles keeps their addresses in these. Requested
+ * and granted sizes stay, and alignments as hpw_realloc keeps them. Policies that join
+ * all free neighbours slide blocks together, in their order, up to the next that
+ * stays; buddy and slab move a block to a lower place where their rule has one; bump
+ * moves nothing. The largest free block is never smaller afterwards; slab's empty pages
+ * are given back, and a pool that grew shrinks, as in hpw_trim. Each move is an event, a
+ * resize to the same size, but counts as no reallocation.
+ *
+ * HPW_INVALID_ARGUMENT, nothing changed, where mover or one of its functions is NULL. HPW_CORRUPTED where
+ * the pool refuses further work (hpw_refuses), or does so since a link was met here: what had moved until
+ * then has been told. `out` may be NULL.
+ * One lock, held throughout. Deterministic. Cost: O(blocks) calls of policy and mover,
+ * and O(bytes moved); of slab also O(blocks) for each kind of slots, 20 in all.
+ */
+HPW_API hpw_error hpw_compact(hpw_pool *pool, const hpw_mover *mover, hpw_compaction *out);
+
+/* ---- Images -------------------------------------------------------------------- */
+
+/*
+ * An image is a pool as a run of bytes, the same on every machine: its options, and of each
+ * live block its address, granted and requested size, the alignment that it keeps, and its
+ * bytes; version, lengths and checksums with it. A pool restored from it has every
+ * block at the address that it had. What the image doesn't say is as if each block had
+ * been placed there, in address order, in a new pool: the free blocks enter the policy's
+ * index in address order, next-fit goes on behind the last block, bump too; counts begin
+ * with these allocations; which freed blocks began where is forgotten.
+ */
+enum { HPW_IMAGE_MESSAGE = 256 };
+
+/* Why a call failed, or zeroed. */
+typedef struct hpw_image_error {
+    hpw_error code;
+    uint64_t offset;                 /* of the byte in the image where that was seen */
+    char message[HPW_IMAGE_MESSAGE]; /* one line, with the numbers; of a file its path in front */
+} hpw_image_error;
+
+/* What an image says of its pool. */
+typedef struct hpw_image {
+    hpw_config config; /* as it was opened, zeros filled in, but `host`, which is zeroed; policy: static */
+    uint64_t capacity; /* bytes that the pool managed when it was saved */
+    uint64_t blocks;
+    uint64_t in_use; /* bytes that were asked for */
+    uint64_t size;   /* bytes of the image */
+} hpw_image;
+
+/*
+ * Where an image goes, and where it comes from: called with the pool's lock held, so not to
+ * call the pool. put: false: it could not be written. get: as many of the next n bytes as
+ * there are; fewer than n where the image ends.
+ */
+typedef bool hpw_put(void *ud, const void *bytes, size_t n);
+typedef size_t hpw_get(void *ud, void *bytes, size_t n);
+
+/*
+ * Writes the pool's image. Nothing in the pool changes; the lock is held as long as it takes,
+ * so the image is one moment's. Fails, having perhaps written a part, with
+ *  - HPW_INVALID_ARGUMENT: accounts are open in the pool, whose blocks hold pointers;
+ *  - HPW_CORRUPTED: a block's size record was overwritten;
+ *  - HPW_IO: `put` said so.
+ * Asks for no memory. Cost: O(blocks), and O(bytes in use). `error` may be NULL in all of these.
+ */
+HPW_API hpw_error hpw_save_to(hpw_pool *pool, hpw_put *put, void *ud, hpw_image_error *error);
+
+/*
+ * Reads the beginning of an image, 128 bytes, for whoever opens the pool to restore it in.
+ * HPW_CORRUPTED: it is cut off, damaged, or no image; HPW_INVALID_ARGUMENT: another version's, or its
+ * options are none that a pool takes here.
+ */
+HPW_API hpw_error hpw_read_image(hpw_get *get, void *ud, hpw_image *image, hpw_image_error *error);
+
+/*
+ * Makes the blocks of the image live in an empty pool, which may have another policy, granule,
+ * guard or capacity than the saved one; it grows where it may and has to. With the saved policy
+ * and granule each block is granted as much as it had; otherwise what the policy grants for its requested
+ * size. Fails, the pool empty as it was, with
+ *  - HPW_CORRUPTED: the image is cut off, damaged, or contradicts itself;
+ *  - HPW_INVALID_ARGUMENT: the pool is not empty; a block does not fit it: past its capacity, no
+ *    multiple of its granule, not where its policy puts blocks of that size, in the next block's way
+ *    with what is granted here, or not at a multiple of the alignment that it keeps; also as hpw_read_image.
+ * Asks for no memory and reads 64 KiB at most at a time, into the pool. Cost: O(blocks) calls of the policy.
+ */
+HPW_API hpw_error hpw_restore(hpw_pool *pool, hpw_get *get, void *ud, hpw_image_error *error);
+
+/*
+ * The same with files; hosted profile only.
+ *
+ * hpw_save: the image is written beside `path`, under its name with numbers behind it, brought to the
+ * disk, and takes the name then: a process or system that ends in the middle leaves the old file as it
+ * was (and perhaps the unfinished one). A failure leaves the old file and removes the
+ * new one. A device or pipe is written to directly. HPW_IO, HPW_NO_MEMORY, and as hpw_save_to.
+ *
+ * hpw_examine: reads all of it and verifies every checksum. Takes 64 KiB of memory. HPW_IO; as
+ * hpw_read_image.
+ *
+ * hpw_open_image: that, and then opens the pool: as it was saved, or, where `config` is not NULL, as that
+ * says, all of it (take hpw_examine's and change it). So what is damaged asks for no memory beyond
+ * those 64 KiB, and what is whole for no more than opening such a pool and filling its blocks. NULL with
+ * *error: as hpw_examine, hpw_open and hpw_restore.
+ */
+HPW_API hpw_error hpw_save(hpw_pool *pool, const char *path, hpw_image_error *error);
+HPW_API hpw_error hpw_examine(const char *path, hpw_image *image, hpw_image_error *error);
+HPW_API hpw_pool *hpw_open_image(const char *path, const hpw_config *config, hpw_image_error *error);
+
 /* ---- Events ----------------------------------------------------------------- */
 
 typedef enum hpw_event_kind {

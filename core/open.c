@@ -131,6 +131,7 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
         .max_capacity = granules_of(config, config->max_capacity),
         .growth_step = growth_step(config->granule),
         .guard = config->guard,
+        .small_pages = config->small_pages,
         .state_bytes = round16(state_size(config)) + round16(caches_size(config)),
         .caches_bytes = round16(caches_size(config)),
         .cache_count = config->thread_caches,

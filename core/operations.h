@@ -339,23 +339,28 @@ HOT granule_t granules_for(const hpw_pool *pool, uint64_t size) {
 
 /* ---- Runs of slots ---- */
 
-/* A run for `want` is cut out of the free block that the policy names. False: it names none. */
-static inline bool make_run(hpw_pool *pool, work *w, const request *want) {
-    slot_run made;
+/* The run is cut out of the free block that its place names. False: the index is broken. */
+static inline bool cut_run(hpw_pool *pool, work *w, const slot_run *made) {
     blocks *map = &pool->index.map;
-    w->calls++;
-    if (!POLICY.wants_run(&pool->index, want, &made)) return false;
-    placement place = made.place;
-    granule_t before = place.at - place.block, end = place.at + made.size;
+    placement place = made->place;
+    granule_t before = place.at - place.block, end = place.at + made->size;
     granule_t after = place.block + place.size - end;
     if (!index_remove(pool, w, place.block, place.size)) return false;
     if (after) blocks_set_free(map, end, after);
-    w->blocks += (int)blocks_set_slots(map, place.at, made.size, made.slot);
+    w->blocks += (int)blocks_set_slots(map, place.at, made->size, made->slot);
     if (before) blocks_set_free(map, place.block, before);
-    POLICY.run_added(&pool->index, &made);
+    POLICY.run_added(&pool->index, made);
     if (before) index_add(pool, w, place.block, before);
     if (after) index_add(pool, w, end, after);
     return true;
+}
+
+/* A run for `want` is cut out of the free block that the policy names. False: it names none. */
+static inline bool make_run(hpw_pool *pool, work *w, const request *want) {
+    slot_run made;
+    w->calls++;
+    if (!POLICY.wants_run(&pool->index, want, &made)) return false;
+    return cut_run(pool, w, &made);
 }
 
 /* The runs that the policy no longer needs are free blocks again. False: there was none. */

@@ -162,6 +162,14 @@ typedef struct policy {
     bool (*returns_run)(free_index *index, bool all, slot_run *returned);
 
     /*
+     * May a block of `size` lie in a slot at `at`, where it is told to lie? Where that slot
+     * is free already, wanted->size is 0, and it is the one that `removed` takes next; else
+     * *wanted is the run that has to be there first, but for the free block around it, which
+     * is the caller's to find; then it asks again. NULL: there are no runs.
+     */
+    bool (*wants_slot)(free_index *index, granule_t at, granule_t size, slot_run *wanted);
+
+    /*
      * Of the free range [at, at + size): how many granules, from `at` on, make one
      * free block. Called again for what is left. NULL: all of it.
      */

@@ -3,7 +3,8 @@
  * Allocation, resizing and freeing: ask the policy, edit the block map, count,
  * tell. Placing and freeing themselves are in operations.h, compiled for each
  * policy; here is what calls them, and what is not so often called: growing,
- * resizing, reset. No other file changes the map once a pool is open.
+ * resizing, reset. Beside it only compact.c and image_restore.c change the map of an open
+ * pool, by the same steps.
  *
  * Every public operation: enter; validate; find (the policy's work); commit
  * (the map's, which cannot fail); count; emit; leave.
@@ -35,7 +36,7 @@ static granule_t free_tail(const hpw_pool *pool) {
     return blocks_is_live(&pool->index.map, last) ? NO_GRANULE : last;
 }
 
-static void extend(hpw_pool *pool, granule_t end) {
+void pool_extend(hpw_pool *pool, granule_t end) {
     granule_t from = pool->index.map.count;
     work w = begin_work(pool);
     set_end(pool, end);
@@ -89,7 +90,7 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
         if (end <= pool->index.map.count) end = (uint64_t)pool->index.map.count + 1;
         end = (end + step - 1) / step * step;
         if (end > pool->max_capacity) end = pool->max_capacity;
-        extend(pool, (granule_t)end);
+        pool_extend(pool, (granule_t)end);
         work w = begin_work(pool);
         found = find_here(pool, &w, want);
         add_work(pool, &w);
@@ -100,8 +101,7 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
 
 /* ---- Allocate ---- */
 
-/* What is granted for a request of `size`: with guard full the red zone too. */
-static uint64_t guarded_size(const hpw_pool *pool, uint64_t size) {
+uint64_t pool_guarded_size(const hpw_pool *pool, uint64_t size) {
     uint64_t zone = pool->claiming ? 0 : pool->red_zone;
     return size <= UINT64_MAX - zone ? size + zone : UINT64_MAX;
 }
@@ -118,7 +118,7 @@ static void refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t ali
 
 void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     uint64_t align = alignment >> pool->index.shift;
-    granule_t granules = granules_for(pool, guarded_size(pool, size)), at = NO_GRANULE;
+    granule_t granules = granules_for(pool, pool_guarded_size(pool, size)), at = NO_GRANULE;
     bool never = align > (uint64_t)1 << 31 || (pool->most_align && alignment > pool->most_align);
     if (pool->guards) pool->guards->damaged = NO_GRANULE;
     if (granules != NO_GRANULE && !never) {
@@ -376,7 +376,7 @@ typedef struct resizing {
 } resizing;
 
 /* In granules, the alignment that the block at `at` keeps. */
-static granule_t kept_align(const hpw_pool *pool, granule_t at) {
+granule_t pool_kept_align(const hpw_pool *pool, granule_t at) {
     if (pool->index.map.freed ? !blocks_bit(pool->index.map.freed, at) : !pool->largest_align) return 1;
     granule_t natural = (at + pool->skew) & (0U - (at + pool->skew));
     granule_t largest = (granule_t)(pool->largest_align >> pool->index.shift);
@@ -543,8 +543,8 @@ hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t 
     if (damaged) return damaged;
     granule_t old_at = r.at, old_size = r.size;
     bool over_aligned = pool->index.map.freed && blocks_bit(pool->index.map.freed, r.at);
-    r.align = kept_align(pool, r.at);
-    r.new_size = granules_for(pool, guarded_size(pool, size));
+    r.align = pool_kept_align(pool, r.at);
+    r.new_size = granules_for(pool, pool_guarded_size(pool, size));
     if (!resize_somehow(pool, &w, &r)) {
         end_work(pool, &w, 0);
         if (is_broken(pool, &w)) {
@@ -608,12 +608,7 @@ hpw_error hpw_trim(hpw_pool *pool) {
     return refuses ? HPW_CORRUPTED : HPW_OK;
 }
 
-hpw_error hpw_reset(hpw_pool *pool) {
-    pool_enter(pool);
-    if (pool->accounts) {
-        pool_leave(pool);
-        return HPW_INVALID_ARGUMENT;
-    }
+void pool_reset(hpw_pool *pool) {
     blocks *map = &pool->index.map;
     for (granule_t at = 0; at < map->count; at += blocks_size(map, at)) {
         if (!blocks_is_live(map, at) || pool_is_held(pool, at)) continue;
@@ -645,6 +640,12 @@ hpw_error hpw_reset(hpw_pool *pool) {
     add_work(pool, &w);
     if (map->count > pool->capacity) pool_trim(pool);
     pool->index.steps = steps;
+}
+
+hpw_error hpw_reset(hpw_pool *pool) {
+    pool_enter(pool);
+    bool may = !pool->accounts;
+    if (may) pool_reset(pool);
     pool_leave(pool);
-    return HPW_OK;
+    return may ? HPW_OK : HPW_INVALID_ARGUMENT;
 }

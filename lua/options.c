@@ -315,10 +315,11 @@ static void check_together(lua_State *L, const options *o, const hpw_policy_info
                                       (LUAI_UACINT)config->max_capacity, (LUAI_UACINT)capacity));
 }
 
-const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config) {
-    options o = {.arg = arg, .granule = 16, .config = config};
-    memset(config, 0, sizeof *config);
-    config->guard = HPW_GUARD_CHECK;
+/* Reads onto what *o and its config say already. */
+static const hpw_policy_info *read_options(lua_State *L, options *given) {
+    options o = *given;
+    int arg = o.arg;
+    hpw_config *config = o.config;
     if (!lua_isnoneornil(L, arg)) {
         luaL_checktype(L, arg, LUA_TTABLE);
         for (lua_pushnil(L); lua_next(L, arg); lua_settop(L, -2)) read_option(L, &o);
@@ -328,6 +329,24 @@ const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config) {
     config->granule = (uint32_t)o.granule;
     check_together(L, &o, policy);
     check_caches(L, &o, policy);
+    return policy;
+}
+
+const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config) {
+    *config = (hpw_config){.guard = HPW_GUARD_CHECK};
+    return read_options(L, &(options){.arg = arg, .granule = 16, .config = config});
+}
+
+const hpw_policy_info *options_read_over(lua_State *L, int arg, const hpw_config *base, hpw_config *config) {
+    options o = {.arg = arg, .granule = base->granule, .has_capacity = true, .config = config};
+    *config = *base;
+    if (config->max_capacity == config->capacity) config->max_capacity = 0; /* whatever that will be */
+    while (strcmp(policy_name(o.policy), base->policy) != 0) o.policy++;
+    config->red_zone = config->quarantine = 0; /* of guard full alone, which may be off now */
+    const hpw_policy_info *policy = read_options(L, &o);
+    if (config->guard != HPW_GUARD_FULL) return policy;
+    if (!config->red_zone) config->red_zone = base->red_zone;
+    if (!config->quarantine) config->quarantine = base->quarantine;
     return policy;
 }
 

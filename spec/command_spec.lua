@@ -124,7 +124,7 @@ describe("heapwright run", function()
     local path = write("closing.lua", [[
 return heapwright.scenario { name = "closing", policy = "slab", run = function(mem) mem:close() end }
 ]])
-    local _, err, code = run("run " .. path)
+    local _, err, code = heapwright_command("run " .. path)
     assert.equal(2, code)
     assert.equal("heapwright: closing under slab: its run closed the pool\n", err)
   end)

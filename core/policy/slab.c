@@ -155,6 +155,21 @@ static bool wants_run(free_index *index, const request *want, slot_run *wanted) 
     return wanted->place.block != NO_GRANULE;
 }
 
+static bool wants_slot(free_index *index, granule_t at, granule_t size, slot_run *wanted) {
+    slab *state = index->state;
+    *wanted = (slot_run){.size = 0};
+    if (in_page(index, at)) {
+        slots_heap *h = heap_at(state, at);
+        bool free = slots_bring_up(&index->map, &state->pages, h, at, size);
+        count_steps(index, h);
+        return free;
+    }
+    granule_t offset = at % PAGE;
+    if (size > LARGEST_SLOT || !slots_is_at(slots_kind[size], offset, size)) return false;
+    *wanted = (slot_run){.place = {NO_GRANULE, 0, at - offset}, .size = PAGE, .slot = size};
+    return true;
+}
+
 static void run_added(free_index *index, const slot_run *made) {
     slab *state = index->state;
     if (state->thread_count) state->pages.owners[made->place.at / PAGE] = (uint8_t)state->current->number;
@@ -272,6 +287,7 @@ const policy policy_slab = {
     .added = added,
     .removed = removed,
     .wants_run = wants_run,
+    .wants_slot = wants_slot,
     .run_added = run_added,
     .returns_run = returns_run,
     .largest = largest,

@@ -99,7 +99,7 @@ static bool is_intact(world *w) {
     for (; hpw_next_block(w->pool, &cursor, &block); end = block.address + block.size) {
         const live_block *own = &w->live[next];
         if (!holds(w, block.address == end, "a block begins where the one before it ends")) return false;
-        free_blocks += !block.live;
+        free_blocks += !block.live && !block.quarantined;
         if (!block.live) continue;
         bool known = next < w->count && own->address == block.address && own->size == block.requested &&
                      own->size <= block.size;
@@ -121,6 +121,7 @@ static bool is_intact(world *w) {
 static void fill_block(world *w, live_block *block) {
     block->byte = (unsigned char)(1 + below(255));
     if (block->size) memset(hpw_pointer(w->pool, block->address), block->byte, (size_t)block->size);
+    hpw_note_written(w->pool, block->address, block->size, NULL);
 }
 
 static uint64_t some_size(const world *w) {
@@ -176,6 +177,29 @@ static void resize(world *w, uint64_t size) {
     fill_block(w, block);
 }
 
+static live_block *block_at(world *w, uint64_t address) {
+    for (size_t i = 0; i < w->count; i++)
+        if (w->live[i].address == address) return &w->live[i];
+    return NULL;
+}
+
+/* Two of three, always the same ones, as a mover has to say. */
+static bool may_move(void *ud, uint64_t address, uint64_t size) {
+    live_block *block = block_at(ud, address);
+    (void)size;
+    return holds(ud, block, "the mover is asked of live blocks") && block->byte % 3;
+}
+
+static void moved(void *ud, uint64_t from, uint64_t to, uint64_t size) {
+    live_block *block = block_at(ud, from);
+    if (holds(ud, block && block->size == size, "the mover is told of live blocks")) block->address = to;
+}
+
+static void compact(world *w) {
+    hpw_mover mover = {w, may_move, moved};
+    answered(w, hpw_compact(w->pool, &mover, NULL), &(hpw_report){HPW_CORRUPTED, .what = ""});
+}
+
 static void call(world *w) {
     switch (below(10)) {
     case 0:
@@ -186,7 +210,10 @@ static void call(world *w) {
         allocate(w, some_size(w), w->config.granule * (uint64_t)(1U << below(6)));
         break;
     case 3:
-        answered(w, hpw_trim(w->pool), &(hpw_report){HPW_CORRUPTED, .what = ""});
+        if (below(2))
+            compact(w);
+        else
+            answered(w, hpw_trim(w->pool), &(hpw_report){HPW_CORRUPTED, .what = ""});
         break;
     case 4:
     case 5:
@@ -213,7 +240,7 @@ static void find_free(const world *w, free_list *list) {
     hpw_block block;
     list->count = 0;
     for (uint64_t cursor = 0; list->count < MOST_FREE && hpw_next_block(w->pool, &cursor, &block);) {
-        if (block.live) continue;
+        if (block.live || block.quarantined) continue;
         size_t links = (size_t)block.size / 4;
         list->bytes[list->count] = hpw_pointer(w->pool, block.address);
         list->granules[list->count] = (uint32_t)(block.address / w->config.granule);
@@ -294,6 +321,7 @@ static void check_refusal(world *w) {
           "nothing is granted");
     holds(w, hpw_allocate(w->pool, 1, 0, &address, &again) == HPW_CORRUPTED, "allocate says corrupted");
     holds(w, again.address == report.address && !strcmp(again.what, report.what), "all say the same");
+    holds(w, hpw_compact(w->pool, &(hpw_mover){w, may_move, moved}, NULL) == HPW_CORRUPTED, "nothing moves");
     holds(w, hpw_trim(w->pool) == HPW_CORRUPTED && hpw_refuses(w->pool, NULL) == HPW_CORRUPTED, "trim too");
     if (w->count) {
         live_block *block = &w->live[below((uint32_t)w->count)];
@@ -353,23 +381,29 @@ static bool keeps_links(const char *policy, hpw_order order) {
     return order != HPW_ORDER_ADDRESS || (strcmp(policy, "first-fit") && strcmp(policy, "worst-fit"));
 }
 
+/* A world of each guard that validates links. */
+static void run_worlds(hpw_config config, uint64_t first, uint64_t seeds) {
+    hpw_config known = config;
+    known.capacity = 1 << 20;
+    if (!hpw_metadata_size(&known)) return; /* it doesn't take the order */
+    for (config.guard = HPW_GUARD_CHECK; config.guard <= HPW_GUARD_FULL; config.guard++) {
+        uint64_t told = 0;
+        for (uint64_t seed = first; seed < first + seeds; seed++) told += run(&config, seed);
+        printf("%-9s order %d granule %2u guard %d: %llu of %llu said corrupted\n", config.policy,
+               config.order, config.granule, config.guard, (unsigned long long)told,
+               (unsigned long long)seeds);
+        CHECK_EQ(told > 0, keeps_links(config.policy, config.order));
+    }
+}
+
 static void run_all(uint64_t first, uint64_t seeds) {
     static const uint32_t granules[] = {8, 16, 64};
     const hpw_policy_info *policy;
     for (size_t i = 0; (policy = hpw_policy_at(i)); i++)
         for (hpw_order order = 0; order < HPW_ORDER_COUNT; order++)
-            for (size_t g = 0; g < sizeof granules / sizeof *granules; g++) {
-                hpw_config config = {
-                    .policy = policy->name, .order = order, .granule = granules[g], .guard = HPW_GUARD_CHECK};
-                hpw_config known = config;
-                known.capacity = 1 << 20;
-                if (!hpw_metadata_size(&known)) continue; /* it doesn't take the order */
-                uint64_t told = 0;
-                for (uint64_t seed = first; seed < first + seeds; seed++) told += run(&config, seed);
-                printf("%-9s order %d granule %2u: %llu of %llu said corrupted\n", policy->name, order,
-                       granules[g], (unsigned long long)told, (unsigned long long)seeds);
-                CHECK_EQ(told > 0, keeps_links(policy->name, order));
-            }
+            for (size_t g = 0; g < sizeof granules / sizeof *granules; g++)
+                run_worlds((hpw_config){.policy = policy->name, .order = order, .granule = granules[g]},
+                           first, seeds);
 }
 
 /* ---- Single links ---- */
