@@ -37,7 +37,8 @@ local WRONG = {
   ["plan?"] = { "x", 5, true, print, {}, { after = 0 } },
 }
 local RIGHT = {
-  address = 0, integer = 16, ["address or nil"] = 0, size = 1, path = "/nowhere/at/all", ["size?"] = 1, byte = 1, string = "",
+  address = 0, integer = 16, ["address or nil"] = 0, size = 1, ["size?"] = 1,
+  path = "/nowhere/at/all", byte = 1, string = "",
   ["width?"] = 8,
 }
 

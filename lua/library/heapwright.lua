@@ -198,7 +198,7 @@ function heapwright.new(options) end
 ---@param options? heapwright.Options
 ---@return heapwright.Pool|nil pool
 ---@return string|nil message with the path and the byte where it is wrong
----@return heapwright.Code|nil code "corrupted": cut off or damaged; "invalid_argument": it does not fit; "io", "no_memory"
+---@return heapwright.Code|nil code "corrupted": damaged; "invalid_argument": it does not fit; "io", "no_memory"
 function heapwright.load(path, options) end
 
 ---Every policy, in a fresh array.
