@@ -28,6 +28,19 @@ describe("aligned_alloc", function()
     assert.equal(16, mem:alloc(240))
   end)
 
+  it("under worst fit takes the lowest of equal blocks where the largest has no aligned place", function()
+    local mem <close> = heapwright.new { capacity = 1024, policy = "worst-fit" }
+    local blocks = {}
+    for i, size in ipairs { 16, 240, 256, 128, 128, 128, 128 } do blocks[i] = mem:alloc(size) end
+    assert.same({ 0, 16, 256, 512, 640, 768, 896 }, blocks)
+    mem:free(16) -- 240 bytes, none of them at a multiple of 256
+    mem:free(512)
+    mem:free(768)
+    assert.equal(512, mem:aligned_alloc(256, 16))
+    assert.equal(768, mem:aligned_alloc(256, 16))
+    assert.is_nil(mem:aligned_alloc(256, 16))
+  end)
+
   it("of the whole capacity is at 0", function()
     local mem <close> = heapwright.new { capacity = "64K" }
     assert.equal(0, mem:aligned_alloc(65536, 65536))

@@ -105,10 +105,19 @@ static void long_slack_record(hpw_pool *pool) {
     memset(pool->index.bytes, 255, 16);
 }
 
+/* One for which a short record would have done. */
+static void short_slack_in_a_long_record(hpw_pool *pool) {
+    uint64_t slack = 6;
+    blocks_set_live(map_of(pool), 0, 1, true);
+    pool->index.bytes[15] = SLACK_LONG;
+    memcpy(pool->index.bytes + 15 - sizeof slack, &slack, sizeof slack);
+}
+
 static void check_counts(void) {
     names(NULL, 0, free_beside_free, "two free neighbours that may be joined are not");
     names(NULL, 0, slack_record, "a block's size record was overwritten");
     names(NULL, 0, long_slack_record, "a block's size record was overwritten");
+    names(NULL, 0, short_slack_in_a_long_record, "a block's size record was overwritten");
     names(NULL, 0, in_use_count, "the count of bytes in use is wrong");
     names(NULL, 0, granted_count, "the count of granted bytes is wrong");
     names(NULL, 0, free_blocks_count, "the count of free blocks is wrong");
