@@ -206,24 +206,26 @@ hpw_error hpw_save(hpw_pool *pool, const char *path, hpw_image_error *error) {
 
 /* ---- Loading ---- */
 
-/* Opens a regular file, which has a size. */
-static hpw_error open_image(const char *path, image_file **opened, uint64_t *size, hpw_image_error *error) {
+/* Opens a regular file, which has a size; NULL with *wrong and *error: it can't be read. */
+static image_file *open_image(const char *path, uint64_t *size, hpw_error *wrong, hpw_image_error *error) {
     struct stat status = {0};
-    image_file *file = *opened = calloc(1, sizeof *file);
-    if (!file) return fail(error, path, &(hpw_image_error){.code = HPW_NO_MEMORY}, ENOMEM);
+    image_file *file = calloc(1, sizeof *file);
+    if (!file) {
+        *wrong = fail(error, path, &(hpw_image_error){.code = HPW_NO_MEMORY}, ENOMEM);
+        return NULL;
+    }
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (file->fd >= 0 && fstat(file->fd, &status) == 0 && S_ISREG(status.st_mode)) {
         *size = (uint64_t)status.st_size;
-        return HPW_OK;
+        return file;
     }
-    hpw_error wrong;
     if (file->fd >= 0 && !S_ISREG(status.st_mode))
-        wrong = fail(error, path, &(hpw_image_error){.code = HPW_IO, .message = "not a regular file"}, 0);
+        *wrong = fail(error, path, &(hpw_image_error){.code = HPW_IO, .message = "not a regular file"}, 0);
     else
-        wrong = fail_system(error, path);
+        *wrong = fail_system(error, path);
     if (file->fd >= 0) close(file->fd);
     free(file);
-    return wrong;
+    return NULL;
 }
 
 static void close_image(image_file *file) {
@@ -263,11 +265,11 @@ static hpw_error verify(image_file *file, uint64_t size, hpw_image *image, hpw_i
 }
 
 hpw_error hpw_examine(const char *path, hpw_image *image, hpw_image_error *error) {
-    image_file *file;
     uint64_t size = 0;
+    hpw_error wrong = HPW_OK;
     hpw_image_error why = {.code = HPW_OK};
-    hpw_error wrong = open_image(path, &file, &size, error);
-    if (wrong) return wrong;
+    image_file *file = open_image(path, &size, &wrong, error);
+    if (!file) return wrong;
     wrong = verify(file, size, image, &why);
     if (wrong) wrong = fail(error, path, &why, file->failed);
     close_image(file);
@@ -294,11 +296,12 @@ static hpw_pool *restore_file(const char *path, image_file *file, const hpw_conf
 }
 
 hpw_pool *hpw_open_image(const char *path, const hpw_config *config, hpw_image_error *error) {
-    image_file *file;
     hpw_image image;
     uint64_t size = 0;
+    hpw_error wrong;
     hpw_image_error why = {.code = HPW_OK};
-    if (open_image(path, &file, &size, error)) return NULL;
+    image_file *file = open_image(path, &size, &wrong, error);
+    if (!file) return NULL;
     hpw_pool *pool = NULL;
     if (verify(file, size, &image, &why))
         fail(error, path, &why, file->failed);

@@ -136,7 +136,7 @@ static void run(const hpw_config *config, unsigned char *buffer, uint32_t seed) 
     memset(&w, 0, sizeof w);
     w.random = seed;
     w.slots = strcmp(config->policy, "slab") == 0;
-    w.pool = buffer ? hpw_open_in(buffer, 2 * CAPACITY, config, &error) : hpw_open(config, &error);
+    w.pool = buffer ? hpw_open_in(buffer, (size_t)2 * CAPACITY, config, &error) : hpw_open(config, &error);
     if (!w.pool) return;
     unsigned long failed = check_failures;
     live(&w);

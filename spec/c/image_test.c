@@ -143,7 +143,7 @@ static void round_trip(const hpw_config *config, const hpw_config *other) {
     hpw_close(twin);
     if (same && !other->max_capacity) { /* in a buffer the pool's first byte is aligned to 16 only */
         save(pool, NULL);
-        twin = hpw_open_in(buffer + (0U - (uintptr_t)buffer) % 65536, 6 * CAPACITY, other, &error);
+        twin = hpw_open_in(buffer + (0U - (uintptr_t)buffer) % 65536, (size_t)6 * CAPACITY, other, &error);
         if (restore(twin, &why) == HPW_OK)
             CHECK(same_blocks(pool, twin, true));
         else

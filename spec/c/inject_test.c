@@ -152,10 +152,10 @@ static void room(hpw_pool *pool) {
     hpw_report report;
     uint64_t address;
     CHECK_EQ(hpw_inject(pool, &(hpw_injection){.after = 2}), HPW_OK);
-    CHECK_EQ(hpw_allocate(pool, 2 * CAPACITY, 0, &address, &report), HPW_NO_MEMORY);
+    CHECK_EQ(hpw_allocate(pool, (uint64_t)2 * CAPACITY, 0, &address, &report), HPW_NO_MEMORY);
     CHECK_EQ(report.injected, 0);
     CHECK_EQ(hpw_refused_by_plan(pool), 0);
-    CHECK_EQ(hpw_allocate(pool, 2 * CAPACITY, 4096, &address, &report), HPW_NO_MEMORY);
+    CHECK_EQ(hpw_allocate(pool, (uint64_t)2 * CAPACITY, 4096, &address, &report), HPW_NO_MEMORY);
     CHECK_EQ(report.injected, 2);
     hpw_inject(pool, NULL);
 }

@@ -99,7 +99,7 @@ static void aligned_among_equals(uint64_t size) {
     uint64_t blocks[COUNT], right, found = 0;
     for (unsigned i = 0; i < COUNT; i++) {
         CHECK_EQ(hpw_allocate(pool, size, 0, &blocks[i], NULL), HPW_OK);
-        CHECK(hpw_malloc(pool, 16 * (1 + i % 3)));
+        CHECK(hpw_malloc(pool, (size_t)16 * (1 + i % 3)));
     }
     state = size;
     for (unsigned left = COUNT; left > 0; left--) {
