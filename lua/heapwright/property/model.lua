@@ -31,6 +31,7 @@ function Model.new(config)
     most = (config.max_capacity or config.capacity) // granule * granule,
     policy = config.policy,
     order = config.order or "address",
+    seed = config.seed or 0, -- of order "random"
     guard = config.guard or "check",
     red_zone = full and (config.red_zone or RED_ZONE) or 0,
     quarantine = full and (config.quarantine or math.min(config.capacity // 4, QUARANTINE)) or 0,
@@ -52,6 +53,7 @@ function Model:clear()
   self.quarantined = 0 -- bytes granted to them
   self.freed = self.freed or {} -- address: the newest block that began there was freed
   self.rover = 0
+  self.placements = 0 -- since the pool was opened or reset
   self.largest_alignment = 0
   self:insert_free(1, 0, self.capacity)
 end
@@ -118,23 +120,50 @@ local function place_in(block, size, alignment)
   if at + size <= block.at + block.size then return at end
 end
 
+-- Order "random", as core/policy/randomised.c states it: the n-th 64 bits of the seed (SplitMix64).
+function Model:bits(n)
+  local bits = self.seed + (n + 1) * 0x9e3779b97f4a7c15
+  bits = (bits ~ bits >> 30) * 0xbf58476d1ce4e5b9
+  bits = (bits ~ bits >> 27) * 0x94d049bb133111eb
+  return bits ~ bits >> 31
+end
+
+local LOW <const> = 0xffffffff
+
+-- How far the block's rank lies ahead of the rank that is drawn, on the circle of all ranks.
+local function ahead(self, block)
+  local key = self:bits(0)
+  local rank = (block.at // self.granule ~ key) & LOW
+  rank = ((rank ~ rank >> 16) * 0x85ebca6b & LOW) ~ key >> 32
+  rank = (rank ~ rank >> 13) * 0xc2b2ae35 & LOW
+  rank = rank ~ rank >> 16
+  return rank - (self:bits(self.placements + 1) >> 32) & LOW
+end
+
+-- In an empty pool, one of the places from the lowest one, `at`, on.
+local function place_by_chance(self, at, size, alignment)
+  local places = (self.capacity - size - at) // alignment + 1
+  return at + ((self:bits(self.placements + 1) & LOW) * places >> 32) * alignment
+end
+
 -- Of two blocks, the one that the order of ties names.
 local earlier = {
   address = function(a, b) return a.at < b.at end,
   fifo = function(a, b) return a.time < b.time end,
   lifo = function(a, b) return a.time > b.time end,
+  random = function(a, b, self) return ahead(self, a) < ahead(self, b) end,
 }
 
 -- Is block a to be taken rather than b?
 local better = {
-  ["first-fit"] = function(self, a, b) return earlier[self.order](a, b) end,
+  ["first-fit"] = function(self, a, b) return earlier[self.order](a, b, self) end,
   ["best-fit"] = function(self, a, b)
     if a.size ~= b.size then return a.size < b.size end
-    return earlier[self.order](a, b)
+    return earlier[self.order](a, b, self)
   end,
   ["worst-fit"] = function(self, a, b)
     if a.size ~= b.size then return a.size > b.size end
-    return earlier[self.order](a, b)
+    return earlier[self.order](a, b, self)
   end,
   ["next-fit"] = function(self, a, b)
     local a_ahead, b_ahead = a.at >= self.rover, b.at >= self.rover
@@ -152,6 +181,9 @@ function Model:choose(size, alignment)
     if at and (not best or better[self.policy](self, block, best)) then
       best, number, place = block, i, at
     end
+  end
+  if best and self.order == "random" and best.size == self.capacity then
+    place = place_by_chance(self, place, size, alignment)
   end
   return number, place
 end
@@ -217,6 +249,7 @@ function Model:place(size, alignment)
   if not i and self:grow(size, alignment) then i, at = self:choose(size, alignment) end
   if not i then return nil end
   self.rover = at + size
+  self.placements = self.placements + 1
   self.freed[at] = nil
   return self:cut(i, at, size)
 end
