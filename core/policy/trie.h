@@ -32,6 +32,8 @@ typedef struct trie_order {
     bool by_size;       /* else by the lower part alone */
     bool largest_first; /* sizes descend */
     hpw_order tie;      /* the lower part: address; a 32-bit time stamp, rising or falling; or rank */
+    bool timed;         /* by time: the nodes keep their time of entry */
+    uint32_t flip;      /* all bits where times are to fall */
     bool keeps_largest; /* each node knows the largest block below it */
     granule_t least;    /* no member is smaller */
     unsigned tie_bits;  /* of the lower part */
