@@ -690,7 +690,8 @@ HPW_API hpw_error hpw_compact(hpw_pool *pool, const hpw_mover *mover, hpw_compac
  * bytes; version, lengths and checksums with it. A pool restored from it has every
  * block at the address that it had. What the image doesn't say is as if each block had
  * been placed there, in address order, in a new pool: the free blocks enter the policy's
- * index in address order, next-fit goes on behind the last block, bump too; counts begin
+ * index in address order, next-fit goes on behind the last block, bump too, order random
+ * draws as for a new pool's first placement; counts begin
  * with these allocations; which freed blocks began where is forgotten.
  */
 enum { HPW_IMAGE_MESSAGE = 256 };
@@ -730,7 +731,7 @@ typedef size_t hpw_get(void *ud, void *bytes, size_t n);
 HPW_API hpw_error hpw_save_to(hpw_pool *pool, hpw_put *put, void *ud, hpw_image_error *error);
 
 /*
- * Reads the beginning of an image, 128 bytes, for whoever opens the pool to restore it in.
+ * Reads the beginning of an image, 136 bytes, for whoever opens the pool to restore it in.
  * HPW_CORRUPTED: it is cut off, damaged, or no image; HPW_INVALID_ARGUMENT: another version's, or its
  * options are none that a pool takes here.
  */

@@ -359,6 +359,7 @@ const hpw_policy_info *options_read_over(lua_State *L, int arg, const hpw_config
     while (strcmp(policy_name(o.policy), base->policy) != 0) o.policy++;
     config->red_zone = config->quarantine = 0; /* of guard full alone, which may be off now */
     const hpw_policy_info *policy = read_options(L, &o);
+    if (config->order != HPW_ORDER_RANDOM) config->seed = 0;
     if (config->guard != HPW_GUARD_FULL) return policy;
     if (!config->red_zone) config->red_zone = base->red_zone;
     if (!config->quarantine) config->quarantine = base->quarantine;
