@@ -33,9 +33,9 @@ static const struct {
     double base, slope;
 } claims[] = {
     {"best-fit", HPW_ORDER_ADDRESS, 24, 1},  {"best-fit", HPW_ORDER_FIFO, 8, 0},
-    {"best-fit", HPW_ORDER_LIFO, 8, 0},      {"best-fit", HPW_ORDER_RANDOM, 60, 10},
+    {"best-fit", HPW_ORDER_LIFO, 8, 0},      {"best-fit", HPW_ORDER_RANDOM, 110, 8},
     {"first-fit", HPW_ORDER_ADDRESS, 20, 0}, {"first-fit", HPW_ORDER_RANDOM, 60, 10},
-    {"worst-fit", HPW_ORDER_RANDOM, 60, 10}, {"first-fit", HPW_ORDER_FIFO, 60, 10},
+    {"worst-fit", HPW_ORDER_RANDOM, 110, 8}, {"first-fit", HPW_ORDER_FIFO, 60, 10},
     {"first-fit", HPW_ORDER_LIFO, 60, 10},   {"next-fit", HPW_ORDER_ADDRESS, 28, 0},
     {"worst-fit", HPW_ORDER_ADDRESS, 32, 0}, {"worst-fit", HPW_ORDER_FIFO, 20, 0},
     {"worst-fit", HPW_ORDER_LIFO, 20, 0},    {"good-fit", HPW_ORDER_ADDRESS, 32, 0},
