@@ -11,6 +11,8 @@
 -- where it is a user's. Under guard "full" those that are taken but not live are
 -- in the quarantine.
 
+local randomised = require "heapwright.property.randomised"
+
 local Model = {}
 Model.__index = Model
 
@@ -120,38 +122,12 @@ local function place_in(block, size, alignment)
   if at + size <= block.at + block.size then return at end
 end
 
--- Order "random", as core/policy/randomised.c states it: the n-th 64 bits of the seed (SplitMix64).
-function Model:bits(n)
-  local bits = self.seed + (n + 1) * 0x9e3779b97f4a7c15
-  bits = (bits ~ bits >> 30) * 0xbf58476d1ce4e5b9
-  bits = (bits ~ bits >> 27) * 0x94d049bb133111eb
-  return bits ~ bits >> 31
-end
-
-local LOW <const> = 0xffffffff
-
--- How far the block's rank lies ahead of the rank that is drawn, on the circle of all ranks.
-local function ahead(self, block)
-  local key = self:bits(0)
-  local rank = (block.at // self.granule ~ key) & LOW
-  rank = ((rank ~ rank >> 16) * 0x85ebca6b & LOW) ~ key >> 32
-  rank = (rank ~ rank >> 13) * 0xc2b2ae35 & LOW
-  rank = rank ~ rank >> 16
-  return rank - (self:bits(self.placements + 1) >> 32) & LOW
-end
-
--- In an empty pool, one of the places from the lowest one, `at`, on.
-local function place_by_chance(self, at, size, alignment)
-  local places = (self.capacity - size - at) // alignment + 1
-  return at + ((self:bits(self.placements + 1) & LOW) * places >> 32) * alignment
-end
-
 -- Of two blocks, the one that the order of ties names.
 local earlier = {
   address = function(a, b) return a.at < b.at end,
   fifo = function(a, b) return a.time < b.time end,
   lifo = function(a, b) return a.time > b.time end,
-  random = function(a, b, self) return ahead(self, a) < ahead(self, b) end,
+  random = function(a, b, self) return randomised.ahead(self, a) < randomised.ahead(self, b) end,
 }
 
 -- Is block a to be taken rather than b?
@@ -183,7 +159,7 @@ function Model:choose(size, alignment)
     end
   end
   if best and self.order == "random" and best.size == self.capacity then
-    place = place_by_chance(self, place, size, alignment)
+    place = randomised.place(self, place, size, alignment)
   end
   return number, place
 end
