@@ -91,8 +91,29 @@ typedef enum hpw_order {
     HPW_ORDER_ADDRESS, /* the lowest address among equals (zero: the default) */
     HPW_ORDER_FIFO,    /* the block that entered the index first */
     HPW_ORDER_LIFO,    /* the block that entered the index last */
+    HPW_ORDER_RANDOM,  /* one by chance, from a seed: see hpw_config */
     HPW_ORDER_COUNT
 } hpw_order;
+
+/*
+ * Randomised placement (HPW_ORDER_RANDOM), deterministic: the same seed and the same calls give the same
+ * addresses.
+ *
+ * Which block: best and worst fit choose by chance among all blocks of the size that their rule names that
+ * hold the request at its alignment; first fit among all blocks whatsoever that hold it. Over all seeds each
+ * of them is as likely as another, and each placement draws anew, so freeing a block and asking again is not
+ * answered with the same one for certain.
+ *
+ * Where in it: at the block's lowest aligned place, as in the other orders; but in a pool in which nothing is
+ * live (nor in quarantine) at one of all the aligned places that the one free block has, each as likely as
+ * another. So the first address is seldom 0, and the pool's largest free block afterwards mostly smaller.
+ * A block that is resized stays, grows and moves by the same rules as in any order.
+ *
+ * hpw_reset begins anew: what follows is placed as in a new pool with this seed.
+ *
+ * Who sees many addresses of a pool could compute its seed: the generator is fast, and no cipher. A seed that
+ * nobody is to guess comes from the system's randomness, by the host.
+ */
 
 /*
  * How much is checked beyond what is always checked.
@@ -159,6 +180,7 @@ typedef struct hpw_config {
     uint64_t max_capacity; /* 0: `capacity`, the pool never grows; hpw_open only */
     uint32_t granule;      /* 0: 16; else 8, 16, 32 ... 4096: the unit of placement */
     hpw_order order;       /* 0: by address; others for first-, best- and worst-fit only */
+    uint64_t seed;         /* order random: what chance follows from, 0 is a seed like any other; else 0 */
     hpw_guard guard;       /* 0: off */
     uint64_t red_zone;     /* guard full: bytes; 0: 16; HPW_NONE: none */
     uint64_t quarantine;  /* guard full: granted bytes; 0: a quarter of the capacity, 1 MiB at most; HPW_NONE:
@@ -200,9 +222,9 @@ typedef struct hpw_config {
  *    two of 8 ... 4096; capacity is below one granule or above the maximum
  *    (hpw_max_capacity); max_capacity is not 0 and below capacity; the order or
  *    guard is not one of its enumeration, or the policy does not take this
- *    order (first-fit takes fifo and lifo with granules of 16 and more only);
- *    half a lock was given; thread_caches is above HPW_MOST_THREAD_CACHES, or set
- *    with a policy that takes none (hpw_policy_info), a lock of the host's or
+ *    order (first-fit takes fifo, lifo and random with granules of 16 and more only);
+ *    the seed is not 0 without order random; half a lock was given; thread_caches is above
+ * HPW_MOST_THREAD_CACHES, or set with a policy that takes none (hpw_policy_info), a lock of the host's or
  *    none, granules other than 16, guard full, or a pool that grows; red_zone or
  *    quarantine are set without guard full;
  *  - HPW_NO_MEMORY: the system has no such range of addresses.
@@ -493,9 +515,9 @@ typedef struct hpw_policy_info {
     const char *index;   /* in what it looks */
     const char *bound;   /* the order of its work */
     const char *source;  /* who described it */
-    bool takes_order;    /* fifo and lifo are accepted */
+    bool takes_order;    /* fifo, lifo and random are accepted */
     bool takes_caches;   /* thread_caches is accepted */
-    bool exact;          /* the address is defined by the rule alone, see `chooses` */
+    bool exact;          /* the address is defined by the rule alone (and the seed), see `chooses` */
     bool monotone;       /* a trace without resizes that fits in P fits in every larger pool: proved */
 } hpw_policy_info;
 
@@ -668,7 +690,8 @@ HPW_API hpw_error hpw_compact(hpw_pool *pool, const hpw_mover *mover, hpw_compac
  * bytes; version, lengths and checksums with it. A pool restored from it has every
  * block at the address that it had. What the image doesn't say is as if each block had
  * been placed there, in address order, in a new pool: the free blocks enter the policy's
- * index in address order, next-fit goes on behind the last block, bump too; counts begin
+ * index in address order, next-fit goes on behind the last block, bump too, order random
+ * draws as for a new pool's first placement; counts begin
  * with these allocations; which freed blocks began where is forgotten.
  */
 enum { HPW_IMAGE_MESSAGE = 256 };
@@ -708,7 +731,7 @@ typedef size_t hpw_get(void *ud, void *bytes, size_t n);
 HPW_API hpw_error hpw_save_to(hpw_pool *pool, hpw_put *put, void *ud, hpw_image_error *error);
 
 /*
- * Reads the beginning of an image, 128 bytes, for whoever opens the pool to restore it in.
+ * Reads the beginning of an image, 136 bytes, for whoever opens the pool to restore it in.
  * HPW_CORRUPTED: it is cut off, damaged, or no image; HPW_INVALID_ARGUMENT: another version's, or its
  * options are none that a pool takes here.
  */

@@ -78,6 +78,7 @@ void image_encode(const hpw_image *image, uint64_t largest_align, uint8_t to[IMA
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) put64(to + 48 + 8 * i, sizes[i]);
     put64(to + RED_ZONE_AT, config->red_zone);
     put64(to + RED_ZONE_AT + 8, config->quarantine);
+    put64(to + RED_ZONE_AT + 16, config->seed);
     put64(to + HEADER_CHECK, hpw_checksum(to, HEADER_CHECK));
 }
 
@@ -119,6 +120,7 @@ static void decode(image_reader *reader, const uint8_t *from, const char *name) 
                    .red_zone = get64(from + RED_ZONE_AT),
                    .quarantine = get64(from + RED_ZONE_AT + 8),
                    .order = (hpw_order)get32(from + 32),
+                   .seed = get64(from + RED_ZONE_AT + 16),
                    .guard = (hpw_guard)get32(from + 36),
                    .single_threaded = (get32(from + 40) & IMAGE_SINGLE_THREADED) != 0,
                    .small_pages = (get32(from + 40) & IMAGE_SMALL_PAGES) != 0,

@@ -62,6 +62,7 @@ static hpw_image measure(const hpw_pool *pool) {
                    .max_capacity = pool_bytes(pool, pool->max_capacity),
                    .granule = (uint32_t)1 << pool->index.shift,
                    .order = pool->index.order,
+                   .seed = pool->index.seed,
                    .guard = pool->guard,
                    .single_threaded = pool->locking == LOCKING_NONE,
                    .small_pages = pool->small_pages,

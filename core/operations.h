@@ -518,7 +518,8 @@ HOT bool give(hpw_pool *pool, work *w, granule_t at, granule_t size) {
  */
 HOT granule_t place_found(hpw_pool *pool, work *w, uint64_t size, uint64_t alignment, const request *want,
                           placement place) {
-    if (want->align == 1 && !POLICY_CUTS) place.at = place.block; /* which the compiler wants to know */
+    if (want->align == 1 && !POLICY_CUTS && !POLICY.places_anywhere)
+        place.at = place.block; /* which the compiler wants to know */
     if (!take(pool, w, place, want->size, size)) return NO_GRANULE;
     w->blocks++; /* the live one */
     end_work(pool, w, ALLOCATION_STEPS);

@@ -45,6 +45,8 @@ typedef struct free_index {
      */
     const char *broken;
     granule_t broken_at;
+
+    uint64_t seed; /* of HPW_ORDER_RANDOM */
 } free_index;
 
 /* A request: `size` granules at a granule `at` with (at + skew) % align == 0; align a power of two. */
@@ -121,16 +123,23 @@ typedef struct policy {
     pool_calls calls[HPW_ORDER_COUNT];
     pool_calls remembering;
 
+    /* The same policy in HPW_ORDER_RANDOM, which is compiled apart so that no other order asks. NULL: it
+     * takes none. */
+    const struct policy *at_random;
+
     /* For pools with caches of threads, whose calls `cached` are, made without the lock. NULL: it takes none.
      */
     const policy_caches *caches;
     pool_calls cached;
 
+    /* What `choose` answers may lie anywhere in a free block; else at its lowest aligned place. */
+    bool places_anywhere;
+
     /* What is freed stays unused until reset, so a free end is not given back before. */
     bool keeps_freed;
 
-    /* The least granule, in bytes, that orders by time take; 0: any. */
-    uint32_t least_timed_granule;
+    /* The least granule, in bytes, that orders other than address take; 0: any. */
+    uint32_t least_ordered_granule;
 
     /* Bytes of state for a pool of at most `granules`; a multiple of 8. */
     size_t (*state_size)(granule_t granules, hpw_order order);
@@ -141,7 +150,10 @@ typedef struct policy {
     /* Granules to grant for a request of `size`; NO_GRANULE: more than can ever be. NULL: `size`. */
     granule_t (*round)(const free_index *index, granule_t size);
 
-    /* Chooses. Must not change which blocks are known; may note what `removed` will want. */
+    /*
+     * Chooses. Must not change which blocks are known; may note what `removed` will want. What it
+     * chooses is placed.
+     */
     placement (*choose)(free_index *index, const request *want);
 
     /* Chooses where neither choose nor wants_run had anything. NULL: nothing. */
@@ -223,6 +235,9 @@ typedef struct policy {
 /* The table from name to policy; NULL past its end, or where no policy has this name. */
 const policy *policy_at(size_t number);
 const policy *policy_named(const char *name);
+
+/* The one that places in this order; NULL: it does not take it. */
+const policy *policy_in_order(const policy *named, hpw_order order);
 
 /* ---- What policies share ---- */
 

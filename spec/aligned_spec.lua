@@ -7,11 +7,12 @@ describe("aligned_alloc", function()
     it("grants any power of two up to the capacity: " .. rule.label, function()
       for shift = 0, 20 do
         local mem <close> = heapwright.new { capacity = "1M", policy = rule.policy, order = rule.order }
-        mem:alloc(1)
+        local first = mem:alloc(1)
         local size = shift == 20 and 1 or 100
         local a = mem:aligned_alloc(1 << shift, size)
         if shift == 20 then
-          assert.is_nil(a) -- address 0 is taken, and the next multiple lies past the end
+          -- Where address 0 is taken, the next multiple lies past the end.
+          if first == 0 then assert.is_nil(a) else assert.equal(0, a) end
         else
           assert.equal(0, a % (1 << shift))
           assert.equal(size, mem:size(a))

@@ -92,6 +92,25 @@ describe("save and load", function()
     end
   end)
 
+  it("keep the seed of order random, while that is the order", function()
+    local mem <close> = heapwright.new { capacity = "64K", policy = "first-fit", order = "random", seed = -3 }
+    local held = {}
+    for i = 1, 100 do held[i] = assert(mem:alloc(48)) end
+    for i = 1, 100, 2 do assert(mem:free(held[i])) end
+    assert(mem:save(path))
+    local function load(options)
+      local loaded <close> = assert(heapwright.load(path, options))
+      local list = {}
+      for i = 1, 20 do list[i] = assert(loaded:alloc(16)) end
+      assert(loaded:check())
+      return table.concat(list, " ")
+    end
+    assert.equal(load { seed = -3 }, load())
+    assert.not_equal(load { seed = 4 }, load())
+    assert.not_equal(load { order = "fifo" }, load())
+    assert.has_error(function() load { order = "fifo", seed = 4 } end)
+  end)
+
   it("refuse with reason and numbers what does not fit", function()
     local mem <close> = heapwright.new { capacity = "64K" }
     for _ = 1, 3 do mem:malloc(100) end

@@ -2,7 +2,7 @@
 /*
  * Best fit: the smallest free block that fits; among equals the lowest address,
  * or the one that entered the index first (fifo) or last (lifo).
- * All of the work is in bins.h. Knuth, TAOCP 2.5.
+ * All of the work is in bins.h; by chance: randomised.c. Knuth, TAOCP 2.5.
  */
 #include "bins.h"
 
@@ -48,7 +48,7 @@ HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule
     return bins_put(index, index->state, of, order, at, size);
 }
 
-extern const policy policy_best_fit;
+extern const policy policy_best_fit, policy_best_fit_at_random;
 #define POLICY policy_best_fit
 #include "../operations_of_policy.h"
 #include "../short_calls.h"
@@ -68,6 +68,7 @@ const policy policy_best_fit = {
             .takes_order = true,
             .exact = true,
         },
+    .at_random = &policy_best_fit_at_random,
     .general = GENERAL_CALLS,
     .validating = VALIDATING_CALLS,
     .calls = {{allocate_by_address, release_by_address, NULL, free_by_address},

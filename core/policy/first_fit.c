@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * First fit: the lowest address that fits; or the block that fits and entered
- * the index first (fifo) or last (lifo).
+ * the index first (fifo) or last (lifo); by chance: randomised.c.
  *
  *   1. By address: the heap of maxima of tallest.h.
  *   2. By time: a trie keyed by the time of entry whose nodes know the largest
@@ -119,7 +119,7 @@ HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule
     return true;
 }
 
-extern const policy policy_first_fit;
+extern const policy policy_first_fit, policy_first_fit_at_random;
 #define POLICY policy_first_fit
 #include "../operations_of_policy.h"
 #include "../short_calls.h"
@@ -138,7 +138,8 @@ const policy policy_first_fit = {
             .exact = true,
             .monotone = true,
         },
-    .least_timed_granule = 16,
+    .least_ordered_granule = 16,
+    .at_random = &policy_first_fit_at_random,
     .general = GENERAL_CALLS,
     .validating = VALIDATING_CALLS,
     .calls = {{allocate_by_address, release_by_address, NULL, free_by_address}},

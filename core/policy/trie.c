@@ -13,6 +13,8 @@ trie_order trie_order_of(granule_t capacity, bool by_size, bool largest_first, h
         .by_size = by_size,
         .largest_first = largest_first,
         .tie = tie,
+        .timed = tie == HPW_ORDER_FIFO || tie == HPW_ORDER_LIFO,
+        .flip = tie == HPW_ORDER_LIFO ? UINT32_MAX : 0,
         .keeps_largest = keeps_largest,
         .tie_bits = tie_bits,
         .bits = size_bits + tie_bits,
@@ -24,10 +26,20 @@ uint64_t trie_size_key(const free_index *index, const trie_order *order, granule
     return (uint64_t)(order->largest_first ? index->capacity - size : size) << order->tie_bits;
 }
 
+/* A bijection: each step of it can be undone. */
+static uint32_t rank_of(const trie_order *order, granule_t at) {
+    uint32_t x = at ^ (uint32_t)order->rank_key;
+    x = (x ^ x >> 16) * 0x85ebca6b ^ (uint32_t)(order->rank_key >> 32);
+    x = (x ^ x >> 13) * 0xc2b2ae35;
+    return x ^ x >> 16;
+}
+
 uint64_t trie_key(const free_index *index, const trie_order *order, granule_t at) {
     uint32_t tie = at;
-    if (order->tie == HPW_ORDER_FIFO) tie = link_get(index, at, STAMP);
-    if (order->tie == HPW_ORDER_LIFO) tie = ~link_get(index, at, STAMP);
+    if (order->timed)
+        tie = link_get(index, at, STAMP) ^ order->flip;
+    else if (order->tie == HPW_ORDER_RANDOM)
+        tie = rank_of(order, at);
     return trie_size_key(index, order, order->by_size ? blocks_size(&index->map, at) : 0) | tie;
 }
 
@@ -57,7 +69,7 @@ HOT void become_leaf(const free_index *index, const trie_order *order, granule_t
 }
 
 void trie_insert(free_index *index, const trie_order *order, trie *set, granule_t at, uint32_t stamp) {
-    if (order->tie != HPW_ORDER_ADDRESS) link_set(index, at, STAMP, stamp);
+    if (order->timed) link_set(index, at, STAMP, stamp);
     if (set->root == NO_GRANULE) { /* alone, as the pool's free end often is: that needs no key */
         set->root = at;
         become_leaf(index, order, at);
@@ -170,7 +182,7 @@ static bool is_below(free_index *index, const trie_order *order, granule_t at, g
     if (blocks_size(&index->map, child) >= order->least &&
         trie_key(index, order, child) > trie_key(index, order, at))
         return true;
-    return refuse(index, order->tie == HPW_ORDER_ADDRESS ? at : child);
+    return refuse(index, order->timed ? child : at);
 }
 
 /*
@@ -182,14 +194,14 @@ static bool follows(free_index *index, const trie_order *order, granule_t at, un
     if (!is_below(index, order, at, child)) return false;
     uint64_t prefix = bit < 64 ? trie_key(index, order, at) >> bit : 0;
     if (bit && trie_key(index, order, child) >> (bit - 1) == (prefix << 1 | (side == RIGHT))) return true;
-    return refuse(index, order->tie == HPW_ORDER_ADDRESS ? at : child);
+    return refuse(index, order->timed ? child : at);
 }
 
 /* The key that a block will have that comes at this time. */
 static uint64_t key_to_be(const free_index *index, const trie_order *order, granule_t at, uint32_t stamp) {
     uint32_t tie = at;
-    if (order->tie == HPW_ORDER_FIFO) tie = stamp;
-    if (order->tie == HPW_ORDER_LIFO) tie = ~stamp;
+    if (order->timed) tie = stamp ^ order->flip;
+    if (order->tie == HPW_ORDER_RANDOM) tie = rank_of(order, at);
     return trie_size_key(index, order, blocks_size(&index->map, at)) | tie;
 }
 
@@ -220,7 +232,7 @@ bool trie_may_remove(free_index *index, const trie_order *order, const trie *set
         side = side_of(key, bit);
         child = link_get(index, there, side);
         if (!note_is_sound(index, order, there)) return false;
-        if (child == NO_GRANULE) return refuse(index, order->tie == HPW_ORDER_ADDRESS ? there : at);
+        if (child == NO_GRANULE) return refuse(index, order->timed ? at : there);
         if (!follows(index, order, there, side, bit, child)) return false;
     }
     for (;; there = child, bit--) { /* what is promoted */

@@ -27,15 +27,18 @@
 
 #include "../policy.h"
 
-/* What the keys are: size in the upper part or not, address or time in the lower part. */
+/* What the keys are: size in the upper part or not; address, time or rank in the lower part. */
 typedef struct trie_order {
     bool by_size;       /* else by the lower part alone */
     bool largest_first; /* sizes descend */
-    hpw_order tie;      /* the lower part: address, or a 32-bit time stamp, rising or falling */
+    hpw_order tie;      /* the lower part: address; a 32-bit time stamp, rising or falling; or rank */
+    bool timed;         /* by time: the nodes keep their time of entry */
+    uint32_t flip;      /* all bits where times are to fall */
     bool keeps_largest; /* each node knows the largest block below it */
     granule_t least;    /* no member is smaller */
     unsigned tie_bits;  /* of the lower part */
     unsigned bits;      /* of the whole key, 1 ... 64 */
+    uint64_t rank_key;  /* of HPW_ORDER_RANDOM: which bijection of addresses the ranks are */
 } trie_order;
 
 /* A set; all zero but root = NO_GRANULE is empty. */
@@ -59,7 +62,7 @@ bool trie_may_remove(free_index *index, const trie_order *order, const trie *set
 /* Instead, where stamps have run through all of their values: the whole set is looked at. */
 bool trie_may_restamp(free_index *index, const trie_order *order, const trie *set);
 
-/* `stamp` is the time of a block's entry; unused in address order. */
+/* `stamp` is the time of a block's entry; unused in orders that are not by time. */
 void trie_insert(free_index *index, const trie_order *order, trie *set, granule_t at, uint32_t stamp);
 void trie_remove(free_index *index, const trie_order *order, trie *set, granule_t at);
 

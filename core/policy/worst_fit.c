@@ -7,6 +7,7 @@
  *      largest; the lowest of that size is the first that is as large as it.
  *   2. By time: best fit's bins (bins.h) with the sizes turned round, so that the
  *      largest is the first.
+ *   3. By chance: randomised.c.
  */
 #include "bins.h"
 #include "tallest.h"
@@ -80,7 +81,7 @@ HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule
     return true;
 }
 
-extern const policy policy_worst_fit;
+extern const policy policy_worst_fit, policy_worst_fit_at_random;
 #define POLICY policy_worst_fit
 #include "../operations_of_policy.h"
 #include "../short_calls.h"
@@ -98,6 +99,7 @@ const policy policy_worst_fit = {
             .takes_order = true,
             .exact = true,
         },
+    .at_random = &policy_worst_fit_at_random,
     .general = GENERAL_CALLS,
     .validating = VALIDATING_CALLS,
     .calls = {{allocate_by_address, release_by_address, NULL, free_by_address}},

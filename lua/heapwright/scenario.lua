@@ -318,6 +318,7 @@ function M.run(scenario, choice, options)
     max_capacity = options.growing,
     policy = choice.policy,
     order = choice.order,
+    seed = choice.order == "random" and options.seed or nil,
     -- For the lines that allocated; blocks lie where they would without.
     guard = options.leaks and "full" or nil,
     red_zone = options.leaks and 0 or nil,

@@ -23,8 +23,9 @@
 ---@alias heapwright.Address integer
 
 ---Where a policy breaks ties: the lowest address, the block that entered the
----index first, or last.
----@alias heapwright.Order "address"|"fifo"|"lifo"
+---index first, or last; or one by chance, from `seed`. With "random" first fit has
+---all blocks that fit for equal, and the first block of an empty pool lies anywhere.
+---@alias heapwright.Order "address"|"fifo"|"lifo"|"random"
 
 ---How much is checked beyond what always is. "check" remembers frees, so that
 ---double_free is exact, and has a canary behind each block, verified by free, realloc
@@ -39,6 +40,7 @@
 ---@field granule? heapwright.Size the unit of placement: a power of two from 8 to 4096, 16 unless given
 ---@field policy? string a name of `heapwright.policies`; "best-fit" unless given
 ---@field order? heapwright.Order for best-fit, first-fit and worst-fit; "address" unless given
+---@field seed? integer of order "random": the same one gives the same addresses; 0 unless given
 ---@field guard? heapwright.Guard "check" unless given
 ---@field red_zone? heapwright.Size guard "full": behind each block so many bytes at least; 16 unless given, 0: none
 ---@field quarantine? heapwright.Size guard "full": of freed blocks; capacity / 4, 1 MiB at most, unless given; 0: none
@@ -52,9 +54,9 @@
 ---@field index string in what it looks
 ---@field bound string the order of its work
 ---@field source string who described it
----@field takes_order boolean fifo and lifo are accepted
+---@field takes_order boolean fifo, lifo and random are accepted
 ---@field takes_caches boolean thread_caches is accepted
----@field exact boolean the address follows from the rule alone
+---@field exact boolean the address follows from the rule (and the seed) alone
 ---@field monotone boolean what fits in a pool fits in every larger one: proved
 
 ---All sizes are bytes, all counts exact at any time.

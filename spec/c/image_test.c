@@ -127,6 +127,7 @@ static void round_trip(const hpw_config *config, const hpw_config *other) {
     CHECK_EQ(hpw_read_image(get, &image, &described, &why), HPW_OK);
     CHECK_EQ(described.size, image.size);
     CHECK(!strcmp(described.config.policy, config->policy) && described.config.guard == config->guard);
+    CHECK(described.config.order == config->order && described.config.seed == config->seed);
     hpw_pool *twin = hpw_open(other, &error);
     bool well = restored(pool, twin, same);
     if (!well)
@@ -163,6 +164,7 @@ static void test_policies(void) {
                 random_state = seed;
                 hpw_config config = {.policy = info->name,
                                      .order = (hpw_order)order,
+                                     .seed = order == HPW_ORDER_RANDOM ? seed : 0,
                                      .capacity = CAPACITY,
                                      .guard = (hpw_guard)(seed % HPW_GUARD_COUNT),
                                      .granule = granules[seed % 4]};
@@ -172,6 +174,7 @@ static void test_policies(void) {
                 round_trip(&config, &other);
                 other.policy = "best-fit"; /* which takes blocks wherever they lie */
                 other.order = HPW_ORDER_ADDRESS;
+                other.seed = 0;
                 round_trip(&config, &other);
                 config.capacity /= 8;
                 config.max_capacity = CAPACITY;
@@ -229,7 +232,7 @@ static void test_damage(void) {
     }
     image.bytes[image.size++] = 0;
     CHECK_EQ(restore(twin, &why), HPW_CORRUPTED);
-    CHECK(!strcmp(why.message, "at byte 1169: more follows the image"));
+    CHECK(!strcmp(why.message, "at byte 1177: more follows the image"));
     image.size--;
     check_empty(twin);
     CHECK(restored(pool, twin, true));

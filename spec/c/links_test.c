@@ -61,6 +61,7 @@ static void open_world(world *w, const hpw_config *config, uint64_t seed) {
     chance = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
     w->config.capacity = (uint64_t)GRANULES * config->granule;
     w->config.single_threaded = seed % 2;
+    if (config->order == HPW_ORDER_RANDOM) w->config.seed = seed;
     if (seed % 3) { /* in a buffer that ends where the pool does */
         size_t size = hpw_metadata_size(&w->config) + (size_t)w->config.capacity;
         w->buffer = malloc(size);

@@ -4,6 +4,7 @@ local bins, bins_c, small, queue, heap = "core/policy/bins.h", "core/policy/bins
   "core/policy/queue.h", "core/policy/heap.c"
 local trie, tallest, tallest_c, maxima = "core/policy/trie.c", "core/policy/tallest.h", "core/policy/tallest.c",
   "core/policy/maxima.h"
+local randomised = "core/policy/randomised.c"
 local first, next_fit, good, buddy, bump = "core/policy/first_fit.c", "core/policy/next_fit.c",
   "core/policy/good_fit.c", "core/policy/buddy.c", "core/policy/bump.c"
 
@@ -185,9 +186,52 @@ return {
   },
   {
     file = trie,
-    from = "if (order->tie == HPW_ORDER_LIFO) tie = ~link_get(index, at, STAMP);",
-    to = "if (order->tie == HPW_ORDER_LIFO) tie = link_get(index, at, STAMP);",
-    breaks = "of equal blocks the oldest is taken where the newest is wanted",
+    from = ".flip = tie == HPW_ORDER_LIFO ? UINT32_MAX : 0,",
+    to = ".flip = 0,",
+    breaks = "by lifo the oldest block is taken",
+  },
+  -- Order random.
+  {
+    file = randomised,
+    from = "r->placements++; /* what is chosen is placed */",
+    to = "",
+    breaks = "each placement draws the same",
+  },
+  {
+    file = randomised,
+    from = "(uint64_t)(room / want->align) + 1;",
+    to = "(uint64_t)(room / want->align);",
+    breaks = "an empty pool's last place is never drawn",
+  },
+  {
+    file = randomised,
+    from = "if (found.size == index->map.count)",
+    to = "if (found.size == index->capacity)",
+    breaks = "a pool that can still grow starts at 0",
+  },
+  {
+    file = randomised,
+    from = "return first_between(index, r, want, least, least | (rank - 1));",
+    to = "return placement_none();",
+    breaks = "equals of a rank below the drawn one are never found",
+  },
+  {
+    file = randomised,
+    from = "uint64_t drawn = bits_of(index->seed, r->placements + 1);",
+    to = "uint64_t drawn = bits_of(0, r->placements + 1);",
+    breaks = "what is drawn does not depend on the seed",
+  },
+  {
+    file = randomised,
+    from = "r->order.rank_key = bits_of(index->seed, 0);",
+    to = "",
+    breaks = "ranks do not depend on the seed",
+  },
+  {
+    file = trie,
+    from = "if (order->tie == HPW_ORDER_RANDOM) tie = rank_of(order, at);\n    return",
+    to = "return",
+    breaks = "links in random order are validated by addresses",
   },
   {
     file = trie,
