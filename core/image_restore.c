@@ -178,7 +178,8 @@ static hpw_error restore(restoring *r) {
     hpw_error error = image_begin(&r->reader);
     if (error) return error;
     const hpw_config *saved = &r->reader.image.config;
-    r->same = saved->policy == POLICY.info.name && saved->granule == pool_bytes(pool, 1);
+    r->same = policy_in_order(policy_named(saved->policy), pool->index.order) == pool->policy &&
+              saved->granule == pool_bytes(pool, 1);
     if (pool->largest_align < r->reader.largest_align) pool->largest_align = r->reader.largest_align;
     error = restore_blocks(r);
     if (error) pool_reset(pool);
