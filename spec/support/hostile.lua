@@ -12,6 +12,7 @@
 -- after every few hundred every open pool.
 --   HEAPWRIGHT_HOSTILE_TRACE   a file: the last calls, each written before it is made
 local contract = require "spec.support.contract"
+local finalizer = require "spec.support.finalizer"
 local heapwright = require "heapwright"
 local values = require "spec.support.hostile_values"
 
@@ -346,7 +347,7 @@ function World:call(target)
   target.calls = target.calls + 1
   local before = random(1000) == 1 and self:ambush(arguments[1], random(0, 7))
   local results = table.pack(pcall(invoke, f, table.unpack(arguments, target.f and 1 or 2, arguments.n)))
-  if before then self:relax() end
+  if before then finalizer.relax() end
   self:judge(target, recipe, used, results)
   self.depth = self.depth - 1
 end
@@ -374,28 +375,9 @@ end
 
 --- From now on Lua collects, in full, wherever it may; what then strikes does so at the `fuse`-th of these.
 function World:ambush(victim, fuse)
-  local function bury()
-    setmetatable({}, {
-      __gc = function()
-        fuse = fuse - 1
-        if fuse < 0 then
-          self:relax()
-          strike(self, victim)
-        elseif self.tense then
-          bury()
-        end
-      end,
-    })
-  end
-  bury()
-  self.tense = true
-  collectgarbage("incremental", 1, 1000, 40)
+  finalizer.tense()
+  finalizer.bury(fuse, function() strike(self, victim) end)
   return true
-end
-
-function World:relax()
-  self.tense = false
-  collectgarbage("incremental", 200, 100, 13)
 end
 
 --- Every function with what it was called with well, closed under its feet at each of its allocations.
@@ -418,7 +400,7 @@ function World:ambush_each()
         if self.trace then self:write_trace(target, arguments) end
         self:ambush(victim, fuse)
         local results = table.pack(pcall(invoke, target.f, table.unpack(arguments, 1, arguments.n)))
-        self:relax()
+        finalizer.relax()
         self:judge(target, recipe, nil, results)
         self.depth = 0
       end
@@ -596,15 +578,15 @@ end
 -- Calls the pool's methods with numbers and texts, then closes its handle under the feet of nobody.
 local function hammer(pool, names, seed, count)
   math.randomseed(seed, 0)
-  local random, address = math.random, 0
+  local draw, address = math.random, 0
   for _ = 1, count do
     local arguments = {}
-    for i = 1, random(0, 3) do
-      local how = random(6)
-      arguments[i] = how < 3 and address or how == 3 and random(0, 300) or how == 4 and "<i4" or how == 5 and random(0)
-        or 16 * random(0, 64)
+    for i = 1, draw(0, 3) do
+      local how = draw(6)
+      arguments[i] = how < 3 and address or how == 3 and draw(0, 300) or how == 4 and "<i4" or how == 5 and draw(0)
+        or 16 * draw(0, 64)
     end
-    local ok, result = pcall(pool[names[random(#names)]], pool, table.unpack(arguments))
+    local ok, result = pcall(pool[names[draw(#names)]], pool, table.unpack(arguments))
     if ok and math.type(result) == "integer" then address = result end
   end
   pool:close()
@@ -651,13 +633,14 @@ end
 function M.main(seed, count, threads)
   local path = os.getenv "HEAPWRIGHT_HOSTILE_TRACE"
   math.randomseed(seed, 0)
+  values.make_paths()
   local self = new_world()
   if path then
     self.trace = assert(io.open(path, "wb"))
     self.trace:setvbuf "no"
   end
   equip(self)
-  self:relax()
+  finalizer.relax()
   meet(self)
   self.first = measure()
   local middle = (threads and run_threads or run)(self, count)

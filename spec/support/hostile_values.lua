@@ -29,7 +29,8 @@ local FORMATS = {
   "i4", "<i8", "z", "s4", "b", "B", "!8 d", "i16", "xxi2", "c10", "c0", "!16", "Xi4", "j", ">I3", "s1", "i17", "%",
   "<i4 i4 i4", "zs1", "c10000", "bbbbbbbbbbbbbbbb", "i", "!1000", " ",
 }
-local PATHS = { "one.hwt", "two.txt", "three", "none.hwt", "/dev/null", "below/one.hwt", "one.hwt/below", "." }
+-- Two are links to /dev/null and /dev/full: who puts another file in a path's place does so to the link.
+local PATHS = { "one.hwt", "two.txt", "three", "none.hwt", "null", "full.hwt", "below/one.hwt", "one.hwt/below", "." }
 local CODES = {
   "return true, ...", "x = (x or 0) + 1 return true, x", "error 'raised'", "error { 1 }", "error()",
   "local t = {} for i = 1, 300 do t[i] = { i } end return true, #t", "return ('x'):rep(1000)", "no code",
@@ -152,8 +153,10 @@ function M.kinds(world)
   return D
 end
 
---- The folder's files that the paths name, where they can be there.
-M.PATHS = PATHS
+--- Makes what the paths name in the current folder.
+function M.make_paths()
+  os.execute "ln -sf /dev/null null && ln -sf /dev/full full.hwt"
+end
 
 -- ---- As text ------------------------------------------------------------------------
 
