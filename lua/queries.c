@@ -135,7 +135,8 @@ static void sum_by_site(live_list *list) {
 static void push_leak(lua_State *L, const hpw_block *block) {
     char site[SITE_TEXT];
     lua_createtable(L, 0, 4);
-    bool sited = pool_self(L)->sites; /* after the table: a finalizer may have closed the pool, and its sites */
+    bool sited =
+        pool_self(L)->sites; /* after the table: a finalizer may have closed the pool, and its sites */
     set_count(L, "address", block->address);
     set_count(L, "size", block->requested);
     if (!sited || !block->origin.allocated_site) return;

@@ -297,7 +297,8 @@ static int measure(lua_State *L) {
     bool tells = !lua_isnil(L, -1);
     if (tells) luaL_checktype(L, -1, LUA_TFUNCTION);
     luaL_checkstack(L, 8, NULL);
-    loaded *self = check_program(L); /* again: to read the table may have run what closed it, or measured it */
+    loaded *self =
+        check_program(L); /* again: to read the table may have run what closed it, or measured it */
     luaL_argcheck(L, !self->measured, 1, "the program is being measured");
     int status = m->count ? ask_all(L, self, m, threads, tells) : LUA_OK;
     if (m->count && !m->threads) return fail(L, "the system gives no thread", HPW_NO_MEMORY);

@@ -1,17 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- Hostile calls: every function of the module, of every object that it gives, and every
 -- metamethod, found through the real tables, with whatever Lua can pass. Run in a process
--- of its own (spec/hostile_spec.lua), inside a folder of its own.
+-- of its own (spec/hostile_spec.lua, hostile_run.lua), inside a folder of its own.
 --
 -- A call is drawn as a function and kinds of values (hostile_values.lua) for its
 -- arguments; kinds with which a call gave results are kept and drawn again with one of
 -- them changed, so that calls get deep whatever the function wants. Objects that calls
 -- give are drawn as selves and arguments from then on. Some calls are made while the
 -- collector runs at each of Lua's allocations, with a finalizer that closes, frees or
--- calls on after so many of them. After each call its results and errors are judged,
--- after every few hundred every open pool.
---   HEAPWRIGHT_HOSTILE_TRACE   a file: the last calls, each written before it is made
-local contract = require "spec.support.contract"
+-- calls on after so many of them. After each call its results and errors are judged.
 local finalizer = require "spec.support.finalizer"
 local heapwright = require "heapwright"
 local values = require "spec.support.hostile_values"
@@ -22,7 +19,6 @@ local random = math.random
 local POOL, STATE, THREAD = "heapwright.pool", "heapwright.state", "heapwright.thread"
 local MOST = { [POOL] = 8, [STATE] = 3, [THREAD] = 3 } -- objects of a kind that are kept; others 4
 local TAME = 2 << 20 -- bytes that a call may reach by one of them
-local ROUND, LOOK = 200, 1000 -- calls after which objects are replaced; after which pools are verified
 local TRACED, LINE = 64, 1024 -- lines of the trace file and their length
 
 -- Of objects, and of functions: how often they are drawn. What is not named here counts 1.
@@ -157,8 +153,6 @@ local function tame_options()
   if random(4) == 1 then options.max_capacity = 1 << 18 end
   return options
 end
-M.tame_options = tame_options
-
 function World:refill()
   local pools = self.objects[POOL]
   for i = #pools, 1, -1 do
@@ -247,7 +241,7 @@ local POSITION = "^[^\n]-:%d+: ."
 
 -- Lua's own, of a metamethod that is called from C.
 local function is_bare(raised)
-  return raised == "not enough memory" or raised:find "^attempt to call a %w+ value"
+  return raised == "not enough memory" or raised:find "^attempt to %a+ a %w+ value"
 end
 
 -- What may be raised: a text with a position, or what a hostile function raised.
@@ -408,34 +402,9 @@ function World:ambush_each()
   end
 end
 
--- ---- A whole run ---------------------------------------------------------------------
+-- ---- Its beginning -------------------------------------------------------------------
 
--- Threads and finalizers may be at work on a pool: what is wrong must stay so.
-local function consistent(pool)
-  local ok, wrong
-  for _ = 1, 20 do
-    collectgarbage()
-    collectgarbage "stop"
-    ok, wrong = pcall(contract.consistent, pool)
-    collectgarbage "restart"
-    if ok or not pcall(pool.policy, pool) then return end
-    os.execute "sleep 0.02"
-  end
-  return wrong
-end
-M.consistent = consistent
-
-function World:look()
-  for _, pool in ipairs(self.objects[POOL]) do
-    if pcall(pool.policy, pool) then
-      pool:inject()
-      local wrong = not pcall(contract.consistent, pool) and consistent(pool)
-      if wrong then self:fail("%s: %s", self.names[pool], wrong) end
-    end
-  end
-end
-
-local function new_world()
+local function make()
   local self = setmetatable({
     kinds = {}, kind_names = {}, objects = {}, names = setmetatable({}, { __mode = "k" }), named = 0, well = {},
     addresses = { 0 }, option_names = {}, option_known = {}, calls = 0, depth = 0, plain = {},
@@ -456,6 +425,7 @@ local function new_world()
   return self
 end
 
+-- Gives it what values are drawn from.
 local function equip(self)
   local world = {
     option_names = self.option_names, well = self.well, plain = self.plain,
@@ -493,167 +463,16 @@ local function meet(self)
   self:refill_others()
 end
 
--- What the system has of this process.
-local function measure()
-  for _ = 1, 6 do collectgarbage() end -- what one finalizer lets go of is the next cycle's
-  local file = assert(io.open "/proc/self/status")
-  local status = file:read "a"
-  file:close()
-  local pid = status:match "\nPid:%s+(%d+)"
-  local pipe = assert(io.popen("ls -l /proc/" .. pid .. "/fd"))
-  local listed = pipe:read "a"
-  local _, files = listed:gsub(" %-> ", "")
-  pipe:close()
-  return {
-    resident = tonumber(status:match "VmRSS:%s+(%d+)"), threads = tonumber(status:match "Threads:%s+(%d+)"),
-    files = files, listed = listed, lua = collectgarbage "count",
-  }
-end
-
--- Forgets and ends everything that calls made.
-local function leave(self)
-  for _, thread in ipairs(self.objects[THREAD]) do
-    pcall(thread.cancel, thread)
-    pcall(thread.join, thread)
-  end
-  for name in next, self.objects do self.objects[name] = {} end
-  self.depth = 9 -- finalizers call nothing any more
-  local now
-  for _ = 1, 40 do -- a thread that was let go of ends by itself
-    now = measure()
-    if now.threads <= self.first.threads and now.files <= self.first.files then break end
-    os.execute "sleep 0.05"
-  end
-  self.depth = 0
-  return now
-end
-
-local GROWTH = { resident = 8192, lua = 512, files = 0, threads = 0 } -- KiB, KiB, and how many
-
-local function compare(self, before, after, names)
-  for _, name in ipairs(names) do
-    if after[name] > before[name] + GROWTH[name] then
-      self:fail("%s grew from %s to %s\n%s\n%s", name, before[name], after[name], before.listed, after.listed)
-    end
-  end
-end
-
-local function run(self, count)
-  local middle
-  while self.calls < count and not self.failure do
-    self:call(self:draw_target())
-    if self.calls // ROUND ~= self.rounds then
-      self.rounds = self.calls // ROUND
-      self:refill()
-      if self.calls // LOOK ~= self.looks then
-        self.looks = self.calls // LOOK
-        self:look()
-      end
-      if not middle and self.calls > count // 2 then
-        middle = leave(self)
-        self:refill()
-        self:refill_others()
-      end
-    end
-  end
-  if not self.failure then self:ambush_each() end
-  self:look()
-  return middle
-end
-
---- Which functions were called, and how that went: "kind.name calls results raised".
-function World:report()
-  local lines = {}
-  for _, name in ipairs(self.kind_names) do
-    for _, target in ipairs(self.kinds[name]) do
-      lines[#lines + 1] = ("%s.%s %d %d %d"):format(target.kind, target.name, target.calls, target.results,
-        target.raised)
-    end
-  end
-  return table.concat(lines, "\n")
-end
-
--- ---- Several threads -----------------------------------------------------------------
-
--- Calls the pool's methods with numbers and texts, then closes its handle under the feet of nobody.
-local function hammer(pool, names, seed, count)
-  math.randomseed(seed, 0)
-  local draw, address = math.random, 0
-  for _ = 1, count do
-    local arguments = {}
-    for i = 1, draw(0, 3) do
-      local how = draw(6)
-      arguments[i] = how < 3 and address or how == 3 and draw(0, 300) or how == 4 and "<i4" or how == 5 and draw(0)
-        or 16 * draw(0, 64)
-    end
-    local ok, result = pcall(pool[names[draw(#names)]], pool, table.unpack(arguments))
-    if ok and math.type(result) == "integer" then address = result end
-  end
-  pool:close()
-  return true
-end
-
--- A pool that others call and close while this thread calls it, and perhaps closes it first.
-local function share_round(self, names, seed)
-  local options = M.tame_options()
-  options.thread_safe = true
-  local pool = assert(heapwright.new(options))
-  local threads = {}
-  for i = 1, 2 do threads[i] = assert(heapwright.spawn(pool, hammer, names, seed + i, 200)) end
-  self.objects[POOL] = { pool }
-  self:name(pool, POOL)
-  for _ = 1, 200 do self:call(pick(self.kinds[POOL])) end
-  if random(3) == 1 then threads[1]:cancel() end
-  for _, thread in ipairs(threads) do
-    local ok, message = thread:join()
-    if not ok and thread:status() ~= "cancelled" then self:fail("a thread ended: %s", message) end
-  end
-  if not pcall(pool.policy, pool) then return end
-  pool:inject()
-  local wrong = consistent(pool)
-  if wrong then self:fail("%s: %s", self.names[pool], wrong) end
-  if random(2) == 1 then pool:close() end
-end
-
-local function run_threads(self, count)
-  local names = {}
-  for _, target in ipairs(self.kinds[POOL]) do
-    if not target.name:find "^__" and (OFTEN[target.name] or 1) > 0.02 then names[#names + 1] = target.name end
-  end
-  while self.calls < count and not self.failure do
-    share_round(self, names, random(1 << 30))
-    self.calls = self.calls + 400 -- the threads'
-  end
-end
-
---- Makes so many calls; ends the process, with 1 and what is wrong.
----@param seed integer
----@param count integer
----@param threads boolean|nil on pools that other threads call as well
-function M.main(seed, count, threads)
-  local path = os.getenv "HEAPWRIGHT_HOSTILE_TRACE"
-  math.randomseed(seed, 0)
-  values.make_paths()
-  local self = new_world()
-  if path then
-    self.trace = assert(io.open(path, "wb"))
-    self.trace:setvbuf "no"
-  end
+--- A world with objects of every kind.
+---@param trace file*|nil where calls are written before they are made
+function M.new(trace)
+  local self = make()
+  self.trace = trace
   equip(self)
-  finalizer.relax()
   meet(self)
-  self.first = measure()
-  local middle = (threads and run_threads or run)(self, count)
-  local last = leave(self)
-  compare(self, self.first, last, { "files", "threads" })
-  if middle and not os.getenv "HEAPWRIGHT_HOSTILE_SANITIZED" then compare(self, middle, last, { "resident", "lua" }) end
-  print(self:report())
-  if self.failure then
-    print(("seed %d, call %d: %s"):format(seed, self.calls, self.failure))
-    os.exit(1, true)
-  end
-  print(("%d calls"):format(self.calls))
-  os.exit(0, true)
+  return self
 end
+
+M.POOL, M.THREAD, M.OFTEN, M.tame_options = POOL, THREAD, OFTEN, tame_options
 
 return M
