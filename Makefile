@@ -12,7 +12,7 @@ FUZZ_SECONDS := 60
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help deps build demo test cov fuzz bench bench-build clean
+.PHONY: help deps build demo test mutation cov fuzz bench bench-build clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ demo: deps build ## Records the C compiler at work and compares every policy on 
 
 test: deps build ## Builds and runs every test
 	@ctest --test-dir $(BUILD) --parallel $(JOBS) --output-on-failure
+
+mutation: deps ## Breaks the source in each way of spec/mutation and shows which test notices; takes long
+	@lua5.4 spec/mutation/run.lua
 
 cov: ## Prints the core's line and branch coverage, writes HTML to build-cov/
 	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(TESTS) $(COVERAGE)" sh .cmake/deps.sh

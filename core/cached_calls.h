@@ -63,7 +63,7 @@ static bool add_page(hpw_pool *pool, thread_cache *mine, uint64_t size) {
     work w = begin_work(pool);
     bool found = slots_find(&pool->index.map, &state->pages, h, kind, NO_GRANULE) != NO_GRANULE;
     state->current = h;
-    if (!found) found = make_run(pool, &w, &want);
+    if (!found && !pool->index.broken) found = make_run(pool, &w, &want);
     state->current = &state->heap;
     end_work(pool, &w, 0);
     lock_leave(pool->lock);
@@ -79,9 +79,10 @@ static void *allocate_locked_only(hpw_pool *pool, uint64_t size) {
     lock_enter(pool->lock);
     state->current = state->surplus = &state->heap; /* no other heap is to be looked at */
     work w = begin_work(pool);
-    placement place = choose(&pool->index, &want);
+    placement place = pool->index.broken ? placement_none() : choose(&pool->index, &want);
     w.calls++;
-    if (place.block == NO_GRANULE && make_run(pool, &w, &want)) place = choose(&pool->index, &want);
+    if (place.block == NO_GRANULE && !pool->index.broken && make_run(pool, &w, &want))
+        place = choose(&pool->index, &want);
     if (place.block != NO_GRANULE) at = place_found(pool, &w, size, 0, &want, place);
     lock_leave(pool->lock);
     return at == NO_GRANULE ? NULL : granted(pool, at);
@@ -194,13 +195,20 @@ static tried put_cached(hpw_pool *pool, thread_cache *mine, uint64_t address, co
     return h->kept_count > h->most_kept ? TRIED_PAGES : TRIED_DONE;
 }
 
+/* The general way, as the pool is. */
+static hpw_error release_known(hpw_pool *pool, uint64_t address, const uint64_t *expected,
+                               hpw_report *report) {
+    return index_validates(&pool->index) ? release_expected_validating(pool, address, expected, report)
+                                         : release_expected(pool, address, expected, report);
+}
+
 /* A block in no page of a thread's. False: it lies in one, or is none at all. */
 static bool release_locked_only(hpw_pool *pool, uint64_t address, const uint64_t *expected) {
     slab *state = pool->index.state;
     lock_enter(pool->lock);
     state->surplus = &state->heap; /* no other heap is to be looked at */
     bool of_pool = pool_holds(pool, address) && !slots_owner_at(&state->pages, pool_granule(pool, address));
-    bool released = of_pool && !release_expected(pool, address, expected, NULL);
+    bool released = of_pool && !release_known(pool, address, expected, NULL);
     lock_leave(pool->lock);
     return released;
 }
@@ -220,7 +228,7 @@ APART hpw_error release_somehow(hpw_pool *pool, uint64_t address, const uint64_t
     }
     if (!caches_have_sink(pool->caches) && release_locked_only(pool, address, expected)) return HPW_OK;
     pool_enter(pool);
-    hpw_error error = release_expected(pool, address, expected, report);
+    hpw_error error = release_known(pool, address, expected, report);
     pool_leave(pool);
     return error;
 }

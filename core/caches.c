@@ -118,6 +118,14 @@ void caches_note_sink(hpw_pool *pool) {
         atomic_fetch_and_explicit(stop, ~(unsigned)STOP_FOR_SINK, memory_order_relaxed);
 }
 
+void caches_note_broken(hpw_pool *pool) {
+    atomic_uint *stop = &pool->caches->stop;
+    if (pool->index.broken)
+        atomic_fetch_or_explicit(stop, STOP_BROKEN, memory_order_relaxed);
+    else
+        atomic_fetch_and_explicit(stop, ~(unsigned)STOP_BROKEN, memory_order_relaxed);
+}
+
 /* ---- Who has one ---- */
 
 static uint64_t thread_token(void) {

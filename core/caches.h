@@ -40,7 +40,7 @@ typedef struct thread_cache {
 } thread_cache;
 
 /* Why a thread may not use its heap. */
-enum { STOP_NOW = 1, STOP_TO_FENCE = 2, STOP_FOR_SINK = 4 };
+enum { STOP_NOW = 1, STOP_TO_FENCE = 2, STOP_FOR_SINK = 4, STOP_BROKEN = 8 };
 
 typedef struct pool_caches {
     atomic_uint stop;
@@ -114,5 +114,8 @@ void caches_bring_home(hpw_pool *pool, thread_cache *cache);
 
 /* The sink or the plan of failures changed: with one every call takes the lock. The pool is entered. */
 void caches_note_sink(hpw_pool *pool);
+
+/* The index broke, or is whole again: while it is broken every call takes the lock, and is refused. */
+void caches_note_broken(hpw_pool *pool);
 
 #endif

@@ -75,13 +75,24 @@ static const char *check(hpw_pool *pool, granule_t *bad, uint64_t *byte) {
     return NULL;
 }
 
+hpw_error hpw_refuses(hpw_pool *pool, hpw_report *report) {
+    pool_enter(pool);
+    hpw_error error = pool->index.broken ? pool_report_broken(pool, report) : HPW_OK;
+    pool_leave(pool);
+    return error;
+}
+
 hpw_error hpw_check(hpw_pool *pool, hpw_report *report) {
     granule_t bad = 0;
     uint64_t byte = UINT64_MAX;
     hpw_error error = HPW_OK;
     pool_enter(pool);
     uint64_t steps = pool->index.steps;
-    const char *wrong = check(pool, &bad, &byte);
+    const char *wrong = pool->index.broken;
+    if (wrong)
+        bad = pool->index.broken_at;
+    else
+        wrong = check(pool, &bad, &byte);
     pool->index.steps = steps;
     if (byte != UINT64_MAX) /* the map is sound */
         error = pool_report_at(pool, report, HPW_CORRUPTED, byte, 0, wrong);

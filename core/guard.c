@@ -166,10 +166,18 @@ hpw_error guard_expect(hpw_pool *pool, uint64_t size, hpw_report *report) {
     return whole ? HPW_OK : guard_report_damaged(pool, report);
 }
 
-static void let_oldest_out(hpw_pool *pool) {
+/* False: the index is broken, and it stays. */
+static bool let_oldest_out(hpw_pool *pool) {
     pool_guards *g = pool->guards;
     granule_t at = queued_at(g, 0), size = blocks_size(&pool->index.map, at);
     uint64_t granted = pool_bytes(pool, size);
+    work w = begin_work(pool);
+    w.blocks--;
+    if (is_broken(pool, &w) || !give(pool, &w, at, size)) {
+        pool_note_broken(pool);
+        return false;
+    }
+    add_work(pool, &w);
     g->first = g->first + 1 < g->room ? g->first + 1 : 0;
     g->count--;
     g->queued -= granted;
@@ -177,10 +185,8 @@ static void let_oldest_out(hpw_pool *pool) {
     g->held_count--;
     flip_held(pool, at);
     pool->counts.granted_room += (int64_t)granted;
-    work w = begin_work(pool);
-    w.blocks--;
-    give(pool, &w, at, size);
-    add_work(pool, &w);
+    if (is_broken(pool, &w)) pool_note_broken(pool);
+    return true;
 }
 
 void guard_hold(hpw_pool *pool, granule_t at, granule_t size, uint64_t requested) {
@@ -196,14 +202,16 @@ void guard_hold(hpw_pool *pool, granule_t at, granule_t size, uint64_t requested
     g->held += granted;
     g->held_count++;
     flip_held(pool, at);
-    while (g->queued > g->quarantine) let_oldest_out(pool);
+    while (g->queued > g->quarantine && let_oldest_out(pool)) {
+    }
 }
 
 bool guard_empty(hpw_pool *pool) {
     pool_guards *g = pool->guards;
     if (!g->count || !oldest_are_whole(pool, 0)) return false;
-    while (g->count) let_oldest_out(pool);
-    return true;
+    while (g->count && let_oldest_out(pool)) {
+    }
+    return !pool->index.broken;
 }
 
 void guard_forget(hpw_pool *pool) {
@@ -248,6 +256,7 @@ static hpw_error release_expected(hpw_pool *pool, uint64_t address, const uint64
     granule_t at, size;
     uint64_t requested, damaged;
     work w = begin_work(pool);
+    if (is_broken(pool, &w)) return pool_report_broken(pool, report);
     pool->guards->damaged = NO_GRANULE;
     if (!pool_find_user(pool, address, &at, &size, &requested)) return pool_diagnose(pool, address, report);
     if ((damaged = pool_damage(pool, at, size, requested)) != UINT64_MAX)

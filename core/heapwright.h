@@ -53,7 +53,7 @@ typedef enum hpw_error {
     HPW_UNALLOCATED,      /* "unallocated": the address lies in a free block */
     HPW_OUT_OF_BOUNDS,    /* "out_of_bounds": outside of the pool, or past the block's end */
     HPW_INVALID_ARGUMENT, /* "invalid_argument": no such policy, alignment not a power of two ... */
-    HPW_CORRUPTED,        /* "corrupted": the pool's own records contradict each other */
+    HPW_CORRUPTED,        /* "corrupted": the pool's own records contradict each other, see hpw_refuses */
     HPW_LIMIT,            /* "limit": an account's or a state's limit was reached */
     HPW_IO,               /* "io": the system refused a file, a mapping, a process */
     HPW_UNINITIALISED,    /* "uninitialised": the bytes were never written (guard full) */
@@ -91,8 +91,29 @@ typedef enum hpw_order {
     HPW_ORDER_ADDRESS, /* the lowest address among equals (zero: the default) */
     HPW_ORDER_FIFO,    /* the block that entered the index first */
     HPW_ORDER_LIFO,    /* the block that entered the index last */
+    HPW_ORDER_RANDOM,  /* one by chance, from a seed: see hpw_config */
     HPW_ORDER_COUNT
 } hpw_order;
+
+/*
+ * Randomised placement (HPW_ORDER_RANDOM), deterministic: the same seed and the same calls give the same
+ * addresses.
+ *
+ * Which block: best and worst fit choose by chance among all blocks of the size that their rule names that
+ * hold the request at its alignment; first fit among all blocks whatsoever that hold it. Over all seeds each
+ * of them is as likely as another, and each placement draws anew, so freeing a block and asking again is not
+ * answered with the same one for certain.
+ *
+ * Where in it: at the block's lowest aligned place, as in the other orders; but in a pool in which nothing is
+ * live (nor in quarantine) at one of all the aligned places that the one free block has, each as likely as
+ * another. So the first address is seldom 0, and the pool's largest free block afterwards mostly smaller.
+ * A block that is resized stays, grows and moves by the same rules as in any order.
+ *
+ * hpw_reset begins anew: what follows is placed as in a new pool with this seed.
+ *
+ * Who sees many addresses of a pool could compute its seed: the generator is fast, and no cipher. A seed that
+ * nobody is to guess comes from the system's randomness, by the host.
+ */
 
 /*
  * How much is checked beyond what is always checked.
@@ -102,6 +123,7 @@ typedef enum hpw_order {
  * Check: a bit a granule remembers frees, so that double_free is exact; and what a
  * block has beyond its requested size is a canary, verified when it is freed or
  * resized and by hpw_check: HPW_CORRUPTED with the first byte that was overwritten.
+ * What policies keep in free blocks is validated before it is followed: hpw_refuses.
  * Cost: O(slack) a call, mostly less than a granule; a bit a granule.
  *
  * Full: check, and
@@ -158,6 +180,7 @@ typedef struct hpw_config {
     uint64_t max_capacity; /* 0: `capacity`, the pool never grows; hpw_open only */
     uint32_t granule;      /* 0: 16; else 8, 16, 32 ... 4096: the unit of placement */
     hpw_order order;       /* 0: by address; others for first-, best- and worst-fit only */
+    uint64_t seed;         /* order random: what chance follows from, 0 is a seed like any other; else 0 */
     hpw_guard guard;       /* 0: off */
     uint64_t red_zone;     /* guard full: bytes; 0: 16; HPW_NONE: none */
     uint64_t quarantine;  /* guard full: granted bytes; 0: a quarter of the capacity, 1 MiB at most; HPW_NONE:
@@ -199,9 +222,9 @@ typedef struct hpw_config {
  *    two of 8 ... 4096; capacity is below one granule or above the maximum
  *    (hpw_max_capacity); max_capacity is not 0 and below capacity; the order or
  *    guard is not one of its enumeration, or the policy does not take this
- *    order (first-fit takes fifo and lifo with granules of 16 and more only);
- *    half a lock was given; thread_caches is above HPW_MOST_THREAD_CACHES, or set
- *    with a policy that takes none (hpw_policy_info), a lock of the host's or
+ *    order (first-fit takes fifo, lifo and random with granules of 16 and more only);
+ *    the seed is not 0 without order random; half a lock was given; thread_caches is above
+ * HPW_MOST_THREAD_CACHES, or set with a policy that takes none (hpw_policy_info), a lock of the host's or
  *    none, granules other than 16, guard full, or a pool that grows; red_zone or
  *    quarantine are set without guard full;
  *  - HPW_NO_MEMORY: the system has no such range of addresses.
@@ -244,7 +267,8 @@ HPW_API uint64_t hpw_max_capacity(uint32_t granule);
 /*
  * Frees every block at once and forgets the policy's history, so that what
  * follows is placed as in a new pool. Counts of calls stay; each block counts
- * as one free. A grown pool shrinks as when its last block is freed.
+ * as one free. A grown pool shrinks as when its last block is freed. A pool that
+ * refused further work (hpw_refuses) works again: nothing of what lay in its free blocks is kept.
  * HPW_INVALID_ARGUMENT, nothing changed, while an account is open in it. Cost: O(metadata).
  */
 HPW_API hpw_error hpw_reset(hpw_pool *pool);
@@ -252,9 +276,10 @@ HPW_API hpw_error hpw_reset(hpw_pool *pool);
 /*
  * Gives back what the pool keeps to be faster: the empty pages of slab become
  * free blocks again; a pool that grew shrinks as after a free. What a request
- * needs is given back without it. Cost: O(what is kept).
+ * needs is given back without it. HPW_CORRUPTED, nothing done, where the pool refuses further work
+ * (hpw_refuses). Cost: O(what is kept).
  */
-HPW_API void hpw_trim(hpw_pool *pool);
+HPW_API hpw_error hpw_trim(hpw_pool *pool);
 
 /* ---- Operations ------------------------------------------------------------- */
 
@@ -262,7 +287,8 @@ HPW_API void hpw_trim(hpw_pool *pool);
  * Grants `size` bytes, not zeroed. Size 0 grants a block of its own, one
  * granule, of which no byte may be used. Returns NULL if and only if the policy
  * finds no free block for the request and the pool can't grow: the exact
- * policies fail only where no free block is large enough.
+ * policies fail only where no free block is large enough; or the pool refuses
+ * further work (hpw_refuses), which counts no failure.
  * Cost: O(policy), and O(1) in the block map.
  */
 HPW_API void *hpw_malloc(hpw_pool *pool, size_t size);
@@ -290,7 +316,8 @@ HPW_API void *hpw_aligned_alloc(hpw_pool *pool, size_t alignment, size_t size);
  * place; forwards into the next free block; for blocks of 64 KiB and more
  * backwards into the free block before it; to where the policy places it;
  * backwards as the last resort. Returns NULL, block and bytes untouched, if
- * and only if `block` is not a live block's start or none of these holds it.
+ * and only if `block` is not a live block's start, none of these holds it, or the
+ * pool refuses further work (hpw_refuses).
  * A block got from hpw_aligned_alloc keeps its alignment when it moves, and
  * what its address happened to have above it, up to the largest ever asked of
  * the pool; with guard off, which does not know these blocks from others, all
@@ -304,7 +331,8 @@ HPW_API void *hpw_realloc(hpw_pool *pool, void *block, size_t size);
  *  - HPW_DOUBLE_FREE: the newest block that began here was freed (guard off:
  *    the pointer is that of a granule in a free block);
  *  - HPW_INVALID_FREE: outside of the pool, inside a block, never allocated;
- *  - HPW_CORRUPTED: the block's size record was overwritten.
+ *  - HPW_CORRUPTED: the block's size record was overwritten, or the pool refuses
+ *    further work (hpw_refuses), as all calls below that allocate, resize or free then do.
  * Cost: O(policy).
  */
 HPW_API hpw_error hpw_free(hpw_pool *pool, void *block);
@@ -487,9 +515,9 @@ typedef struct hpw_policy_info {
     const char *index;   /* in what it looks */
     const char *bound;   /* the order of its work */
     const char *source;  /* who described it */
-    bool takes_order;    /* fifo and lifo are accepted */
+    bool takes_order;    /* fifo, lifo and random are accepted */
     bool takes_caches;   /* thread_caches is accepted */
-    bool exact;          /* the address is defined by the rule alone, see `chooses` */
+    bool exact;          /* the address is defined by the rule alone (and the seed), see `chooses` */
     bool monotone;       /* a trace without resizes that fits in P fits in every larger pool: proved */
 } hpw_policy_info;
 
@@ -612,6 +640,136 @@ HPW_API bool hpw_account_pressure(hpw_account *account);
 /* "other", "string" ...; "unknown" for what is no kind. Pure. */
 HPW_API const char *hpw_lua_kind_name(hpw_lua_kind kind);
 
+/* ---- Compaction --------------------------------------------------------------- */
+
+/*
+ * Who says which blocks may move, and is told where they went. Both are called with the
+ * pool's lock held: they must not call the pool. `size` is the requested one.
+ * may_move: asked of live blocks, of none that is an account's; up to three times of one,
+ * and has to answer alike. moved: the bytes lie at `to` already, where no block that is not
+ * told of yet lies. A block moves once at most, the lowest first; of slab, those in slots
+ * before the others.
+ */
+typedef struct hpw_mover {
+    void *ud;
+    bool (*may_move)(void *ud, uint64_t address, uint64_t size);
+    void (*moved)(void *ud, uint64_t from, uint64_t to, uint64_t size);
+} hpw_mover;
+
+/* Sizes are bytes. */
+typedef struct hpw_compaction {
+    uint64_t won;          /* the largest free block, less what it was before */
+    uint64_t largest_free; /* it */
+    uint64_t moved_blocks;
+    uint64_t moved_bytes; /* their requested ones */
+} hpw_compaction;
+
+/*
+ * Moves the blocks that may move to lower addresses, so that free bytes come together:
+ * a host that reaches its blocks by handles keeps their addresses in these. Requested
+ * and granted sizes stay, and alignments as hpw_realloc keeps them. Policies that join
+ * all free neighbours slide blocks together, in their order, up to the next that
+ * stays; buddy and slab move a block to a lower place where their rule has one; bump
+ * moves nothing. The largest free block is never smaller afterwards; slab's empty pages
+ * are given back, and a pool that grew shrinks, as in hpw_trim. Each move is an event, a
+ * resize to the same size, but counts as no reallocation.
+ *
+ * HPW_INVALID_ARGUMENT, nothing changed, where mover or one of its functions is NULL. HPW_CORRUPTED where
+ * the pool refuses further work (hpw_refuses), or does so since a link was met here: what had moved until
+ * then has been told. `out` may be NULL.
+ * One lock, held throughout. Deterministic. Cost: O(blocks) calls of policy and mover,
+ * and O(bytes moved); of slab also O(blocks) for each kind of slots, 20 in all.
+ */
+HPW_API hpw_error hpw_compact(hpw_pool *pool, const hpw_mover *mover, hpw_compaction *out);
+
+/* ---- Images -------------------------------------------------------------------- */
+
+/*
+ * An image is a pool as a run of bytes, the same on every machine: its options, and of each
+ * live block its address, granted and requested size, the alignment that it keeps, and its
+ * bytes; version, lengths and checksums with it. A pool restored from it has every
+ * block at the address that it had. What the image doesn't say is as if each block had
+ * been placed there, in address order, in a new pool: the free blocks enter the policy's
+ * index in address order, next-fit goes on behind the last block, bump too, order random
+ * draws as for a new pool's first placement; counts begin
+ * with these allocations; which freed blocks began where is forgotten.
+ */
+enum { HPW_IMAGE_MESSAGE = 256 };
+
+/* Why a call failed, or zeroed. */
+typedef struct hpw_image_error {
+    hpw_error code;
+    uint64_t offset;                 /* of the byte in the image where that was seen */
+    char message[HPW_IMAGE_MESSAGE]; /* one line, with the numbers; of a file its path in front */
+} hpw_image_error;
+
+/* What an image says of its pool. */
+typedef struct hpw_image {
+    hpw_config config; /* as it was opened, zeros filled in, but `host`, which is zeroed; policy: static */
+    uint64_t capacity; /* bytes that the pool managed when it was saved */
+    uint64_t blocks;
+    uint64_t in_use; /* bytes that were asked for */
+    uint64_t size;   /* bytes of the image */
+} hpw_image;
+
+/*
+ * Where an image goes, and where it comes from: called with the pool's lock held, so not to
+ * call the pool. put: false: it could not be written. get: as many of the next n bytes as
+ * there are; fewer than n where the image ends.
+ */
+typedef bool hpw_put(void *ud, const void *bytes, size_t n);
+typedef size_t hpw_get(void *ud, void *bytes, size_t n);
+
+/*
+ * Writes the pool's image. Nothing in the pool changes; the lock is held as long as it takes,
+ * so the image is one moment's. Fails, having perhaps written a part, with
+ *  - HPW_INVALID_ARGUMENT: accounts are open in the pool, whose blocks hold pointers;
+ *  - HPW_CORRUPTED: a block's size record was overwritten;
+ *  - HPW_IO: `put` said so.
+ * Asks for no memory. Cost: O(blocks), and O(bytes in use). `error` may be NULL in all of these.
+ */
+HPW_API hpw_error hpw_save_to(hpw_pool *pool, hpw_put *put, void *ud, hpw_image_error *error);
+
+/*
+ * Reads the beginning of an image, 136 bytes, for whoever opens the pool to restore it in.
+ * HPW_CORRUPTED: it is cut off, damaged, or no image; HPW_INVALID_ARGUMENT: another version's, or its
+ * options are none that a pool takes here.
+ */
+HPW_API hpw_error hpw_read_image(hpw_get *get, void *ud, hpw_image *image, hpw_image_error *error);
+
+/*
+ * Makes the blocks of the image live in an empty pool, which may have another policy, granule,
+ * guard or capacity than the saved one; it grows where it may and has to. With the saved policy
+ * and granule each block is granted as much as it had; otherwise what the policy grants for its requested
+ * size. Fails, the pool empty as it was, with
+ *  - HPW_CORRUPTED: the image is cut off, damaged, or contradicts itself;
+ *  - HPW_INVALID_ARGUMENT: the pool is not empty; a block does not fit it: past its capacity, no
+ *    multiple of its granule, not where its policy puts blocks of that size, in the next block's way
+ *    with what is granted here, or not at a multiple of the alignment that it keeps; also as hpw_read_image.
+ * Asks for no memory and reads 64 KiB at most at a time, into the pool. Cost: O(blocks) calls of the policy.
+ */
+HPW_API hpw_error hpw_restore(hpw_pool *pool, hpw_get *get, void *ud, hpw_image_error *error);
+
+/*
+ * The same with files; hosted profile only.
+ *
+ * hpw_save: the image is written beside `path`, under its name with numbers behind it, brought to the
+ * disk, and takes the name then: a process or system that ends in the middle leaves the old file as it
+ * was (and perhaps the unfinished one). A failure leaves the old file and removes the
+ * new one. A device or pipe is written to directly. HPW_IO, HPW_NO_MEMORY, and as hpw_save_to.
+ *
+ * hpw_examine: reads all of it and verifies every checksum. Takes 64 KiB of memory. HPW_IO; as
+ * hpw_read_image.
+ *
+ * hpw_open_image: that, and then opens the pool: as it was saved, or, where `config` is not NULL, as that
+ * says, all of it (take hpw_examine's and change it). So what is damaged asks for no memory beyond
+ * those 64 KiB, and what is whole for no more than opening such a pool and filling its blocks. NULL with
+ * *error: as hpw_examine, hpw_open and hpw_restore.
+ */
+HPW_API hpw_error hpw_save(hpw_pool *pool, const char *path, hpw_image_error *error);
+HPW_API hpw_error hpw_examine(const char *path, hpw_image *image, hpw_image_error *error);
+HPW_API hpw_pool *hpw_open_image(const char *path, const hpw_config *config, hpw_image_error *error);
+
 /* ---- Events ----------------------------------------------------------------- */
 
 typedef enum hpw_event_kind {
@@ -677,6 +835,26 @@ HPW_API void hpw_ring_sink(void *ring, const hpw_event *event);
 HPW_API bool hpw_ring_next(const hpw_ring *ring, uint64_t *cursor, hpw_event *out, uint64_t *lost);
 
 /* ---- Debugging -------------------------------------------------------------- */
+
+/*
+ * Does the pool refuse further work? HPW_OK; or HPW_CORRUPTED, with the reason in *report (which may
+ * be NULL) and the address of the free block that held what can't be.
+ *
+ * Policies keep links in free blocks, where a program that writes to memory it freed overwrites them.
+ * In a pool whose guard is not off each link is validated against the block map, which lies outside of
+ * the pool's bytes, before it is followed: it must lead to a free block of a size, and where that is so
+ * with links, that belong there. The first call that meets one which doesn't changes nothing and says
+ * so; from then on every call that allocates, resizes, frees or trims does: the functions that return
+ * an error HPW_CORRUPTED, hpw_malloc and its like NULL. (A call that met it only when it was done, in
+ * giving back a page or the pool's end, answers as ever; the next one says it.) Reading, writing,
+ * hpw_owner, the walk, statistics and hpw_check go on; hpw_reset mends the pool. What was overwritten
+ * with what could be there – the links of another time, say – may go unseen, and then the wrong one of
+ * several blocks that fit is chosen, or one that fits is not found; but whatever is written to free
+ * blocks, the pool never grants what is not free, writes to a live block, leaves its own memory, or
+ * fails to return. Guard off: links are followed as they are.
+ * Cost: O(1).
+ */
+HPW_API hpw_error hpw_refuses(hpw_pool *pool, hpw_report *report);
 
 /*
  * Verifies everything that must hold: the block map covers the pool without gap

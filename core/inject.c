@@ -71,7 +71,8 @@ hpw_error inject_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_
                         hpw_report *report) {
     granule_t at, granules;
     uint64_t requested;
-    bool grows = pool_find_user(pool, address, &at, &granules, &requested) && size > requested;
+    bool grows = pool_find_user(pool, address, &at, &granules, &requested) && size > requested &&
+                 pool_damage(pool, at, granules, requested) == UINT64_MAX; /* which is told as ever */
     if (grows && inject_refuses(pool, address, size, 0))
         return pool_report_refused(pool, report, address, size);
     return pool_resize(pool, address, size, moved, report);

@@ -45,9 +45,10 @@ hpw_error pool_config(hpw_config *config) {
         return HPW_INVALID_ARGUMENT;
     if (config->guard != HPW_GUARD_FULL && (config->red_zone || config->quarantine))
         return HPW_INVALID_ARGUMENT;
-    if (config->order != HPW_ORDER_ADDRESS &&
-        (!chosen->info.takes_order || granule < chosen->least_timed_granule))
+    const policy *placing = policy_in_order(chosen, config->order);
+    if (!placing || (config->order != HPW_ORDER_ADDRESS && granule < placing->least_ordered_granule))
         return HPW_INVALID_ARGUMENT;
+    if (config->seed && config->order != HPW_ORDER_RANDOM) return HPW_INVALID_ARGUMENT;
     if (!config->host.lock != !config->host.unlock) return HPW_INVALID_ARGUMENT;
     if (config->thread_caches && !takes_caches(config, chosen)) return HPW_INVALID_ARGUMENT;
     return HPW_OK;
@@ -81,12 +82,17 @@ static size_t map_size(const hpw_config *config) {
     return blocks_bytes(granules_of(config, config->max_capacity), config->guard != HPW_GUARD_OFF);
 }
 
+/* Of a valid config. */
+static const policy *policy_of(const hpw_config *config) {
+    return policy_in_order(policy_named(config->policy), config->order);
+}
+
 static size_t state_size(const hpw_config *config) {
-    return policy_named(config->policy)->state_size(granules_of(config, config->max_capacity), config->order);
+    return policy_of(config)->state_size(granules_of(config, config->max_capacity), config->order);
 }
 
 static size_t caches_size(const hpw_config *config) {
-    const policy_caches *caches = policy_named(config->policy)->caches;
+    const policy_caches *caches = policy_of(config)->caches;
     return config->thread_caches
                ? caches->bytes(granules_of(config, config->max_capacity), config->thread_caches)
                : 0;
@@ -124,13 +130,14 @@ void pool_open_policy(hpw_pool *pool) {
 hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *config) {
     hpw_pool *pool = memory;
     *pool = (hpw_pool){
-        .policy = policy_named(config->policy),
+        .policy = policy_of(config),
         .host = config->host,
         .locking = config->single_threaded || !config->host.lock ? LOCKING_NONE : LOCKING_HOST,
         .capacity = granules_of(config, config->capacity),
         .max_capacity = granules_of(config, config->max_capacity),
         .growth_step = growth_step(config->granule),
         .guard = config->guard,
+        .small_pages = config->small_pages,
         .state_bytes = round16(state_size(config)) + round16(caches_size(config)),
         .caches_bytes = round16(caches_size(config)),
         .cache_count = config->thread_caches,
@@ -148,6 +155,7 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
         .capacity = pool->max_capacity,
         .grows = pool->max_capacity > pool->capacity,
         .state = pool_state(pool),
+        .seed = config->seed,
     };
     blocks_init(&pool->index.map, next, pool->max_capacity, config->guard != HPW_GUARD_OFF);
     next += round16(map_size(config));

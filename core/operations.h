@@ -24,10 +24,18 @@
 typedef struct work {
     uint64_t steps; /* the index's when the operation began */
     unsigned calls;
-    int blocks; /* more, or fewer */
+    int blocks;     /* more, or fewer */
+    bool validates; /* what the policy keeps in free blocks: a constant where calls are compiled for it */
 } work;
 
-HOT work begin_work(const hpw_pool *pool) { return (work){.steps = pool->index.steps}; }
+/* Are there links that are to be validated? */
+HOT bool validates(const hpw_pool *pool) { return POLICY.may_remove && index_validates(&pool->index); }
+
+HOT work begin_work_so(const hpw_pool *pool, bool validates) {
+    return (work){.steps = pool->index.steps, .validates = POLICY.may_remove && validates};
+}
+
+HOT work begin_work(const hpw_pool *pool) { return begin_work_so(pool, validates(pool)); }
 
 /* Of a part of an operation. */
 HOT void add_work(hpw_pool *pool, const work *w) {
@@ -43,16 +51,35 @@ HOT void end_work(hpw_pool *pool, const work *w, unsigned derived) {
     if (steps > pool->counts.steps_max) pool->counts.steps_max = steps;
 }
 
+/*
+ * A policy's links in free blocks may have been overwritten; see may_add. Once the index is broken the
+ * policy is told of nothing more, and the operation that met it puts the map back as it was: nothing is
+ * granted or freed until hpw_reset.
+ */
+HOT bool is_broken(const hpw_pool *pool, const work *w) { return w->validates && pool->index.broken; }
+
+HOT bool may_be_added(hpw_pool *pool, granule_t at, granule_t size, bool validates) {
+    return !POLICY.may_add || !validates || (!pool->index.broken && POLICY.may_add(&pool->index, at, size));
+}
+
+HOT bool may_be_removed(hpw_pool *pool, granule_t at, granule_t size, bool validates) {
+    return !POLICY.may_remove || !validates ||
+           (!pool->index.broken && POLICY.may_remove(&pool->index, at, size));
+}
+
 HOT void index_add(hpw_pool *pool, work *w, granule_t at, granule_t size) {
     w->calls++;
     w->blocks++;
-    POLICY.added(&pool->index, at, size);
+    if (may_be_added(pool, at, size, w->validates)) POLICY.added(&pool->index, at, size);
 }
 
-HOT void index_remove(hpw_pool *pool, work *w, granule_t at, granule_t size) {
+/* False: the index is broken. */
+HOT bool index_remove(hpw_pool *pool, work *w, granule_t at, granule_t size) {
+    if (!may_be_removed(pool, at, size, w->validates)) return false;
     w->calls++;
     w->blocks--;
     POLICY.removed(&pool->index, at, size);
+    return true;
 }
 
 HOT void add_free(hpw_pool *pool, work *w, granule_t at, granule_t size) {
@@ -83,30 +110,41 @@ HOT granule_t joining_before(const hpw_pool *pool, granule_t at) {
 /* Does the policy want to be told of a block that becomes another as one change? */
 HOT bool replaces(const hpw_pool *pool) { return POLICY.replaced && pool->index.order == HPW_ORDER_ADDRESS; }
 
+/* Takes out what joins; false: the index is broken. */
+HOT bool forget(hpw_pool *pool, granule_t at, granule_t size, bool validates) {
+    if (!may_be_removed(pool, at, size, validates)) return false;
+    POLICY.removed(&pool->index, at, size);
+    return true;
+}
+
 /*
  * The live block [at, at + size) becomes one free block with each free
  * neighbour; `previous` is the one before it, or `at`. Returns how many joined.
+ * `validates` is a constant, so that a short way has nothing of it.
  */
-APART unsigned join_neighbours(hpw_pool *pool, granule_t at, granule_t size, granule_t previous) {
+HOT unsigned join(hpw_pool *pool, granule_t at, granule_t size, granule_t previous, bool validates) {
     blocks *map = &pool->index.map;
     granule_t next = at + size, was = at, was_size = 0; /* the one that is replaced */
     bool joins_previous = previous != at;
     unsigned joined = 0;
     if (!stays_apart(pool, next)) {
         granule_t next_size = blocks_size(map, next);
+        bool joins = true;
         if (joins_previous || !replaces(pool))
-            POLICY.removed(&pool->index, next, next_size);
+            joins = forget(pool, next, next_size, validates);
         else
             was = next, was_size = next_size;
-        blocks_erase(map, next);
-        size += next_size;
-        joined++;
+        if (joins) {
+            blocks_erase(map, next);
+            size += next_size;
+            joined++;
+        }
     }
+    if (joins_previous && !replaces(pool))
+        joins_previous = forget(pool, previous, at - previous, validates);
+    else if (joins_previous)
+        was = previous, was_size = at - previous;
     if (joins_previous) {
-        if (replaces(pool))
-            was = previous, was_size = at - previous;
-        else
-            POLICY.removed(&pool->index, previous, at - previous);
         blocks_erase(map, at);
         size += at - previous;
         at = previous;
@@ -117,9 +155,17 @@ APART unsigned join_neighbours(hpw_pool *pool, granule_t at, granule_t size, gra
     blocks_span(map, at, size);
     if (was_size && POLICY.replaced)
         POLICY.replaced(&pool->index, was, was_size, at, size);
-    else
+    else if (may_be_added(pool, at, size, validates))
         POLICY.added(&pool->index, at, size);
     return joined;
+}
+
+APART unsigned join_neighbours(hpw_pool *pool, granule_t at, granule_t size, granule_t previous) {
+    return join(pool, at, size, previous, false);
+}
+
+APART unsigned join_validated(hpw_pool *pool, granule_t at, granule_t size, granule_t previous) {
+    return join(pool, at, size, previous, true);
 }
 
 /* The calls of the policy that this took. */
@@ -141,21 +187,23 @@ HOT void join_both(hpw_pool *pool, work *w, granule_t at, granule_t size) {
         index_add(pool, w, at, size);
         return;
     }
-    unsigned joined = join_neighbours(pool, at, size, previous);
+    unsigned joined =
+        w->validates ? join_validated(pool, at, size, previous) : join_neighbours(pool, at, size, previous);
     w->calls += join_calls(pool, joined);
     w->blocks += 1 - (int)joined;
 }
 
 /* The policy says which may: each join may make another one possible. */
-static inline void join_some(hpw_pool *pool, work *w, granule_t at, granule_t size) {
+HOT void join_some_so(hpw_pool *pool, work *total, granule_t at, granule_t size, bool validates) {
     blocks *map = &pool->index.map;
+    work here = {.validates = validates}, *w = &here;
     for (bool again = true; again;) {
         again = false;
         granule_t next = at + size;
         if (!blocks_is_live(map, next)) {
             granule_t next_size = blocks_size(map, next);
             if (POLICY.may_join(&pool->index, at, next, next_size)) {
-                index_remove(pool, w, next, next_size);
+                if (!index_remove(pool, w, next, next_size)) break;
                 blocks_erase(map, next);
                 size += next_size;
                 hold(pool, at, size);
@@ -165,7 +213,7 @@ static inline void join_some(hpw_pool *pool, work *w, granule_t at, granule_t si
         if (at == 0) continue;
         granule_t previous = blocks_previous(map, at);
         if (blocks_is_live(map, previous) || !POLICY.may_join(&pool->index, previous, at, size)) continue;
-        index_remove(pool, w, previous, at - previous);
+        if (!index_remove(pool, w, previous, at - previous)) break;
         blocks_erase(map, at);
         size += at - previous;
         at = previous;
@@ -173,11 +221,23 @@ static inline void join_some(hpw_pool *pool, work *w, granule_t at, granule_t si
         again = true;
     }
     add_free(pool, w, at, size);
+    total->calls += here.calls;
+    total->blocks += here.blocks;
+}
+
+APART void join_some(hpw_pool *pool, work *w, granule_t at, granule_t size) {
+    join_some_so(pool, w, at, size, false);
+}
+
+APART void join_some_validated(hpw_pool *pool, work *w, granule_t at, granule_t size) {
+    join_some_so(pool, w, at, size, true);
 }
 
 /* Makes [at, at + size), in hand, one free block with whatever free neighbours it may join. */
 HOT void join_and_add(hpw_pool *pool, work *w, granule_t at, granule_t size) {
-    if (POLICY.may_join)
+    if (POLICY.may_join && w->validates)
+        join_some_validated(pool, w, at, size);
+    else if (POLICY.may_join)
         join_some(pool, w, at, size);
     else
         join_both(pool, w, at, size);
@@ -201,6 +261,35 @@ HOT void add_rest(hpw_pool *pool, work *w, granule_t at, granule_t size) {
         add_pieces(pool, w, at, size);
     else
         add_free(pool, w, at, size);
+}
+
+/* ---- The map as it was before the index broke ---- */
+
+/* [at, at + size), in which nothing starts, is free in the policy's pieces. */
+static inline void show_free(hpw_pool *pool, granule_t at, granule_t size) {
+    while (size) {
+        granule_t part = POLICY.piece ? POLICY.piece(&pool->index, at, size) : size;
+        blocks_set_free(&pool->index.map, at, part);
+        at += part;
+        size -= part;
+    }
+}
+
+/*
+ * [from, to) shows the live block [at, at + size) again, and around it what was free there: one block on
+ * each side, or buddies, of which those side by side that are free are always as large as they can be.
+ * The live block's size record is the caller's. `size` 0: nothing in it is live.
+ */
+APART void show_again(hpw_pool *pool, granule_t from, granule_t to, granule_t at, granule_t size,
+                      bool has_slack) {
+    blocks *map = &pool->index.map;
+    for (granule_t start = from + blocks_size(map, from), next; start < to; start = next) {
+        next = start + blocks_size(map, start);
+        blocks_erase(map, start);
+    }
+    show_free(pool, from, at - from);
+    if (size) blocks_set_live(map, at, size, has_slack);
+    show_free(pool, at + size, to - at - size);
 }
 
 /* ---- Live blocks ---- */
@@ -250,23 +339,28 @@ HOT granule_t granules_for(const hpw_pool *pool, uint64_t size) {
 
 /* ---- Runs of slots ---- */
 
-/* A run for `want` is cut out of the free block that the policy names. False: it names none. */
-static inline bool make_run(hpw_pool *pool, work *w, const request *want) {
-    slot_run made;
+/* The run is cut out of the free block that its place names. False: the index is broken. */
+static inline bool cut_run(hpw_pool *pool, work *w, const slot_run *made) {
     blocks *map = &pool->index.map;
-    w->calls++;
-    if (!POLICY.wants_run(&pool->index, want, &made)) return false;
-    placement place = made.place;
-    granule_t before = place.at - place.block, end = place.at + made.size;
+    placement place = made->place;
+    granule_t before = place.at - place.block, end = place.at + made->size;
     granule_t after = place.block + place.size - end;
-    index_remove(pool, w, place.block, place.size);
+    if (!index_remove(pool, w, place.block, place.size)) return false;
     if (after) blocks_set_free(map, end, after);
-    w->blocks += (int)blocks_set_slots(map, place.at, made.size, made.slot);
+    w->blocks += (int)blocks_set_slots(map, place.at, made->size, made->slot);
     if (before) blocks_set_free(map, place.block, before);
-    POLICY.run_added(&pool->index, &made);
+    POLICY.run_added(&pool->index, made);
     if (before) index_add(pool, w, place.block, before);
     if (after) index_add(pool, w, end, after);
     return true;
+}
+
+/* A run for `want` is cut out of the free block that the policy names. False: it names none. */
+static inline bool make_run(hpw_pool *pool, work *w, const request *want) {
+    slot_run made;
+    w->calls++;
+    if (!POLICY.wants_run(&pool->index, want, &made)) return false;
+    return cut_run(pool, w, &made);
 }
 
 /* The runs that the policy no longer needs are free blocks again. False: there was none. */
@@ -284,6 +378,7 @@ static inline bool give_runs_back(hpw_pool *pool, work *w, bool all) {
 /* A place for `want` in a run that is made for it, or is no more, or where else it may lie. */
 APART placement find_by_runs(hpw_pool *pool, work *w, const request *want) {
     while (!make_run(pool, w, want)) {
+        if (is_broken(pool, w)) return placement_none();
         if (!give_runs_back(pool, w, true)) {
             w->calls++;
             return POLICY.choose_last ? POLICY.choose_last(&pool->index, want) : placement_none();
@@ -302,14 +397,22 @@ APART placement find_by_runs(hpw_pool *pool, work *w, const request *want) {
 HOT placement find_here(hpw_pool *pool, work *w, const request *want) {
     w->calls++;
     placement found = POLICY.choose(&pool->index, want);
-    return found.block == NO_GRANULE && POLICY.wants_run ? find_by_runs(pool, w, want) : found;
+    if (is_broken(pool, w)) return placement_none();
+    if (found.block != NO_GRANULE || !POLICY.wants_run) return found;
+    work apart = *w; /* so that all of it but this stays in registers */
+    found = find_by_runs(pool, &apart, want);
+    w->calls = apart.calls;
+    w->blocks = apart.blocks;
+    return found;
 }
 
 /* A place for `want`, and the pool grown for it where it can. */
 HOT placement find(hpw_pool *pool, work *w, const request *want) {
+    if (is_broken(pool, w)) return placement_none();
     if (POLICY.round && want->size > pool->max_capacity) return placement_none();
     placement found = find_here(pool, w, want);
     if (found.block != NO_GRANULE || pool->index.map.count == pool->max_capacity) return found;
+    if (is_broken(pool, w)) return found;
     return pool_grow_for(pool, want);
 }
 
@@ -320,20 +423,35 @@ HOT placement find(hpw_pool *pool, work *w, const request *want) {
  * What the block [at, at + size + rest) keeps after its first `size` granules is a free
  * block. It was removed from the index before, unless the policy has `replaced`.
  */
-APART void cut(hpw_pool *pool, granule_t at, granule_t size, granule_t rest) {
+HOT void cut_so(hpw_pool *pool, granule_t at, granule_t size, granule_t rest, bool validates) {
     blocks_cut(&pool->index.map, at, size, rest);
     if (replaces(pool))
         POLICY.replaced(&pool->index, at, size + rest, at + size, rest);
-    else
+    else if (may_be_added(pool, at + size, rest, validates))
         POLICY.added(&pool->index, at + size, rest);
 }
 
+APART void cut(hpw_pool *pool, granule_t at, granule_t size, granule_t rest) {
+    cut_so(pool, at, size, rest, false);
+}
+
+APART void cut_validated(hpw_pool *pool, granule_t at, granule_t size, granule_t rest) {
+    cut_so(pool, at, size, rest, true);
+}
+
+/* Is what was chosen there, by the map, and holds the request? */
+HOT bool is_there(const hpw_pool *pool, placement place, granule_t size) {
+    return index_has_free(&pool->index, place.block) &&
+           blocks_size(&pool->index.map, place.block) == place.size && place.at >= place.block &&
+           place.at - place.block <= place.size && size <= place.size - (place.at - place.block);
+}
+
 /* Cuts [at, at + size) out of the free block that holds it and makes it live. */
-HOT void take(hpw_pool *pool, work *w, placement place, granule_t size, uint64_t requested) {
+HOT void cut_out(hpw_pool *pool, work *w, placement place, granule_t size, uint64_t requested) {
     blocks *map = &pool->index.map;
     granule_t before = place.at - place.block, after = place.size - before - size;
     bool replaced = after && !before && !POLICY_CUTS && replaces(pool);
-    if (!replaced) index_remove(pool, w, place.block, place.size);
+    if (!replaced && !index_remove(pool, w, place.block, place.size)) return;
     if (POLICY.placed) POLICY.placed(&pool->index, place.at, size, false);
     if (before || POLICY_CUTS) {
         if (after) hold(pool, place.at + size, after);
@@ -348,25 +466,61 @@ HOT void take(hpw_pool *pool, work *w, placement place, granule_t size, uint64_t
     uint64_t slack = pool_bytes(pool, size) - requested;
     blocks_occupy(map, place.at, slack != 0);
     if (after) {
-        cut(pool, place.at, size, after);
+        if (w->validates)
+            cut_validated(pool, place.at, size, after);
+        else
+            cut(pool, place.at, size, after);
         w->calls++;
         w->blocks += !replaced;
     }
     pool_note_slack(pool, place.at, size, slack);
 }
 
-HOT void give(hpw_pool *pool, work *w, granule_t at, granule_t size) {
-    if (POLICY.freed) POLICY.freed(&pool->index, at, size);
-    join_and_add(pool, w, at, size);
-    if (POLICY.returns_run) give_runs_back(pool, w, false);
-    if (!POLICY.keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
+/* The place is one free block again. */
+APART void take_back(hpw_pool *pool, placement place) {
+    show_again(pool, place.block, place.block + place.size, place.block, 0, false);
 }
 
-/* The request becomes live at the place, which is counted and told: where it lies. */
+/* The same, of what was chosen; false: the index is broken, and nothing was taken. */
+HOT bool take(hpw_pool *pool, work *w, placement place, granule_t size, uint64_t requested) {
+    int count = w->blocks;
+    if (w->validates && !is_there(pool, place, size))
+        return index_break(
+            &pool->index, index_has_free(&pool->index, place.block) ? place.block : 0,
+            "free blocks were overwritten: the index chose what is not free, or of another size");
+    cut_out(pool, w, place, size, requested);
+    if (!is_broken(pool, w)) return true;
+    take_back(pool, place);
+    w->blocks = count;
+    return false;
+}
+
+/* False: the index is broken, and the block still live. */
+HOT bool give(hpw_pool *pool, work *w, granule_t at, granule_t size) {
+    int count = w->blocks;
+    bool has_slack = w->validates && blocks_has_slack(&pool->index.map, at);
+    if (POLICY.freed) POLICY.freed(&pool->index, at, size);
+    join_and_add(pool, w, at, size);
+    if (is_broken(pool, w)) {
+        granule_t from = blocks_owner(&pool->index.map, at);
+        show_again(pool, from, from + blocks_size(&pool->index.map, from), at, size, has_slack);
+        w->blocks = count;
+        return false;
+    }
+    if (POLICY.returns_run) give_runs_back(pool, w, false);
+    if (!POLICY.keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
+    return true;
+}
+
+/*
+ * The request becomes live at the place, which is counted and told: where it lies. NO_GRANULE: the index is
+ * broken.
+ */
 HOT granule_t place_found(hpw_pool *pool, work *w, uint64_t size, uint64_t alignment, const request *want,
                           placement place) {
-    if (want->align == 1 && !POLICY_CUTS) place.at = place.block; /* which the compiler wants to know */
-    take(pool, w, place, want->size, size);
+    if (want->align == 1 && !POLICY_CUTS && !POLICY.places_anywhere)
+        place.at = place.block; /* which the compiler wants to know */
+    if (!take(pool, w, place, want->size, size)) return NO_GRANULE;
     w->blocks++; /* the live one */
     end_work(pool, w, ALLOCATION_STEPS);
     count_live(pool, place.at, want->size, size);
@@ -376,11 +530,15 @@ HOT granule_t place_found(hpw_pool *pool, work *w, uint64_t size, uint64_t align
     return place.at;
 }
 
-/* The granule where it lies now; NO_GRANULE: no free block holds it. */
-HOT granule_t place_request(hpw_pool *pool, uint64_t size, uint64_t alignment, const request *want) {
-    work w = begin_work(pool);
+/* The granule where it lies now; NO_GRANULE: no free block holds it, or the index is broken. */
+HOT granule_t place_request(hpw_pool *pool, uint64_t size, uint64_t alignment, const request *want,
+                            bool validates) {
+    work w = begin_work_so(pool, validates);
     placement place = find(pool, &w, want);
-    if (place.block != NO_GRANULE) return place_found(pool, &w, size, alignment, want, place);
+    if (place.block != NO_GRANULE) {
+        granule_t at = place_found(pool, &w, size, alignment, want, place);
+        if (!w.validates || at != NO_GRANULE) return at;
+    }
     end_work(pool, &w, 0);
     return NO_GRANULE;
 }

@@ -29,6 +29,11 @@ const policy *policy_named(const char *name) {
     return NULL;
 }
 
+const policy *policy_in_order(const policy *named, hpw_order order) {
+    if (order == HPW_ORDER_RANDOM) return named->at_random;
+    return order == HPW_ORDER_ADDRESS || named->info.takes_order ? named : NULL;
+}
+
 const hpw_policy_info *hpw_policy_at(size_t number) {
     const policy *found = policy_at(number);
     return found ? &found->info : NULL;

@@ -18,6 +18,7 @@
  * A policy keeps its state in `index->state` (state_size bytes, zeroed before
  * open) and, of a free block, in the block's own bytes through link_get and
  * link_set: at least granule bytes each. It never touches a live block's bytes.
+ * Whoever has a pointer can write there too; see may_add.
  */
 #ifndef HPW_POLICY_H
 #define HPW_POLICY_H
@@ -36,6 +37,16 @@ typedef struct free_index {
     bool grows;         /* it has fewer now and then */
     void *state;        /* the policy's own */
     uint64_t steps;     /* nodes and words visited: a policy adds what a call visits beyond the first */
+
+    /*
+     * In a pool that validates links: the first one found that can't be, as a sentence on the free
+     * block at `broken_at` that held it. NULL: none was. Once it is set the index is *broken*: what
+     * it holds is not what the map shows, and no slot but `open` and `check` is called.
+     */
+    const char *broken;
+    granule_t broken_at;
+
+    uint64_t seed; /* of HPW_ORDER_RANDOM */
 } free_index;
 
 /* A request: `size` granules at a granule `at` with (at + skew) % align == 0; align a power of two. */
@@ -102,24 +113,33 @@ typedef struct policy {
      * allocate: the pointer, NULL for a request refused (and counted and told);
      * release: as hpw_release; release_sized: as hpw_free_sized, NULL of a short way:
      * the general one; free: as hpw_free, NULL: by `release`. `general`, by
-     * operations_of_policy.h, does for any pool; the short ways for pools of
-     * granules of 16 without sink and growth: `calls` in each order where frees are
+     * operations_of_policy.h, does for any pool that validates no links in free blocks,
+     * `validating` for those that do, of a policy with links there; the short ways for
+     * pools of granules of 16 without sink and growth: `calls` in each order where frees are
      * not remembered, `remembering` where they are. NULL: it has none.
      */
     pool_calls general;
+    pool_calls validating;
     pool_calls calls[HPW_ORDER_COUNT];
     pool_calls remembering;
+
+    /* The same policy in HPW_ORDER_RANDOM, which is compiled apart so that no other order asks. NULL: it
+     * takes none. */
+    const struct policy *at_random;
 
     /* For pools with caches of threads, whose calls `cached` are, made without the lock. NULL: it takes none.
      */
     const policy_caches *caches;
     pool_calls cached;
 
+    /* What `choose` answers may lie anywhere in a free block; else at its lowest aligned place. */
+    bool places_anywhere;
+
     /* What is freed stays unused until reset, so a free end is not given back before. */
     bool keeps_freed;
 
-    /* The least granule, in bytes, that orders by time take; 0: any. */
-    uint32_t least_timed_granule;
+    /* The least granule, in bytes, that orders other than address take; 0: any. */
+    uint32_t least_ordered_granule;
 
     /* Bytes of state for a pool of at most `granules`; a multiple of 8. */
     size_t (*state_size)(granule_t granules, hpw_order order);
@@ -130,7 +150,10 @@ typedef struct policy {
     /* Granules to grant for a request of `size`; NO_GRANULE: more than can ever be. NULL: `size`. */
     granule_t (*round)(const free_index *index, granule_t size);
 
-    /* Chooses. Must not change which blocks are known; may note what `removed` will want. */
+    /*
+     * Chooses. Must not change which blocks are known; may note what `removed` will want. What it
+     * chooses is placed.
+     */
     placement (*choose)(free_index *index, const request *want);
 
     /* Chooses where neither choose nor wants_run had anything. NULL: nothing. */
@@ -151,6 +174,14 @@ typedef struct policy {
     bool (*returns_run)(free_index *index, bool all, slot_run *returned);
 
     /*
+     * May a block of `size` lie in a slot at `at`, where it is told to lie? Where that slot
+     * is free already, wanted->size is 0, and it is the one that `removed` takes next; else
+     * *wanted is the run that has to be there first, but for the free block around it, which
+     * is the caller's to find; then it asks again. NULL: there are no runs.
+     */
+    bool (*wants_slot)(free_index *index, granule_t at, granule_t size, slot_run *wanted);
+
+    /*
      * Of the free range [at, at + size): how many granules, from `at` on, make one
      * free block. Called again for what is left. NULL: all of it.
      */
@@ -164,6 +195,16 @@ typedef struct policy {
 
     /* May the live block at `at` become `size` granules where it lies? NULL: yes. */
     bool (*may_resize)(free_index *index, granule_t at, granule_t old_size, granule_t size);
+
+    /*
+     * For pools that validate what lies in free blocks (index_validates), asked before `added` and
+     * `removed`: are the links that they would follow links to free blocks that belong there, which
+     * link back where that is so, and do they end? Changes nothing; false: the index is broken
+     * (index_break), and they are not called. NULL, both: they follow none. `choose`, `choose_last`,
+     * `wants_run`, `may_resize` and `largest` look themselves, and answer nothing where it breaks.
+     */
+    bool (*may_add)(free_index *index, granule_t at, granule_t size);
+    bool (*may_remove)(free_index *index, granule_t at, granule_t size);
 
     /* A block lies at [at, at + size) now; in_place: it did before, and grew or shrank. May be NULL. */
     void (*placed)(free_index *index, granule_t at, granule_t size, bool in_place);
@@ -195,6 +236,9 @@ typedef struct policy {
 const policy *policy_at(size_t number);
 const policy *policy_named(const char *name);
 
+/* The one that places in this order; NULL: it does not take it. */
+const policy *policy_in_order(const policy *named, hpw_order order);
+
 /* ---- What policies share ---- */
 
 /* Where the links of free blocks lie: a copy, so that writing a link doesn't make it be read again. */
@@ -222,6 +266,26 @@ HOT uint32_t link_get(const free_index *index, granule_t at, unsigned i) {
 
 HOT void link_set(const free_index *index, granule_t at, unsigned i, uint32_t value) {
     link_put(links_of(index), at, i, value);
+}
+
+/*
+ * Are links in free blocks validated when they are followed? In pools that are guarded: a C program
+ * may have written to memory that it freed, so a link may be anything.
+ */
+HOT bool index_validates(const free_index *index) { return index->map.freed != NULL; }
+
+/* Is `at`, which may be anything, the start of a free block? */
+HOT bool index_has_free(const free_index *index, granule_t at) {
+    return at < index->map.count && blocks_is_free(&index->map, at);
+}
+
+/* The free block at `at` holds what can't be: see free_index. The first one found stays noted. */
+static inline bool index_break(free_index *index, granule_t at, const char *what) {
+    if (!index->broken) {
+        index->broken = what;
+        index->broken_at = at;
+    }
+    return false;
 }
 
 /* The lowest place for `want` in the free block [start, start + size); NO_GRANULE: it has none. */

@@ -3,7 +3,8 @@
  * Allocation, resizing and freeing: ask the policy, edit the block map, count,
  * tell. Placing and freeing themselves are in operations.h, compiled for each
  * policy; here is what calls them, and what is not so often called: growing,
- * resizing, reset. No other file changes the map once a pool is open.
+ * resizing, reset. Beside it only compact.c and image_restore.c change the map of an open
+ * pool, by the same steps.
  *
  * Every public operation: enter; validate; find (the policy's work); commit
  * (the map's, which cannot fail); count; emit; leave.
@@ -35,7 +36,7 @@ static granule_t free_tail(const hpw_pool *pool) {
     return blocks_is_live(&pool->index.map, last) ? NO_GRANULE : last;
 }
 
-static void extend(hpw_pool *pool, granule_t end) {
+void pool_extend(hpw_pool *pool, granule_t end) {
     granule_t from = pool->index.map.count;
     work w = begin_work(pool);
     set_end(pool, end);
@@ -48,7 +49,7 @@ static void shrink(hpw_pool *pool, granule_t end) {
     work w = begin_work(pool);
     for (granule_t old = pool->index.map.count; pool->index.map.count > end;) {
         granule_t tail = free_tail(pool), size = pool->index.map.count - tail;
-        index_remove(pool, &w, tail, size);
+        if (!index_remove(pool, &w, tail, size)) w.blocks--; /* broken: only the map is kept */
         if (tail >= end) {
             blocks_erase(&pool->index.map, tail);
             set_end(pool, tail);
@@ -83,12 +84,13 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
     granule_t from = tail == NO_GRANULE ? old : tail;
     placement found = placement_none();
     if (place_in(want, from, pool->max_capacity - from) == NO_GRANULE) return found;
-    for (uint64_t end = from; pool->index.map.count < pool->max_capacity && found.block == NO_GRANULE;) {
+    for (uint64_t end = from;
+         pool->index.map.count < pool->max_capacity && found.block == NO_GRANULE && !pool->index.broken;) {
         end += (uint64_t)want->align - 1 + want->size;
         if (end <= pool->index.map.count) end = (uint64_t)pool->index.map.count + 1;
         end = (end + step - 1) / step * step;
         if (end > pool->max_capacity) end = pool->max_capacity;
-        extend(pool, (granule_t)end);
+        pool_extend(pool, (granule_t)end);
         work w = begin_work(pool);
         found = find_here(pool, &w, want);
         add_work(pool, &w);
@@ -99,8 +101,7 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
 
 /* ---- Allocate ---- */
 
-/* What is granted for a request of `size`: with guard full the red zone too. */
-static uint64_t guarded_size(const hpw_pool *pool, uint64_t size) {
+uint64_t pool_guarded_size(const hpw_pool *pool, uint64_t size) {
     uint64_t zone = pool->claiming ? 0 : pool->red_zone;
     return size <= UINT64_MAX - zone ? size + zone : UINT64_MAX;
 }
@@ -117,18 +118,21 @@ static void refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t ali
 
 void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
     uint64_t align = alignment >> pool->index.shift;
-    granule_t granules = granules_for(pool, guarded_size(pool, size)), at = NO_GRANULE;
+    granule_t granules = granules_for(pool, pool_guarded_size(pool, size)), at = NO_GRANULE;
     bool never = align > (uint64_t)1 << 31 || (pool->most_align && alignment > pool->most_align);
     if (pool->guards) pool->guards->damaged = NO_GRANULE;
     if (granules != NO_GRANULE && !never) {
         request want = {.size = granules, .align = align ? (granule_t)align : 1};
         want.skew = pool->skew & (want.align - 1);
-        at = place_request(pool, size, alignment, &want);
-        if (at == NO_GRANULE && pool->guards && guard_empty(pool))
-            at = place_request(pool, size, alignment, &want);
+        at = place_request(pool, size, alignment, &want, validates(pool));
+        if (at == NO_GRANULE && pool->guards && !pool->index.broken && guard_empty(pool))
+            at = place_request(pool, size, alignment, &want, validates(pool));
     }
     if (at == NO_GRANULE) {
-        refuse(pool, 0, size, alignment);
+        if (pool->index.broken)
+            pool_note_broken(pool);
+        else
+            refuse(pool, 0, size, alignment);
         return NULL;
     }
     if (pool->guards) guard_note_allocated(pool, at);
@@ -160,6 +164,7 @@ void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t align
 }
 
 hpw_error pool_report_refused(const hpw_pool *pool, hpw_report *report, uint64_t address, uint64_t size) {
+    if (pool->index.broken) return pool_report_broken(pool, report);
     uint64_t number = inject_latest(pool);
     if (!number && found_damage(pool)) return guard_report_damaged(pool, report);
     const char *what = number ? "injected: refused by plan" : "no free block holds the request";
@@ -185,7 +190,8 @@ hpw_error hpw_allocate(hpw_pool *pool, uint64_t size, uint64_t alignment, uint64
                                                            : pool->outer.allocate(pool, size);
     if (!block) {
         pool_enter(pool);
-        hpw_error error = pool_report_refused(pool, report, 0, size);
+        hpw_error error = pool->index.broken ? pool_report_broken(pool, report)
+                                             : pool_report_refused(pool, report, 0, size);
         pool_leave(pool);
         return error;
     }
@@ -324,13 +330,15 @@ static pool_calls outer_calls(const hpw_pool *pool) {
 }
 
 static pool_calls short_way(const hpw_pool *pool) {
-    if (pool->index.shift != PLAIN_SHIFT || pool->sink || pool->index.grows || pool->guards)
+    if (pool->index.shift != PLAIN_SHIFT || pool->sink || pool->index.grows || pool->guards ||
+        pool->index.broken)
         return (pool_calls){NULL, NULL, NULL, NULL};
     return pool->index.map.freed ? pool->policy->remembering : pool->policy->calls[pool->index.order];
 }
 
 const pool_calls *pool_general(const hpw_pool *pool) {
-    return pool->guards ? &guard_calls : &pool->policy->general;
+    if (pool->guards) return &guard_calls;
+    return validates(pool) ? &pool->policy->validating : &pool->policy->general;
 }
 
 void pool_choose_way(hpw_pool *pool) {
@@ -341,6 +349,18 @@ void pool_choose_way(hpw_pool *pool) {
     if (pool->locking != LOCKING_NONE && pool->outer.allocate) return; /* other threads may be reading it */
     pool->outer = outer_calls(pool);
     if (!pool->outer.free) pool->outer.free = free_by_release;
+}
+
+void pool_note_broken(hpw_pool *pool) {
+    pool_choose_way(pool); /* the general ones, which ask */
+#ifndef HPW_FREESTANDING
+    if (pool->caches) caches_note_broken(pool);
+#endif
+}
+
+hpw_error pool_report_broken(const hpw_pool *pool, hpw_report *report) {
+    return pool_report_at(pool, report, HPW_CORRUPTED, pool_bytes(pool, pool->index.broken_at), 0,
+                          pool->index.broken);
 }
 
 /* ---- Resize ---- */
@@ -356,7 +376,7 @@ typedef struct resizing {
 } resizing;
 
 /* In granules, the alignment that the block at `at` keeps. */
-static granule_t kept_align(const hpw_pool *pool, granule_t at) {
+granule_t pool_kept_align(const hpw_pool *pool, granule_t at) {
     if (pool->index.map.freed ? !blocks_bit(pool->index.map.freed, at) : !pool->largest_align) return 1;
     granule_t natural = (at + pool->skew) & (0U - (at + pool->skew));
     granule_t largest = (granule_t)(pool->largest_align >> pool->index.shift);
@@ -371,16 +391,30 @@ static void resized_in_place(hpw_pool *pool, const resizing *r) {
     if (pool->policy->placed) pool->policy->placed(&pool->index, r->at, r->new_size, true);
 }
 
+/* The index broke: the map shows the block as it was, and what is free from there to `to`. */
+static bool undo(hpw_pool *pool, work *w, const resizing *r, granule_t from, granule_t to) {
+    uint64_t slack = pool_bytes(pool, r->size) - r->requested;
+    show_again(pool, from, to, r->at, r->size, slack != 0);
+    pool_note_slack(pool, r->at, r->size, slack);
+    w->blocks = 0;
+    return false;
+}
+
 /* Smaller, or just as large: always where it lies. */
 static bool resize_down(hpw_pool *pool, work *w, resizing *r) {
     if (r->new_size > r->size) return false;
     if (r->new_size < r->size && !may_resize(pool, r)) r->new_size = r->size;
-    granule_t rest = r->size - r->new_size;
-    set_live(pool, r->at, r->new_size, r->new_requested);
-    if (!rest) return true;
-    resized_in_place(pool, r);
-    hold(pool, r->at + r->new_size, rest);
-    add_pieces(pool, w, r->at + r->new_size, rest);
+    if (is_broken(pool, w)) return false;
+    granule_t end = r->at + r->new_size, rest = r->size - r->new_size;
+    uint64_t slack = pool_bytes(pool, r->new_size) - r->new_requested;
+    blocks_set_live(&pool->index.map, r->at, r->new_size, slack != 0);
+    if (rest) {
+        resized_in_place(pool, r);
+        hold(pool, end, rest);
+        add_pieces(pool, w, end, rest);
+        if (is_broken(pool, w)) return undo(pool, w, r, r->at, end + blocks_size(&pool->index.map, end));
+    }
+    pool_note_slack(pool, r->at, r->new_size, slack); /* where its own bytes were, until now */
     return true;
 }
 
@@ -394,7 +428,7 @@ static bool resize_forwards(hpw_pool *pool, work *w, const resizing *r) {
     if (reach < needed) return false;
     for (granule_t next = end, size; next < needed; next += size) {
         size = blocks_size(map, next);
-        index_remove(pool, w, next, size);
+        if (!index_remove(pool, w, next, size)) return undo(pool, w, r, r->at, next);
         blocks_erase(map, next);
         hold(pool, r->at, next + size - r->at); /* between two calls of the policy the map is whole */
     }
@@ -402,13 +436,14 @@ static bool resize_forwards(hpw_pool *pool, work *w, const resizing *r) {
     set_live(pool, r->at, r->new_size, r->new_requested);
     resized_in_place(pool, r);
     if (reach > needed) add_rest(pool, w, needed, reach - needed);
-    return true;
+    return is_broken(pool, w) ? undo(pool, w, r, r->at, reach) : true;
 }
 
-static void keep_bytes(hpw_pool *pool, granule_t to, const resizing *r) {
+/* The bytes that are kept go where the block is to be, or was. */
+static void move_bytes(hpw_pool *pool, granule_t to, granule_t from, const resizing *r) {
     uint64_t kept = r->requested < r->new_requested ? r->requested : r->new_requested;
     unsigned char *bytes = pool->index.bytes;
-    memmove(bytes + pool_bytes(pool, to), bytes + pool_bytes(pool, r->at), (size_t)kept);
+    memmove(bytes + pool_bytes(pool, to), bytes + pool_bytes(pool, from), (size_t)kept);
 }
 
 /* Into the free block before it, and the one after it; for policies that join all neighbours. */
@@ -423,13 +458,13 @@ static bool resize_backwards(hpw_pool *pool, work *w, resizing *r) {
     granule_t to = place_in(&wanted, previous, end + next_size - previous);
     if (to == NO_GRANULE || to >= r->at) return false;
     if (next_size) {
-        index_remove(pool, w, end, next_size);
+        if (!index_remove(pool, w, end, next_size)) return false;
         blocks_erase(map, end);
         hold(pool, r->at, r->size + next_size);
         end += next_size;
     }
-    index_remove(pool, w, previous, r->at - previous);
-    keep_bytes(pool, to, r);
+    if (!index_remove(pool, w, previous, r->at - previous)) return undo(pool, w, r, r->at, end);
+    move_bytes(pool, to, r->at, r);
     blocks_erase(map, r->at);
     granule_t live_end = to + r->new_size;
     if (to > previous) hold(pool, previous, to - previous);
@@ -437,6 +472,10 @@ static bool resize_backwards(hpw_pool *pool, work *w, resizing *r) {
     set_live(pool, to, r->new_size, r->new_requested);
     if (to > previous) add_free(pool, w, previous, to - previous);
     if (end > live_end) add_free(pool, w, live_end, end - live_end);
+    if (is_broken(pool, w)) { /* it grew: all of its bytes are there */
+        move_bytes(pool, r->at, to, r);
+        return undo(pool, w, r, previous, end);
+    }
     r->at = to;
     return true;
 }
@@ -445,15 +484,17 @@ static bool resize_backwards(hpw_pool *pool, work *w, resizing *r) {
 static bool resize_by_moving(hpw_pool *pool, work *w, resizing *r) {
     request wanted = {.size = r->new_size, .align = r->align, .skew = pool->skew & (r->align - 1)};
     placement place = find(pool, w, &wanted);
-    if (place.block == NO_GRANULE) return false;
-    take(pool, w, place, r->new_size, r->new_requested);
-    keep_bytes(pool, place.at, r);
+    int count = w->blocks;
+    if (place.block == NO_GRANULE || !take(pool, w, place, r->new_size, r->new_requested)) return false;
+    move_bytes(pool, place.at, r->at, r);
     r->held = pool->guards;
     if (r->held) {
         w->blocks++; /* it stays one, beside the new one */
         guard_hold(pool, r->at, r->size, r->requested);
-    } else {
-        give(pool, w, r->at, r->size);
+    } else if (!give(pool, w, r->at, r->size)) {
+        take_back(pool, place);
+        w->blocks = count;
+        return false;
     }
     r->at = place.at;
     return true;
@@ -462,15 +503,18 @@ static bool resize_by_moving(hpw_pool *pool, work *w, resizing *r) {
 enum { LARGE_BLOCK = 64 * 1024 };
 
 static bool resize_here(hpw_pool *pool, work *w, resizing *r) {
-    if (resize_down(pool, w, r) || resize_forwards(pool, w, r)) return true;
     bool large = r->requested >= LARGE_BLOCK;
-    if (large && resize_backwards(pool, w, r)) return true;
-    return resize_by_moving(pool, w, r) || (!large && resize_backwards(pool, w, r));
+    if (resize_down(pool, w, r)) return true;
+    if (!is_broken(pool, w) && resize_forwards(pool, w, r)) return true;
+    if (!is_broken(pool, w) && large && resize_backwards(pool, w, r)) return true;
+    if (!is_broken(pool, w) && resize_by_moving(pool, w, r)) return true;
+    return !is_broken(pool, w) && !large && resize_backwards(pool, w, r);
 }
 
 static bool resize_somehow(hpw_pool *pool, work *w, resizing *r) {
     if (r->new_size == NO_GRANULE) return false;
-    return resize_here(pool, w, r) || (pool->guards && guard_empty(pool) && resize_here(pool, w, r));
+    return resize_here(pool, w, r) ||
+           (pool->guards && !is_broken(pool, w) && guard_empty(pool) && resize_here(pool, w, r));
 }
 
 /* What guards know of a block that was resized. */
@@ -492,16 +536,21 @@ static hpw_error refuse_damaged(hpw_pool *pool, const resizing *r, hpw_report *r
 hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t *moved, hpw_report *report) {
     resizing r = {.new_requested = size};
     work w = begin_work(pool);
+    if (is_broken(pool, &w)) return pool_report_broken(pool, report);
     if (!pool_find_user(pool, address, &r.at, &r.size, &r.requested))
         return pool_diagnose(pool, address, report);
     hpw_error damaged = refuse_damaged(pool, &r, report);
     if (damaged) return damaged;
     granule_t old_at = r.at, old_size = r.size;
     bool over_aligned = pool->index.map.freed && blocks_bit(pool->index.map.freed, r.at);
-    r.align = kept_align(pool, r.at);
-    r.new_size = granules_for(pool, guarded_size(pool, size));
+    r.align = pool_kept_align(pool, r.at);
+    r.new_size = granules_for(pool, pool_guarded_size(pool, size));
     if (!resize_somehow(pool, &w, &r)) {
         end_work(pool, &w, 0);
+        if (is_broken(pool, &w)) {
+            pool_note_broken(pool);
+            return pool_report_broken(pool, report);
+        }
         refuse(pool, address, size, 0);
         return pool_report_refused(pool, report, address, size);
     }
@@ -514,6 +563,7 @@ hpw_error pool_resize(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t 
     }
     if (!pool->policy->keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
     end_work(pool, &w, 0);
+    if (is_broken(pool, &w)) pool_note_broken(pool); /* where what it made possible was done */
     pool->counts.reallocations++;
     *moved = pool_bytes(pool, r.at);
     if (pool->sink)
@@ -546,21 +596,19 @@ void *hpw_realloc(hpw_pool *pool, void *block, size_t size) {
 
 /* ---- Trim and reset ---- */
 
-void hpw_trim(hpw_pool *pool) {
+hpw_error hpw_trim(hpw_pool *pool) {
     pool_enter(pool);
     work w = begin_work(pool);
-    if (pool->policy->returns_run) give_runs_back(pool, &w, true);
+    bool refuses = is_broken(pool, &w);
+    if (!refuses && pool->policy->returns_run) give_runs_back(pool, &w, true);
     add_work(pool, &w);
-    if (!pool->policy->keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
+    if (!refuses && !pool->policy->keeps_freed && pool->index.map.count > pool->capacity) pool_trim(pool);
+    if (!refuses && is_broken(pool, &w)) pool_note_broken(pool);
     pool_leave(pool);
+    return refuses ? HPW_CORRUPTED : HPW_OK;
 }
 
-hpw_error hpw_reset(hpw_pool *pool) {
-    pool_enter(pool);
-    if (pool->accounts) {
-        pool_leave(pool);
-        return HPW_INVALID_ARGUMENT;
-    }
+void pool_reset(hpw_pool *pool) {
     blocks *map = &pool->index.map;
     for (granule_t at = 0; at < map->count; at += blocks_size(map, at)) {
         if (!blocks_is_live(map, at) || pool_is_held(pool, at)) continue;
@@ -581,7 +629,9 @@ hpw_error hpw_reset(hpw_pool *pool) {
     pool->counts.blocks = 0;
     blocks_clear(map);
     memset(pool->index.state, 0, pool->state_bytes);
+    pool->index.broken = NULL; /* whose links are forgotten with all the rest of it */
     pool_open_policy(pool);
+    pool_note_broken(pool);
     uint64_t steps = pool->index.steps;
     work w = begin_work(pool);
     hold(pool, 0, count);
@@ -590,6 +640,12 @@ hpw_error hpw_reset(hpw_pool *pool) {
     add_work(pool, &w);
     if (map->count > pool->capacity) pool_trim(pool);
     pool->index.steps = steps;
+}
+
+hpw_error hpw_reset(hpw_pool *pool) {
+    pool_enter(pool);
+    bool may = !pool->accounts;
+    if (may) pool_reset(pool);
     pool_leave(pool);
-    return HPW_OK;
+    return may ? HPW_OK : HPW_INVALID_ARGUMENT;
 }

@@ -74,6 +74,7 @@ struct hpw_pool {
     hpw_guard guard;
     bool claiming;      /* the call is one of claim.h: the block has no red zone, its owner has all of it, and
                            the host knows no site */
+    bool small_pages;   /* as it was opened: for its image */
     size_t state_bytes; /* the policy's, and of those the caches': at their end */
     size_t caches_bytes;
     uint32_t cache_count;
@@ -125,6 +126,7 @@ HOT bool pool_holds(const hpw_pool *pool, uint64_t address) {
 #ifndef HPW_FREESTANDING
 void caches_enter(hpw_pool *pool);
 void caches_leave(hpw_pool *pool);
+void caches_note_broken(hpw_pool *pool);
 #endif
 
 HOT void pool_enter(const hpw_pool *pool) {
@@ -262,6 +264,30 @@ HOT bool pool_find_user(const hpw_pool *pool, uint64_t address, granule_t *at, g
 /* A growing pool: grows until `want` fits, or stays as it was; gives its free end back, all but a step. */
 placement pool_grow_for(hpw_pool *pool, const request *want);
 void pool_trim(hpw_pool *pool);
+
+/*
+ * The index was found broken, see free_index: from now on the pool's two calls, resize and trim refuse, until
+ * hpw_reset, which tells here that it is whole again. The lock is held.
+ */
+void pool_note_broken(hpw_pool *pool);
+
+/* Reports it: where the bad link lay. */
+hpw_error pool_report_broken(const hpw_pool *pool, hpw_report *report);
+
+/* Makes the pool end at `end`, above where it does and at most max_capacity: what is new is free. */
+void pool_extend(hpw_pool *pool, granule_t end);
+
+/* What is granted for a request of `size`: with guard full the red zone too. */
+uint64_t pool_guarded_size(const hpw_pool *pool, uint64_t size);
+
+/* What hpw_reset does, the lock held and no account open. */
+void pool_reset(hpw_pool *pool);
+
+/* In granules, the alignment that the live block at `at` keeps when it moves. */
+granule_t pool_kept_align(const hpw_pool *pool, granule_t at);
+
+/* In bytes, whether or not the index is broken; counts no steps. */
+uint64_t pool_largest_free(const hpw_pool *pool);
 
 /* Counts and tells a request that nothing holds. */
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment);

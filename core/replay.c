@@ -220,6 +220,7 @@ hpw_error replay_open(const hpw_program *program, const hpw_question *question, 
     hpw_config config = {
         .policy = question->policy,
         .order = question->order,
+        .seed = question->seed,
         .granule = question->granule,
         .capacity = capacity,
         .single_threaded = true,

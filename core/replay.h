@@ -21,6 +21,7 @@ typedef struct hpw_program hpw_program;
 typedef struct hpw_question {
     const char *policy;
     hpw_order order;
+    uint64_t seed;     /* of order random; else 0 */
     uint32_t granule;  /* 0: 16 */
     uint64_t capacity; /* 0: unbounded */
     bool smallest;     /* search the smallest pool */

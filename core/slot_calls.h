@@ -106,7 +106,8 @@ APART void *take_first_of_page(hpw_pool *pool, uint64_t size, bool remembers) {
     slab *state = pool_state(pool);
     slots_heap *h = &state->heap;
     unsigned kind = kind_for(size);
-    if (!kind || !slots_held(h, kind)) return allocate(pool, size);
+    if (!kind || !slots_held(h, kind))
+        return remembers ? allocate_validating(pool, size) : allocate(pool, size);
     slots_take(&pool->index.map, &state->pages, h, kind);
     uint64_t bytes = h->bytes[kind];
     void *block = occupy_slot(&pool->index, *h->top[kind], bytes, size, (slot_way){remembers, false});
@@ -156,9 +157,12 @@ APART hpw_error page_emptied(hpw_pool *pool, granule_t at) {
 typedef enum freed_by { BY_POINTER, BY_ADDRESS, BY_SIZE } freed_by;
 
 /* What is not for the short way. */
-HOT hpw_error release_long(hpw_pool *pool, uint64_t at, freed_by by, uint64_t size, hpw_report *report) {
+HOT hpw_error release_long(hpw_pool *pool, uint64_t at, freed_by by, uint64_t size, hpw_report *report,
+                           bool remembers) {
     uint64_t address = at << PLAIN_SHIFT;
-    return by == BY_SIZE ? release_sized(pool, address, size) : release(pool, address, report);
+    const uint64_t *expected = by == BY_SIZE ? &size : NULL;
+    return remembers ? release_expected_validating(pool, address, expected, report)
+                     : release_expected(pool, address, expected, report);
 }
 
 /* A live slot is free now: onto its magazine, which has room. `slack` of its `bytes` were not used. */
@@ -185,15 +189,15 @@ HOT hpw_error put_slot(hpw_pool *pool, uint64_t at, const unsigned char *block, 
     const blocks *map = &pool->index.map;
     uint64_t kind = slab_page(state, at)->kind, word = at / WORD_BITS, bit = (uint64_t)1 << (at % WORD_BITS);
     if (!MOSTLY(state->heap.top[kind] != state->heap.full[kind]) || !MOSTLY(map->live[word] & bit))
-        return release_long(pool, at, by, size, report);
+        return release_long(pool, at, by, size, report, remembers);
     uint64_t bytes = state->heap.bytes[kind];
     uint32_t slack = block[bytes - 1], recorded = 0U - (uint32_t)((map->mark[word] & bit) != 0);
     if (!MOSTLY(((slack - 1) & recorded) < state->heap.most_slack[kind]))
-        return release_long(pool, at, by, size, report);
+        return release_long(pool, at, by, size, report, remembers);
     slack &= recorded;
     if (remembers && !canary_is_whole(&pool->index, at, bytes, slack))
-        return release_long(pool, at, by, size, report);
-    if (by == BY_SIZE && bytes - slack != size) return release_sized(pool, at << PLAIN_SHIFT, size);
+        return release_long(pool, at, by, size, report, remembers);
+    if (by == BY_SIZE && bytes - slack != size) return release_long(pool, at, by, size, report, remembers);
     ANEW(pool);
     ANEW(at);
     return vacate_slot(pool, at, kind, bytes, slack, remembers);

@@ -2,9 +2,15 @@
 /* What a pool says of itself: statistics, the walk over its blocks, reports of faults, names. */
 #include "guard.h"
 
+/* Where the index is broken, or breaks here, which nothing notes, the map is asked. */
+uint64_t pool_largest_free(const hpw_pool *pool) {
+    free_index scratch = pool->index; /* looking for the largest block counts no steps */
+    granule_t largest = scratch.broken ? 0 : pool->policy->largest(&scratch);
+    return pool_bytes(pool, scratch.broken ? blocks_largest_free(&pool->index.map) : largest);
+}
+
 void hpw_get_stats(const hpw_pool *pool, hpw_stats *out) {
     pool_enter(pool);
-    free_index scratch = pool->index; /* looking for the largest block counts no steps */
     const tally *counts = &pool->counts;
     uint64_t live = counts->allocations - counts->frees, least = counts->allocations ? ALLOCATION_STEPS : 0;
     *out = (hpw_stats){
@@ -14,7 +20,7 @@ void hpw_get_stats(const hpw_pool *pool, hpw_stats *out) {
         .live_blocks = live,
         .free_blocks = counts->blocks - live - (pool->guards ? pool->guards->held_count : 0),
         .free = pool_bytes(pool, pool->index.map.count) - tally_granted(counts),
-        .largest_free = pool_bytes(pool, pool->policy->largest(&scratch)),
+        .largest_free = pool_largest_free(pool),
         .peak_in_use = counts->peak_in_use,
         .peak_granted = counts->peak_granted,
         .high_water = pool_bytes(pool, counts->high_water),

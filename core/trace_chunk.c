@@ -4,22 +4,9 @@
 
 #include <string.h>
 
+#include "little_endian.h"
+
 static const uint32_t chunk_magic = 0x4b435748; /* "HWCK" */
-
-static void put32(uint8_t *to, uint32_t n) {
-    for (unsigned i = 0; i < 4; i++) to[i] = (uint8_t)(n >> 8 * i);
-}
-
-static void put64(uint8_t *to, uint64_t n) {
-    put32(to, (uint32_t)n);
-    put32(to + 4, (uint32_t)(n >> 32));
-}
-
-static uint32_t get32(const uint8_t *from) {
-    return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
-}
-
-static uint64_t get64(const uint8_t *from) { return get32(from) | (uint64_t)get32(from + 4) << 32; }
 
 uint64_t hpw_checksum(const uint8_t *bytes, size_t n) {
     const uint64_t odd = 0x9e3779b97f4a7c15u; /* 2^64 / the golden ratio */

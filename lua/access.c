@@ -186,13 +186,10 @@ static int method_cas(lua_State *L) {
 
 /* ---- pack and unpack: string.pack's formats ---- */
 
-enum { FORMAT = 3 }; /* the argument that holds the format, here; it is string.pack's first */
+enum { FORMAT = 3 }; /* the argument that holds the format, here and in blocks; it is string.pack's first */
 
-/*
- * Raises the error at the stack's top, which string.pack or string.unpack
- * raised, as one of this method's own: their argument 1 is our FORMAT.
- */
-static int raise_format(lua_State *L) {
+/* Their argument 1 is our FORMAT. */
+int format_raise(lua_State *L) {
     const char *message = lua_tostring(L, -1), *colon;
     int number = 1;
     if (!message) return lua_error(L);
@@ -204,9 +201,7 @@ static int raise_format(lua_State *L) {
     return luaL_argerror(L, FORMAT + number - 1, message);
 }
 
-/* Calls the function that upvalue `upvalue` keeps on the `count` values at the top; raises what is no error
- * of theirs. */
-static int call_kept(lua_State *L, int upvalue, int count, int results) {
+int format_call(lua_State *L, int upvalue, int count, int results) {
     lua_pushvalue(L, lua_upvalueindex(upvalue));
     lua_insert(L, -count - 1);
     int status = lua_pcall(L, count, results, 0);
@@ -214,22 +209,41 @@ static int call_kept(lua_State *L, int upvalue, int count, int results) {
     return status;
 }
 
-/* pack(address, format, ...); upvalue 1 is string.pack */
+bool format_size(lua_State *L, int upvalue, uint64_t *n) {
+    lua_pushvalue(L, FORMAT);
+    bool fixed = format_call(L, upvalue, 1, 1) == LUA_OK;
+    if (fixed)
+        *n = (uint64_t)lua_tointeger(L, -1);
+    else if (!lua_isstring(L, -1) || !strstr(lua_tostring(L, -1), "variable-"))
+        format_raise(L);
+    lua_pop(L, 1);
+    return fixed;
+}
+
+/*
+ * pack(address, format, ...); upvalue 1 is string.pack, 2 string.packsize. What is large and does not fit is
+ * not made first: "c2147483647" is a format of 11 bytes.
+ */
 static int method_pack(lua_State *L) {
     pool_self(L);
-    uint64_t address = arg_address(L, 2);
+    uint64_t address = arg_address(L, 2), size = 0, rest = 0;
+    hpw_report report = {.error = HPW_OK};
     luaL_checkstring(L, FORMAT);
-    if (call_kept(L, 1, lua_gettop(L) - FORMAT + 1, 1) != LUA_OK) return raise_format(L);
+    if (format_size(L, 2, &size) && size > SMALL) {
+        const lua_pool *self = pool_self(L);
+        if (rest_of_block(self, address, &rest, &report) && size > rest)
+            check_range(self, address, size, &report);
+        if (report.error) return fail_access(L, "pack", &report, self);
+    }
+    if (format_call(L, 1, lua_gettop(L) - FORMAT + 1, 1) != LUA_OK) return format_raise(L);
     size_t n;
     const char *bytes = lua_tolstring(L, -1, &n);
     lua_pool *self = pool_self(L);
-    hpw_report report;
     if (hpw_write(self->pool, address, bytes, n, &report)) return fail_access(L, "pack", &report, self);
     return succeed(L);
 }
 
-/* Did string.unpack run out of bytes, or is the format at fault? */
-static bool ran_out(const char *message) {
+bool format_ran_out(const char *message) {
     return message && (strstr(message, "data string too short") || strstr(message, "unfinished string"));
 }
 
@@ -240,21 +254,17 @@ static int method_unpack(lua_State *L) {
     const char *format = luaL_checkstring(L, FORMAT);
     hpw_report report;
     lua_settop(L, FORMAT);
-    lua_pushvalue(L, FORMAT);
-    bool fixed = call_kept(L, 2, 1, 1) == LUA_OK;
+    bool fixed = format_size(L, 2, &n);
     lua_pool *self = pool_self(L);
-    if (fixed)
-        n = (uint64_t)lua_tointeger(L, -1);
-    else if (!rest_of_block(self, address, &n, &report))
-        return fail_access(L, "unpack", &report, self);
+    if (!fixed && !rest_of_block(self, address, &n, &report)) return fail_access(L, "unpack", &report, self);
     lua_settop(L, FORMAT);
     lua_pushvalue(L, FORMAT);
     if (!push_range(L, self, address, n, &report)) return fail_access(L, "unpack", &report, self);
-    if (call_kept(L, 1, 2, LUA_MULTRET) == LUA_OK) {
+    if (format_call(L, 1, 2, LUA_MULTRET) == LUA_OK) {
         lua_pop(L, 1); /* where the next would be read */
         return lua_gettop(L) - FORMAT;
     }
-    if (!ran_out(lua_tostring(L, -1))) return raise_format(L);
+    if (!format_ran_out(lua_tostring(L, -1))) return format_raise(L);
     return fail_with(L, HPW_OUT_OF_BOUNDS,
                      "unpack of '%.40s' at 0x%" PRIx64 " runs past the block's end, %" PRIu64 " %s on",
                      format, address, n, n == 1 ? "byte" : "bytes");
@@ -269,15 +279,18 @@ static void push_string_function(lua_State *L, const char *name) {
     lua_pop(L, 1);
 }
 
-void access_open(lua_State *L) {
+void format_add_methods(lua_State *L, lua_CFunction pack, lua_CFunction unpack) {
     push_string_function(L, "pack");
-    lua_pushcclosure(L, method_pack, 1);
+    push_string_function(L, "packsize");
+    lua_pushcclosure(L, pack, 2);
     lua_setfield(L, -2, "pack");
     push_string_function(L, "unpack");
     push_string_function(L, "packsize");
-    lua_pushcclosure(L, method_unpack, 2);
+    lua_pushcclosure(L, unpack, 2);
     lua_setfield(L, -2, "unpack");
 }
+
+void access_open(lua_State *L) { format_add_methods(L, method_pack, method_unpack); }
 
 const luaL_Reg access_methods[] = {
     {"read", method_read},       {"write", method_write},

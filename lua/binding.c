@@ -136,12 +136,19 @@ static int method_aligned_alloc(lua_State *L) {
     return 1;
 }
 
+/* Of the address of a block object, which frees and resizes itself. */
+static int fail_object(lua_State *L, const char *operation, uint64_t address) {
+    return fail_with(L, HPW_INVALID_FREE, "%s of 0x%llx: a block object has it", operation,
+                     (unsigned long long)address);
+}
+
 /* realloc(address or nil, size) */
 static int method_realloc(lua_State *L) {
     lua_pool *self = pool_self(L);
     if (lua_isnil(L, 2)) return allocate(L, self, arg_size(L, 3));
     uint64_t address = arg_address(L, 2), size = arg_size(L, 3), moved;
     hpw_report report;
+    if (movables_has(share_movables(self->share), address)) return fail_object(L, "realloc", address);
     note_site(L, self);
     hpw_error error = hpw_resize(self->pool, address, size, &moved, &report);
     if (error == HPW_NO_MEMORY) return fail_memory(L, size, 0, &address, self);
@@ -155,6 +162,7 @@ static int method_free(lua_State *L) {
     lua_pool *self = pool_self(L);
     uint64_t address = arg_address(L, 2);
     hpw_report report;
+    if (movables_has(share_movables(self->share), address)) return fail_object(L, "free", address);
     note_site(L, self);
     if (hpw_release(self->pool, address, &report)) return fail_block(L, "free", &report, self);
     lua_pushboolean(L, true);
@@ -164,7 +172,7 @@ static int method_free(lua_State *L) {
 /* reset(): frees every block at once */
 static int method_reset(lua_State *L) {
     lua_pool *self = pool_self(L);
-    if (hpw_reset(self->pool))
+    if (movables_reset(share_movables(self->share)))
         return fail_with(L, HPW_INVALID_ARGUMENT, "reset: %zu Lua states live in the pool",
                          share_states(self->share));
     lua_pushboolean(L, true);
@@ -173,7 +181,8 @@ static int method_reset(lua_State *L) {
 
 /* trim(): gives back what is kept to be faster */
 static int method_trim(lua_State *L) {
-    hpw_trim(pool_self(L)->pool);
+    const lua_pool *self = pool_self(L);
+    if (hpw_trim(self->pool)) return fail_refused(L, "trim", self);
     lua_pushboolean(L, true);
     return 1;
 }
@@ -203,16 +212,14 @@ static int method_record(lua_State *L) {
 
 /* ---- Life cycle ---- */
 
-/* Pushes a handle that is closed still. */
-static lua_pool *push_handle(lua_State *L) {
+lua_pool *pool_push_closed(lua_State *L) {
     lua_pool *self = lua_newuserdatauv(L, sizeof *self, 0);
     memset(self, 0, sizeof *self);
     luaL_setmetatable(L, POOL_TYPE);
     return self;
 }
 
-/* Makes it a handle of the pool, and the holder that the caller was. */
-static int open_handle(lua_pool *self, pool_share *share) {
+int pool_open_handle(lua_pool *self, pool_share *share) {
     self->share = share;
     self->policy = share_policy(share);
     self->pool = share_pool(share);
@@ -227,10 +234,10 @@ static int module_new(lua_State *L) {
     hpw_config config;
     hpw_error error;
     const hpw_policy_info *policy = options_read(L, 1, &config);
-    lua_pool *self = push_handle(L);
+    lua_pool *self = pool_push_closed(L);
     self->policy = policy;
     pool_share *share = share_open(&config, policy, &error);
-    if (share) return open_handle(self, share);
+    if (share) return pool_open_handle(self, share);
     uint64_t capacity = config.max_capacity > config.capacity ? config.max_capacity : config.capacity;
     uint64_t most = hpw_max_capacity(config.granule);
     if (capacity > most)
@@ -247,6 +254,7 @@ static int module_new(lua_State *L) {
 static bool close_handle(lua_pool *self, hpw_trace_error *error) {
     pool_share *share = self->share;
     if (!share) return true;
+    blocks_close(self);
     self->pool = NULL;
     self->share = NULL;
     self->sites = NULL;
@@ -264,7 +272,10 @@ static int method_close(lua_State *L) {
     lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
     hpw_trace_error error;
     bool tells = tells_leaks(self);
-    if (tells) queries_push_leaks(L);
+    if (tells) {
+        blocks_close(self); /* which leak nothing */
+        queries_push_leaks(L);
+    }
     if (!close_handle(self, &error)) return fail_with(L, error.code, "%s", error.message);
     lua_pushboolean(L, true);
     if (!tells || lua_rawlen(L, -2) == 0) return 1;
@@ -345,11 +356,9 @@ static const luaL_Reg metamethods[] = {
 };
 
 static const luaL_Reg module[] = {
-    {"new", module_new},
-    {"policies", module_policies},
-    {"parse_size", options_parse_size},
-    {"watch", module_watch},
-    {NULL, NULL},
+    {"new", module_new},           {"load", module_load},
+    {"policies", module_policies}, {"parse_size", options_parse_size},
+    {"watch", module_watch},       {NULL, NULL},
 };
 
 /*
@@ -358,6 +367,7 @@ static const luaL_Reg module[] = {
  * pools of both are alike.
  */
 static void open_type(lua_State *L) {
+    block_open(L);
     if (luaL_getmetatable(L, POOL_TYPE) == LUA_TNIL) {
         lua_newtable(L);
         luaL_setfuncs(L, metamethods, 0);
@@ -365,6 +375,8 @@ static void open_type(lua_State *L) {
         luaL_setfuncs(L, access_methods, 0);
         luaL_setfuncs(L, query_methods, 0);
         luaL_setfuncs(L, plan_methods, 0);
+        luaL_setfuncs(L, block_methods, 0);
+        luaL_setfuncs(L, save_methods, 0);
         access_open(L);
         lua_setfield(L, -2, "__index");
         set_flag(L, "__metatable", false);
@@ -377,8 +389,8 @@ static void open_type(lua_State *L) {
 int pool_push(lua_State *L, pool_share *share) {
     luaL_checkstack(L, 8, "no room for a pool");
     open_type(L);
-    lua_pool *self = push_handle(L); /* the last that may raise */
-    return open_handle(self, share_hold(share));
+    lua_pool *self = pool_push_closed(L); /* the last that may raise */
+    return pool_open_handle(self, share_hold(share));
 }
 
 int luaopen_heapwright_pool(lua_State *L) {

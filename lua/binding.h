@@ -36,6 +36,7 @@ typedef struct lua_pool {
     sites *sites;                 /* the share's; NULL: it keeps none */
     char injected_at[PLACE_TEXT]; /* script:line of the first request since inject that failed by plan; "":
                                      none */
+    struct movable *movables;     /* of the block objects that were made by this handle */
 } lua_pool;
 
 #define POOL_MAGIC ((uintptr_t)0x6865617077726967U)
@@ -92,6 +93,11 @@ static inline void note_site(lua_State *L, const lua_pool *self) {
  */
 int pool_push(lua_State *L, pool_share *share);
 
+/* Pushes a handle that is closed still; and makes it the holder of the share that the caller was. Returns 1.
+ */
+lua_pool *pool_push_closed(lua_State *L);
+int pool_open_handle(lua_pool *self, pool_share *share);
+
 /* ---- Arguments ---- */
 
 /* An address: any integer at all; a negative one lies far outside of every pool. */
@@ -126,6 +132,9 @@ const char *path_at(lua_State *L, int index, int arg);
 /* Reads the options at `arg` (none and nil are the default pool); raises for what it can't take. */
 const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config);
 
+/* The same, where what the table doesn't say is as in *base, whose fields are all filled in. */
+const hpw_policy_info *options_read_over(lua_State *L, int arg, const hpw_config *base, hpw_config *config);
+
 /* Raises for an order that the policy takes, but not with this granule: what only opening tells. */
 int options_refuse_order(lua_State *L, int arg, const hpw_config *config);
 
@@ -144,6 +153,9 @@ const char *options_push_names(lua_State *L, const char *(*name_at)(size_t));
 
 /* Of an operation on a whole block: free, realloc, size, usable_size. */
 int fail_block(lua_State *L, const char *operation, const hpw_report *report, const lua_pool *self);
+
+/* Of a pool that refuses further work; pushes nothing and returns 0 where it doesn't. */
+int fail_refused(lua_State *L, const char *operation, const lua_pool *self);
 
 /* Of an operation on bytes: "write of 3 bytes at 0x40 ...". */
 int fail_access(lua_State *L, const char *operation, const hpw_report *report, const lua_pool *self);
@@ -166,6 +178,36 @@ int fail_with(lua_State *L, hpw_error error, const char *format, ...);
 extern const luaL_Reg access_methods[];
 extern const luaL_Reg query_methods[];
 extern const luaL_Reg plan_methods[];
+extern const luaL_Reg block_methods[]; /* of pools, about blocks */
+extern const luaL_Reg save_methods[];
+
+/* block.c: makes the type of block objects known; and what a handle of a pool does with its own before it
+ * closes. */
+void block_open(lua_State *L);
+void blocks_close(lua_pool *self);
+
+/* save.c: load(path [, options]), which pool_open_loaded makes a handle of. */
+int module_load(lua_State *L);
+
+/* ---- access.c: string.pack's formats, for methods whose argument 3 is one ---- */
+
+/* Adds pack, with string.pack and string.packsize as its upvalues, and unpack, with string.unpack and
+ * string.packsize, to the table on top. */
+void format_add_methods(lua_State *L, lua_CFunction pack, lua_CFunction unpack);
+
+/* Calls the function that upvalue `upvalue` keeps on the `count` values at the top; raises what is no error
+ * of theirs. */
+int format_call(lua_State *L, int upvalue, int count, int results);
+
+/* Raises the error at the stack's top, which string.pack or string.unpack raised, as the method's own. */
+int format_raise(lua_State *L);
+
+/* The size of what the format makes, where it is always the same; upvalue `upvalue` is string.packsize.
+ * Raises what is wrong with the format. */
+bool format_size(lua_State *L, int upvalue, uint64_t *n);
+
+/* Did string.unpack run out of bytes, or is the format at fault? */
+bool format_ran_out(const char *message);
 
 /* Pushes what leaks() of the pool at 1 is. */
 void queries_push_leaks(lua_State *L);

@@ -126,9 +126,12 @@ static void read_arguments(lua_State *L, hpw_script *script) {
 }
 
 static hpw_order order_option(lua_State *L) {
+    static const char *const names[HPW_ORDER_COUNT] = {"address", "fifo", "lifo", "random"};
     const char *order = text_option(L, "order");
-    if (order && strcmp(order, "fifo") == 0) return HPW_ORDER_FIFO;
-    return order && strcmp(order, "lifo") == 0 ? HPW_ORDER_LIFO : HPW_ORDER_ADDRESS;
+    int found = HPW_ORDER_ADDRESS;
+    for (int i = 0; order && i < HPW_ORDER_COUNT; i++)
+        if (strcmp(order, names[i]) == 0) found = i;
+    return (hpw_order)found;
 }
 
 /* ---- Opening and closing ------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ADDRESS_TEXT = 24, MESSAGE = 480, PLACE = 192, ORIGIN = 256 };
+enum { ADDRESS_TEXT = 24, MESSAGE = 720, PLACE = 192, BY = 32, ORIGIN = 360 };
 
 static const char *address_text(uint64_t address, char text[ADDRESS_TEXT]) {
     bool negative = address > INT64_MAX;
@@ -41,7 +41,7 @@ int fail_with(lua_State *L, hpw_error error, const char *format, ...) {
 
 /* Who allocated the report's block, and who freed it: how a sentence ends where that is known. */
 static void origin_text(const hpw_report *report, char text[ORIGIN]) {
-    char allocated[SITE_TEXT], freed[SITE_TEXT], by[SITE_TEXT] = "", and_by[SITE_TEXT] = "";
+    char allocated[SITE_TEXT], freed[SITE_TEXT], by[BY] = "", and_by[BY] = "";
     const hpw_origin *from = &report->origin;
     *text = 0;
     if (!from->allocated_site) return;
@@ -97,8 +97,18 @@ static int fail_damaged(lua_State *L, const char *operation, const hpw_report *r
     return fail_with(L, report->error, "%s of %s: %s%s", operation, at, report->what, origin);
 }
 
+int fail_refused(lua_State *L, const char *operation, const lua_pool *self) {
+    hpw_report report;
+    if (!hpw_refuses(self->pool, &report)) return 0;
+    return fail_with(L, HPW_CORRUPTED, "%s: at 0x%" PRIx64 " %s; the pool refuses further work until reset",
+                     operation, report.address, report.what);
+}
+
 int fail_block(lua_State *L, const char *operation, const hpw_report *report, const lua_pool *self) {
     char at[ADDRESS_TEXT], place[PLACE], origin[ORIGIN];
+    int refused =
+        report->error == HPW_CORRUPTED && report->in_free_block ? fail_refused(L, operation, self) : 0;
+    if (refused) return refused;
     address_text(report->address, at);
     place_text(report, self, place);
     origin_text(report, origin);
@@ -148,7 +158,8 @@ int fail_access(lua_State *L, const char *operation, const hpw_report *report, c
 }
 
 int fail_request(lua_State *L, const hpw_report *report, uint64_t size, uint64_t alignment, lua_pool *self) {
-    if (report->error == HPW_NO_MEMORY) return fail_memory(L, size, alignment, NULL, self);
+    if (report->error == HPW_NO_MEMORY || (report->error == HPW_CORRUPTED && report->in_free_block))
+        return fail_memory(L, size, alignment, NULL, self);
     return fail_block(L, "alloc", report, self);
 }
 
@@ -175,6 +186,10 @@ int fail_memory(lua_State *L, uint64_t size, uint64_t alignment, const uint64_t 
     char subject[MESSAGE / 4] = "", aligned[MESSAGE / 4] = "", at[ADDRESS_TEXT];
     uint64_t planned = hpw_refused_by_plan(self->pool);
     hpw_stats stats;
+    snprintf(subject, sizeof subject, "no block of %" PRIu64 " %s", size, bytes(size));
+    int refused = fail_refused(L, subject, self);
+    if (refused) return refused;
+    *subject = 0;
     hpw_get_stats(self->pool, &stats);
     if (of) snprintf(subject, sizeof subject, "realloc of %s: ", address_text(*of, at));
     if (planned) return fail_by_plan(L, planned, size, subject, self);

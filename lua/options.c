@@ -144,7 +144,7 @@ static const char *ordered_name(size_t number) {
 }
 
 static const char *order_name(size_t number) {
-    static const char *const names[] = {"address", "fifo", "lifo"};
+    static const char *const names[] = {"address", "fifo", "lifo", "random"};
     _Static_assert(sizeof names / sizeof *names == HPW_ORDER_COUNT, "an order without a name");
     return number < HPW_ORDER_COUNT ? names[number] : NULL;
 }
@@ -176,7 +176,7 @@ static size_t read_name(lua_State *L, int arg, const char *option, const char *(
 typedef struct options {
     int arg;
     uint64_t granule;
-    bool has_capacity;
+    bool has_capacity, has_seed;
     size_t policy;
     hpw_config *config;
 } options;
@@ -202,6 +202,16 @@ static void read_policy(lua_State *L, options *o, const char *name) {
 }
 static void read_order(lua_State *L, options *o, const char *name) {
     o->config->order = (hpw_order)read_name(L, o->arg, name, order_name);
+}
+static void read_seed(lua_State *L, options *o, const char *name) {
+    int is_integer;
+    lua_Integer seed = lua_tointegerx(L, -1, &is_integer);
+    if (lua_type(L, -1) != LUA_TNUMBER || !is_integer)
+        luaL_argerror(
+            L, o->arg,
+            lua_pushfstring(L, "%s: an integer expected, got %s", name, luaL_tolstring(L, -1, NULL)));
+    o->config->seed = (uint64_t)seed;
+    o->has_seed = true;
 }
 static void read_guard(lua_State *L, options *o, const char *name) {
     o->config->guard = (hpw_guard)read_name(L, o->arg, name, guard_name);
@@ -250,6 +260,7 @@ static const option known[] = {
     {"granule", read_granule},
     {"policy", read_policy},
     {"order", read_order},
+    {"seed", read_seed},
     {"guard", read_guard},
     {"red_zone", read_red_zone},
     {"quarantine", read_quarantine},
@@ -299,6 +310,10 @@ static void check_together(lua_State *L, const options *o, const hpw_policy_info
         luaL_argerror(L, o->arg,
                       lua_pushfstring(L, "order: %s places by its own rule, '%s' is for %s", policy->name,
                                       order_name(config->order), options_push_names(L, ordered_name)));
+    if (o->has_seed && config->order != HPW_ORDER_RANDOM)
+        luaL_argerror(
+            L, o->arg,
+            lua_pushfstring(L, "seed: of order 'random' alone, not '%s'", order_name(config->order)));
     if (config->guard != HPW_GUARD_FULL && (config->red_zone || config->quarantine))
         luaL_argerror(L, o->arg,
                       lua_pushfstring(L, "%s: of guard 'full' alone, not '%s'",
@@ -315,10 +330,11 @@ static void check_together(lua_State *L, const options *o, const hpw_policy_info
                                       (LUAI_UACINT)config->max_capacity, (LUAI_UACINT)capacity));
 }
 
-const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config) {
-    options o = {.arg = arg, .granule = 16, .config = config};
-    memset(config, 0, sizeof *config);
-    config->guard = HPW_GUARD_CHECK;
+/* Reads onto what *o and its config say already. */
+static const hpw_policy_info *read_options(lua_State *L, options *given) {
+    options o = *given;
+    int arg = o.arg;
+    hpw_config *config = o.config;
     if (!lua_isnoneornil(L, arg)) {
         luaL_checktype(L, arg, LUA_TTABLE);
         for (lua_pushnil(L); lua_next(L, arg); lua_settop(L, -2)) read_option(L, &o);
@@ -328,6 +344,25 @@ const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config) {
     config->granule = (uint32_t)o.granule;
     check_together(L, &o, policy);
     check_caches(L, &o, policy);
+    return policy;
+}
+
+const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config) {
+    *config = (hpw_config){.guard = HPW_GUARD_CHECK};
+    return read_options(L, &(options){.arg = arg, .granule = 16, .config = config});
+}
+
+const hpw_policy_info *options_read_over(lua_State *L, int arg, const hpw_config *base, hpw_config *config) {
+    options o = {.arg = arg, .granule = base->granule, .has_capacity = true, .config = config};
+    *config = *base;
+    if (config->max_capacity == config->capacity) config->max_capacity = 0; /* whatever that will be */
+    while (strcmp(policy_name(o.policy), base->policy) != 0) o.policy++;
+    config->red_zone = config->quarantine = 0; /* of guard full alone, which may be off now */
+    const hpw_policy_info *policy = read_options(L, &o);
+    if (config->order != HPW_ORDER_RANDOM) config->seed = 0;
+    if (config->guard != HPW_GUARD_FULL) return policy;
+    if (!config->red_zone) config->red_zone = base->red_zone;
+    if (!config->quarantine) config->quarantine = base->quarantine;
     return policy;
 }
 

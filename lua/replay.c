@@ -4,7 +4,7 @@
  *
  *      local program = assert(replay.load("trace.hwt" [, name]))
  *      program:source()    --> { name, events, allocations, peak_in_use, lower_bound, warning }
- *      program:measure { policies = { { policy = "best-fit", order = "address" } },
+ *      program:measure { policies = { { policy = "best-fit", order = "address", seed = nil } },
  *                        capacity = nil, granule = nil, smallest = true, time = false,
  *                        threads = nil, progress = function(done, total) end }
  *                          --> { { policy =, ... }, ... } in the order of the question
@@ -32,6 +32,8 @@
 #define PROGRAM_TYPE "heapwright.program"
 
 enum { MAX_QUESTIONS = 256, MAX_THREADS = 64, PROGRESS_EVERY_NS = 100000000 };
+
+static const char *const orders[HPW_ORDER_COUNT] = {"address", "fifo", "lifo", "random"};
 
 typedef struct loaded {
     hpw_program *program;
@@ -168,10 +170,7 @@ static void push_answer(lua_State *L, const task *t) {
     const hpw_answer *a = &t->answer;
     lua_createtable(L, 0, 20);
     set_string(L, "policy", t->question.policy);
-    set_string(L, "order",
-               t->question.order == HPW_ORDER_FIFO   ? "fifo"
-               : t->question.order == HPW_ORDER_LIFO ? "lifo"
-                                                     : "address");
+    set_string(L, "order", orders[t->question.order]);
     if (a->capacity) set_count(L, "capacity", a->capacity);
     set_count(L, "failures", a->failures);
     set_count(L, "peak_in_use", a->peak_in_use);
@@ -213,9 +212,8 @@ static bool flag_field(lua_State *L, int index, const char *key) {
     return set;
 }
 
-/* The {policy =, order =} on the stack's top. The name points into the policies' own table. */
+/* The {policy =, order =, seed =} on the stack's top. The name points into the policies' own table. */
 static void read_policy(lua_State *L, hpw_question *question) {
-    static const char *const orders[] = {"address", "fifo", "lifo", NULL};
     if (!lua_istable(L, -1)) luaL_error(L, "policies must hold tables with a policy and an order");
     lua_getfield(L, -1, "policy");
     const char *name = luaL_checkstring(L, -1);
@@ -224,12 +222,14 @@ static void read_policy(lua_State *L, hpw_question *question) {
     if (!info) luaL_error(L, "unknown policy '%s'", name);
     lua_getfield(L, -2, "order");
     const char *order = luaL_optstring(L, -1, "address");
-    for (size_t i = 0; orders[i]; i++)
+    for (size_t i = 0; i < HPW_ORDER_COUNT; i++)
         if (!strcmp(orders[i], order)) question->order = (hpw_order)i;
     if (strcmp(orders[question->order], order)) luaL_error(L, "unknown order '%s'", order);
     if (question->order && !info->takes_order) luaL_error(L, "%s takes no order", info->name);
     question->policy = info->name;
-    lua_pop(L, 2);
+    lua_getfield(L, -3, "seed");
+    if (question->order == HPW_ORDER_RANDOM) question->seed = (uint64_t)luaL_optinteger(L, -1, 0);
+    lua_pop(L, 3);
 }
 
 /* The core has 32 bits for it. */

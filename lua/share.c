@@ -22,29 +22,29 @@ struct pool_share {
     pthread_mutex_t recording; /* held while one begins or ends, never while Lua runs */
     hpw_trace_writer *writer;  /* NULL: the pool is not recorded */
     uint64_t events;           /* written so far; changed under the pool's lock */
+    movables movables;
 };
 
 /* ---- Holders ---- */
 
-static bool open_pool(pool_share *share, const hpw_config *config, hpw_error *error) {
+/* Of an image, where there is a path. */
+static bool open_pool(pool_share *share, const char *path, const hpw_config *config, hpw_image_error *error) {
     hpw_config sited = *config;
     if (config->guard == HPW_GUARD_FULL) {
         sited.host.site = sites_now;
         share->sites = sites_open();
-        *error = HPW_NO_MEMORY;
         if (!share->sites) return false;
     }
-    share->pool = hpw_open(&sited, error);
+    share->pool = path ? hpw_open_image(path, &sited, error) : hpw_open(&sited, &error->code);
     return share->pool;
 }
 
-pool_share *share_open(const hpw_config *config, const hpw_policy_info *policy, hpw_error *error) {
+static pool_share *open_share(const char *path, const hpw_config *config, const hpw_policy_info *policy,
+                              hpw_image_error *error) {
     pool_share *share = calloc(1, sizeof *share);
-    if (!share) {
-        *error = HPW_NO_MEMORY;
-        return NULL;
-    }
-    if (!open_pool(share, config, error)) {
+    *error = (hpw_image_error){.code = HPW_NO_MEMORY, .message = "no memory for a pool"};
+    if (!share) return NULL;
+    if (!open_pool(share, path, config, error)) {
         sites_close(share->sites);
         free(share);
         return NULL;
@@ -54,7 +54,20 @@ pool_share *share_open(const hpw_config *config, const hpw_policy_info *policy, 
     share->policy = policy;
     share->locked = !config->single_threaded;
     pthread_mutex_init(&share->recording, NULL);
+    movables_open(&share->movables, share->pool, share->locked);
     return share;
+}
+
+pool_share *share_open(const hpw_config *config, const hpw_policy_info *policy, hpw_error *error) {
+    hpw_image_error why;
+    pool_share *share = open_share(NULL, config, policy, &why);
+    if (!share) *error = why.code;
+    return share;
+}
+
+pool_share *share_load(const char *path, const hpw_config *config, const hpw_policy_info *policy,
+                       hpw_image_error *error) {
+    return open_share(path, config, policy, error);
 }
 
 pool_share *share_hold(pool_share *share) {
@@ -69,6 +82,7 @@ bool share_release_telling(pool_share *share, hpw_trace_error *error) {
     bool recorded = share_end_recording(share, &events, error);
     hpw_close(share->pool);
     sites_close(share->sites);
+    movables_close(&share->movables);
     pthread_mutex_destroy(&share->recording);
     free(share);
     return recorded;
@@ -77,6 +91,8 @@ bool share_release_telling(pool_share *share, hpw_trace_error *error) {
 void share_release(pool_share *share) { share_release_telling(share, NULL); }
 
 hpw_pool *share_pool(const pool_share *share) { return share->pool; }
+
+movables *share_movables(pool_share *share) { return &share->movables; }
 
 const hpw_policy_info *share_policy(const pool_share *share) { return share->policy; }
 

@@ -12,6 +12,7 @@
 #define HPW_SHARE_H
 
 #include "heapwright.h"
+#include "movables.h"
 #include "sites.h"
 #include "trace.h"
 
@@ -22,6 +23,10 @@ typedef struct pool_share pool_share;
  * HPW_NO_MEMORY where the system has none for the share.
  */
 pool_share *share_open(const hpw_config *config, const hpw_policy_info *policy, hpw_error *error);
+
+/* The same with the pool of an image: NULL and *error as hpw_open_image. */
+pool_share *share_load(const char *path, const hpw_config *config, const hpw_policy_info *policy,
+                       hpw_image_error *error);
 
 /* One more holder; returns the share. */
 pool_share *share_hold(pool_share *share);
@@ -37,6 +42,9 @@ bool share_release_telling(pool_share *share, hpw_trace_error *error);
 
 hpw_pool *share_pool(const pool_share *share);
 const hpw_policy_info *share_policy(const pool_share *share);
+
+/* Its block objects, whoever's they are. */
+movables *share_movables(pool_share *share);
 
 /* May several threads use the pool? Not where it was opened with thread_safe = false. */
 bool share_is_locked(const pool_share *share);

@@ -155,6 +155,18 @@ describe("access", function()
         mem:unpack(b + 33, "<i8"))
     end)
 
+    it("makes nothing that is too large for its block", function()
+      collectgarbage()
+      collectgarbage "stop" -- so that the count is what was asked for
+      local before = collectgarbage "count"
+      refused("out_of_bounds", "pack of 200000000 bytes at 0xb0 runs 199999960 bytes past the 40-byte block at 0xb0",
+        mem:pack(b, "c200000000", "x"))
+      assert.has_error(function() mem:pack(b, "c2147483647", "x") end) -- a format that there isn't
+      local after = collectgarbage "count"
+      collectgarbage "restart"
+      assert.is_true(after - before < 1000) -- KiB
+    end)
+
     it("packs nothing where it does not fit", function()
       mem:fill(b, 0, 40)
       refused("out_of_bounds", "pack of 8 bytes at 0xd4 runs 4 bytes past the 40-byte block at 0xb0",

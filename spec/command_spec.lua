@@ -120,6 +120,15 @@ describe("heapwright --version and --help", function()
 end)
 
 describe("heapwright run", function()
+  it("says so where a scenario closes its own pool", function()
+    local path = write("closing.lua", [[
+return heapwright.scenario { name = "closing", policy = "slab", run = function(mem) mem:close() end }
+]])
+    local _, err, code = heapwright_command("run " .. path)
+    assert.equal(2, code)
+    assert.equal("heapwright: closing under slab: its run closed the pool\n", err)
+  end)
+
   it("ends with 0 where every expectation holds", function()
     local out, err, code = heapwright_command("run " .. write("s.lua", SCENARIO:format "r.failures == 0"))
     assert.equal(0, code, err)

@@ -11,9 +11,13 @@ local build = command.path:match "(.*)/"
 
 -- Runs a script in an interpreter of its own; with a fault in every pool where one is named.
 local function run(script, fault, environment)
-  local setup = fault and ("-e 'require(\"spec.support.faulty_pool\").break_pools \"%s\"'"):format(fault) or ""
-  return command.shell(("%s LUA_PATH='./?.lua;;' LUA_CPATH='%s/?.so' %s %s %s"):format(environment or "", build,
-    arg[-1], setup, command.write("counterexample.lua", script)))
+  local path = command.write("counterexample.lua", script)
+  if fault then
+    path = command.write("broken.lua", ('require("spec.support.faulty_pool").break_pools %q\ndofile %q\n')
+      :format(fault, path))
+  end
+  return command.shell(("%s LUA_PATH='./?.lua;;' LUA_CPATH='%s/?.so' %s %s"):format(environment or "", build, arg[-1],
+    path))
 end
 
 local function find(fault, options)

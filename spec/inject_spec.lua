@@ -232,6 +232,33 @@ describe("inject", function()
     assert.matches(":" .. line .. "$", select(4, mem:inject()))
   end)
 
+  it("fails requests of a guarded pool, which leaves its quarantine as it is", function()
+    local guarded <close> = heapwright.new { capacity = "64K", guard = "full" }
+    fails(guarded, { every = 3 }, "..x..x..x")
+    fails(guarded, { after = 2, persistent = true }, ".xxx")
+    local a = guarded:alloc(100)
+    local before = guarded:stats()
+    assert.is_true(before.quarantined > 0)
+    guarded:inject { every = 1 }
+    for i, request in ipairs {
+      function() return guarded:alloc(100) end, function() return guarded:malloc(60000) end,
+      function() return guarded:calloc(2, 8) end, function() return guarded:aligned_alloc(1024, 8) end,
+      function() return guarded:realloc(a, 101) end, function() return guarded:realloc(nil, 1) end,
+    } do
+      local address, message, code = request()
+      assert.same({ false, "no_memory" }, { address or false, code })
+      assert.matches("injected: the " .. i .. "%l%l request since inject", message)
+    end
+    local after = guarded:stats()
+    assert.equal(a, guarded:realloc(a, 50))
+    local ok, requests, injected, place = guarded:inject()
+    assert.same({ true, 6, 6 }, { ok, requests, injected })
+    assert.matches("inject_spec.lua:%d+$", place)
+    assert.same({ before.quarantined, before.live_blocks, before.granted },
+      { after.quarantined, after.live_blocks, after.granted })
+    assert.is_true(guarded:check())
+  end)
+
   it("outlives a reset", function()
     mem:inject { after = 2 }
     mem:alloc(1)

@@ -50,6 +50,11 @@ describe("the annotations", function()
     assert.same(keys(debug.getmetatable(mem).__index), keys(names.Pool))
   end)
 
+  it("name every method of a block", function()
+    local mem <close> = heapwright.new()
+    assert.same(keys(debug.getmetatable(mem:block(1)).__index), keys(names.Block))
+  end)
+
   it("name every method of a state and of a thread", function()
     local state <close> = heapwright.state()
     local thread <close> = heapwright.spawn(nil, "")

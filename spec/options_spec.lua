@@ -107,7 +107,7 @@ describe("heapwright.new", function()
   it("takes an order with the policies that have one", function()
     for _, policy in ipairs(heapwright.policies()) do
       assert(heapwright.new { policy = policy.name, order = "address" }):close()
-      for _, order in ipairs { "fifo", "lifo" } do
+      for _, order in ipairs { "fifo", "lifo", "random" } do
         if policy.takes_order then
           assert(heapwright.new { policy = policy.name, order = order }):close()
         else
@@ -117,10 +117,23 @@ describe("heapwright.new", function()
         end
       end
     end
-    refuses({ order = "random" }, "order: unknown 'random' (known: address, fifo, lifo)")
+    refuses({ order = "chance" }, "order: unknown 'chance' (known: address, fifo, lifo, random)")
     refuses({ order = false }, "order: string expected, got boolean")
     refuses({ policy = "first-fit", order = "fifo", granule = 8 },
       "order: first-fit does not take 'fifo' with a granule of 8")
+    refuses({ policy = "first-fit", order = "random", granule = 8 },
+      "order: first-fit does not take 'random' with a granule of 8")
+  end)
+
+  it("takes any integer as the seed of order random, and of no other", function()
+    for _, seed in ipairs { 0, 1, -1, 2.0, math.maxinteger, math.mininteger } do
+      assert(heapwright.new { order = "random", seed = seed }):close()
+    end
+    refuses({ seed = 0 }, "seed: of order 'random' alone, not 'address'")
+    refuses({ seed = 1, order = "lifo" }, "seed: of order 'random' alone, not 'lifo'")
+    refuses({ seed = 1.5, order = "random" }, "seed: an integer expected, got 1.5")
+    refuses({ seed = "1", order = "random" }, "seed: an integer expected, got 1")
+    refuses({ seed = true, order = "random" }, "seed: an integer expected, got true")
   end)
 
   it("takes a guard of off, check or full", function()
@@ -205,7 +218,7 @@ describe("heapwright.new", function()
   end)
 
   it("refuses options that it does not know, by name", function()
-    local known = " (known: capacity, max_capacity, granule, policy, order, guard, red_zone, quarantine, "
+    local known = " (known: capacity, max_capacity, granule, policy, order, seed, guard, red_zone, quarantine, "
       .. "thread_safe, small_pages, thread_caches)"
     refuses({ polcy = "best-fit" }, "unknown option 'polcy'" .. known)
     refuses({ "64K" }, "unknown option '1'" .. known)

@@ -15,6 +15,7 @@ local SIGNATURES = {
   cas = { "address", "integer", "integer" },
   pack = { "address", "string" }, unpack = { "address", "string" },
   map = { "width?" }, record = { "path?" }, inject = { "plan?" },
+  block = { "size", "alignment?" }, save = { "path" }, compact = {},
   blocks = {}, stats = {}, check = {}, leaks = {}, reset = {}, trim = {}, close = {}, policy = {},
 }
 
@@ -31,10 +32,13 @@ local WRONG = {
   string = NOT_STRING,
   ["width?"] = { "x", {}, true, 1.5, 0, -1, 65537 },
   ["path?"] = { {}, true, print },
+  path = { NIL, {}, true, print },
+  ["alignment?"] = { "x", {}, true, 1.5, print },
   ["plan?"] = { "x", 5, true, print, {}, { after = 0 } },
 }
 local RIGHT = {
-  address = 0, integer = 16, ["address or nil"] = 0, size = 1, ["size?"] = 1, byte = 1, string = "",
+  address = 0, integer = 16, ["address or nil"] = 0, size = 1, ["size?"] = 1,
+  path = "/nowhere/at/all", byte = 1, string = "",
   ["width?"] = 8,
 }
 

@@ -26,6 +26,19 @@ describe("zeroing", function()
     end)
   end
 
+  it("reaches every byte of a block of any size", function()
+    local mem <close> = heapwright.new { capacity = "4K" }
+    for size = 0, 300 do
+      local a = assert(mem:alloc(320))
+      assert(mem:fill(a, 0xAA, 320))
+      assert(mem:free(a))
+      local b = assert(mem:malloc(size))
+      assert.equal(a, b)
+      assert.equal(("\0"):rep(size), mem:read(b))
+      assert(mem:free(b))
+    end
+  end)
+
   it("is not alloc's", function()
     local mem <close> = heapwright.new { capacity = "4K" }
     local a = mem:alloc(64)

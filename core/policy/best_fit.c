@@ -2,7 +2,7 @@
 /*
  * Best fit: the smallest free block that fits; among equals the lowest address,
  * or the one that entered the index first (fifo) or last (lifo).
- * All of the work is in bins.h. Knuth, TAOCP 2.5.
+ * All of the work is in bins.h; by chance: randomised.c. Knuth, TAOCP 2.5.
  */
 #include "bins.h"
 
@@ -21,6 +21,12 @@ HOT void added(free_index *index, granule_t at, granule_t size) {
 }
 HOT void removed(free_index *index, granule_t at, granule_t size) {
     bins_remove(index, index->state, index->order, at, size);
+}
+static bool may_add(free_index *index, granule_t at, granule_t size) {
+    return bins_may_add(index, index->state, at, size);
+}
+static bool may_remove(free_index *index, granule_t at, granule_t size) {
+    return bins_may_remove(index, index->state, at, size);
 }
 static granule_t largest(free_index *index) { return bins_largest(index, index->state); }
 
@@ -42,7 +48,7 @@ HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule
     return bins_put(index, index->state, of, order, at, size);
 }
 
-extern const policy policy_best_fit;
+extern const policy policy_best_fit, policy_best_fit_at_random;
 #define POLICY policy_best_fit
 #include "../operations_of_policy.h"
 #include "../short_calls.h"
@@ -62,13 +68,17 @@ const policy policy_best_fit = {
             .takes_order = true,
             .exact = true,
         },
+    .at_random = &policy_best_fit_at_random,
     .general = GENERAL_CALLS,
+    .validating = VALIDATING_CALLS,
     .calls = {{allocate_by_address, release_by_address, NULL, free_by_address},
               {allocate_fifo, release_fifo, NULL, free_fifo},
               {allocate_lifo, release_lifo, NULL, free_lifo}},
     .state_size = state_size,
     .open = open,
     .choose = choose,
+    .may_add = may_add,
+    .may_remove = may_remove,
     .added = added,
     .removed = removed,
     .largest = largest,

@@ -24,6 +24,7 @@ void bins_open(const free_index *index, bins *b, bool largest_first, bool bitmap
     b->exact = bins_exact(index->capacity);
     b->largest_first = largest_first;
     b->above = trie_order_of(index->capacity, true, largest_first, index->order, false);
+    b->above.least = b->exact;
     b->large.root = b->held = NO_GRANULE;
     b->smallest = bitmaps ? small_sizes(index->capacity) : 0;
     if (bitmaps)
@@ -57,6 +58,50 @@ void bins_file_large(free_index *index, bins *b, granule_t at, granule_t size) {
 void bins_unfile_large(free_index *index, bins *b, granule_t at) {
     trie_remove(index, &b->above, &b->large, at);
 }
+
+/* ---- Validation: see may_add ---- */
+
+/* A block of a bin's size. */
+static bool has_size(const free_index *index, granule_t at, uint32_t size) {
+    return blocks_size(&index->map, at) == size;
+}
+
+/* As bins_file_large does it. */
+static bool may_file(free_index *index, const bins *b, granule_t at, granule_t size) {
+    if (b->stamp == UINT32_MAX) return trie_may_restamp(index, &b->above, &b->large);
+    if (b->held == NO_GRANULE) return true;
+    bool at_goes = size <= blocks_size(&index->map, b->held);
+    return trie_may_insert(index, &b->above, &b->large, at_goes ? at : b->held,
+                           at_goes ? b->stamp : b->held_stamp);
+}
+
+bool bins_may_add(free_index *index, const bins *b, granule_t at, granule_t size) {
+    if (size >= b->exact) return may_file(index, b, at, size);
+    if (index->order != HPW_ORDER_ADDRESS || bins_has_bitmap(b, size))
+        return true; /* writes to the list's end */
+    return heap_may_insert(index, b->heads[size], at, size);
+}
+
+bool bins_may_remove(free_index *index, const bins *b, granule_t at, granule_t size) {
+    if (size >= b->exact) return b->held == at || trie_may_remove(index, &b->above, &b->large, at);
+    if (index->order == HPW_ORDER_ADDRESS)
+        return bins_has_bitmap(b, size) || heap_may_remove(index, b->heads[size], at, size);
+    const granule_t *ends = &b->heads[(size_t)size * 2];
+    return queue_may_unlink(index, ends[0], index->order == HPW_ORDER_FIFO ? &ends[1] : NULL, at, has_size,
+                            size);
+}
+
+placement bins_choose_timed(free_index *index, const bins *b, granule_t size, const request *want) {
+    granule_t first = b->heads[(size_t)size * 2], at;
+    for (granule_t block = first; block != NO_GRANULE;
+         block = queue_next(index, first, block, has_size, size)) {
+        index->steps++;
+        if ((at = place_in(want, block, size)) != NO_GRANULE) return (placement){block, size, at};
+    }
+    return placement_none();
+}
+
+/* ---- The large ones: search ---- */
 
 static uint64_t key_of_held(const free_index *index, const bins *b) {
     uint32_t tie = b->held;
@@ -93,10 +138,6 @@ placement bins_choose_large(free_index *index, const bins *b, const request *wan
 
 /* ---- Check ---- */
 
-static bool has_size(const free_index *index, granule_t at, uint32_t size) {
-    return blocks_size(&index->map, at) == size;
-}
-
 /* The held one is a block like those in the trie; none of them is small. */
 static const char *check_large(free_index *index, const bins *b, size_t *count, granule_t *at) {
     if (b->held != NO_GRANULE) {
@@ -107,7 +148,7 @@ static const char *check_large(free_index *index, const bins *b, size_t *count, 
         ++*count;
     }
     if (b->large.root == NO_GRANULE) return NULL;
-    granule_t least = b->largest_first ? trie_last(index, &b->large) : b->large.root;
+    granule_t least = b->largest_first ? trie_last(index, &b->above, &b->large) : b->large.root;
     *at = least;
     return blocks_size(&index->map, least) >= b->exact ? NULL
                                                        : "a small free block lies among the large ones";

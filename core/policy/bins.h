@@ -60,6 +60,13 @@ void bins_file_large(free_index *index, bins *b, granule_t at, granule_t size);
 void bins_unfile_large(free_index *index, bins *b, granule_t at);
 placement bins_choose_large(free_index *index, const bins *b, const request *want);
 
+/* By time: the first of a bin that holds an aligned place. */
+placement bins_choose_timed(free_index *index, const bins *b, granule_t size, const request *want);
+
+/* For may_add and may_remove. */
+bool bins_may_add(free_index *index, const bins *b, granule_t at, granule_t size);
+bool bins_may_remove(free_index *index, const bins *b, granule_t at, granule_t size);
+
 HOT void bins_add_large(free_index *index, bins *b, hpw_order order, granule_t at, granule_t size) {
     if (b->held != NO_GRANULE || b->stamp == UINT32_MAX) {
         bins_file_large(index, b, at, size);
@@ -241,11 +248,7 @@ HOT placement bins_choose_in(free_index *index, const bins *b, granule_t size, c
                                                    : heap_find(index, head, size, want, &at);
         return block == NO_GRANULE ? placement_none() : (placement){block, size, at};
     }
-    for (granule_t block = head; block != NO_GRANULE; block = queue_after(index, block)) {
-        index->steps++;
-        if ((at = place_in(want, block, size)) != NO_GRANULE) return (placement){block, size, at};
-    }
-    return placement_none();
+    return bins_choose_timed(index, b, size, want);
 }
 
 /* The same, over-aligned: not every bin has one. */
@@ -280,8 +283,8 @@ static inline placement bins_choose_largest(free_index *index, const bins *b, co
 static inline granule_t bins_largest(free_index *index, const bins *b) {
     granule_t held = b->held == NO_GRANULE ? 0 : blocks_size(&index->map, b->held);
     if (b->large.root == NO_GRANULE) return held ? held : bins_size_down(index, b, b->exact);
-    granule_t last = b->largest_first ? b->large.root : trie_last(index, &b->large);
-    granule_t filed = blocks_size(&index->map, last);
+    granule_t last = b->largest_first ? b->large.root : trie_last(index, &b->above, &b->large);
+    granule_t filed = last == NO_GRANULE ? 0 : blocks_size(&index->map, last);
     return held > filed ? held : filed;
 }
 

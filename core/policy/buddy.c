@@ -68,8 +68,21 @@ static bool may_join(free_index *index, granule_t left, granule_t right, granule
     return right - left == right_size && (left & (2 * right_size - 1)) == 0;
 }
 
+static bool may_add(free_index *index, granule_t at, granule_t size) {
+    const buddies *state = index->state;
+    return heap_may_insert(index, state->roots[bits_highest(size)], at, size);
+}
+
+static bool may_remove(free_index *index, granule_t at, granule_t size) {
+    const buddies *state = index->state;
+    return heap_may_remove(index, state->roots[bits_highest(size)], at, size);
+}
+
+/* What a smaller block gives back is several buddies: each is asked for before the first one is written to.
+ */
 static bool may_resize(free_index *index, granule_t at, granule_t old_size, granule_t size) {
-    (void)index, (void)old_size;
+    for (granule_t rest = size; index_validates(index) && rest < old_size; rest *= 2)
+        if (!may_add(index, at + rest, rest)) return false;
     return (at & (size - 1)) == 0;
 }
 
@@ -126,10 +139,13 @@ const policy policy_buddy = {
             .exact = true,
         },
     .general = GENERAL_CALLS,
+    .validating = VALIDATING_CALLS,
     .state_size = state_size,
     .open = open,
     .round = round_up,
     .choose = choose,
+    .may_add = may_add,
+    .may_remove = may_remove,
     .piece = piece,
     .may_join = may_join,
     .may_resize = may_resize,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * First fit: the lowest address that fits; or the block that fits and entered
- * the index first (fifo) or last (lifo).
+ * the index first (fifo) or last (lifo); by chance: randomised.c.
  *
  *   1. By address: the heap of maxima of tallest.h.
  *   2. By time: a trie keyed by the time of entry whose nodes know the largest
@@ -70,10 +70,24 @@ HOT void removed(free_index *index, granule_t at, granule_t size) {
         trie_remove(index, &state->order, &state->set, at);
 }
 
+static bool may_add(free_index *index, granule_t at, granule_t size) {
+    const by_time *state = index->state;
+    (void)size;
+    if (index->order == HPW_ORDER_ADDRESS) return true;
+    if (state->stamp == UINT32_MAX) return trie_may_restamp(index, &state->order, &state->set);
+    return trie_may_insert(index, &state->order, &state->set, at, state->stamp);
+}
+
+static bool may_remove(free_index *index, granule_t at, granule_t size) {
+    const by_time *state = index->state;
+    (void)size;
+    return index->order == HPW_ORDER_ADDRESS || trie_may_remove(index, &state->order, &state->set, at);
+}
+
 static granule_t largest(free_index *index) {
     if (index->order == HPW_ORDER_ADDRESS) return tallest_largest(index, index->state);
     by_time *state = index->state;
-    return trie_largest(index, &state->set);
+    return trie_largest(index, &state->order, &state->set);
 }
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
@@ -105,7 +119,7 @@ HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule
     return true;
 }
 
-extern const policy policy_first_fit;
+extern const policy policy_first_fit, policy_first_fit_at_random;
 #define POLICY policy_first_fit
 #include "../operations_of_policy.h"
 #include "../short_calls.h"
@@ -124,12 +138,16 @@ const policy policy_first_fit = {
             .exact = true,
             .monotone = true,
         },
-    .least_timed_granule = 16,
+    .least_ordered_granule = 16,
+    .at_random = &policy_first_fit_at_random,
     .general = GENERAL_CALLS,
+    .validating = VALIDATING_CALLS,
     .calls = {{allocate_by_address, release_by_address, NULL, free_by_address}},
     .state_size = state_size,
     .open = open,
     .choose = choose,
+    .may_add = may_add,
+    .may_remove = may_remove,
     .added = added,
     .removed = removed,
     .replaced = replaced,

@@ -71,10 +71,19 @@ HOT granule_t head_from(free_index *index, const two_level *state, unsigned bin)
     return found == NO_BIN ? NO_GRANULE : state->heads[found];
 }
 
+static bool in_bin(const free_index *index, granule_t at, uint32_t bin) {
+    return bin_of(blocks_size(&index->map, at)) == bin;
+}
+
+/* The next block of the list that begins with `head`. */
+static granule_t after(free_index *index, granule_t head, granule_t block) {
+    return queue_next(index, head, block, in_bin, bin_of(blocks_size(&index->map, head)));
+}
+
 /* The first PEEK blocks of the list: one with a place for `want`? */
 static placement peek(free_index *index, granule_t head, const request *want) {
     granule_t block = head;
-    for (unsigned i = 0; i < PEEK && block != NO_GRANULE; i++, block = queue_after(index, block)) {
+    for (unsigned i = 0; i < PEEK && block != NO_GRANULE; i++, block = after(index, head, block)) {
         index->steps++;
         placement found = placement_in(want, block, blocks_size(&index->map, block));
         if (found.block != NO_GRANULE) return found;
@@ -119,20 +128,28 @@ HOT void added(free_index *index, granule_t at, granule_t size) {
     mark(state, bin);
 }
 
+/* Onto the front of a list, whatever lies there. */
+static bool may_add(free_index *index, granule_t at, granule_t size) {
+    (void)index, (void)at, (void)size;
+    return true;
+}
+
+static bool may_remove(free_index *index, granule_t at, granule_t size) {
+    const two_level *state = index->state;
+    unsigned bin = bin_of(size);
+    return queue_may_unlink(index, state->heads[bin], NULL, at, in_bin, bin);
+}
+
 static granule_t largest(free_index *index) {
     const two_level *state = index->state;
     if (!state->first) return 0;
     unsigned row = bits_highest(state->first);
     granule_t head = state->heads[row * SECOND + bits_highest(state->second[row])], most = 0;
-    for (granule_t at = head; at != NO_GRANULE; at = queue_after(index, at)) {
+    for (granule_t at = head; at != NO_GRANULE; at = after(index, head, at)) {
         granule_t size = blocks_size(&index->map, at);
         if (size > most) most = size;
     }
     return most;
-}
-
-static bool in_bin(const free_index *index, granule_t at, uint32_t bin) {
-    return bin_of(blocks_size(&index->map, at)) == bin;
 }
 
 static const char *check(free_index *index, size_t free_blocks, granule_t *at) {
@@ -206,10 +223,13 @@ const policy policy_good_fit = {
             .source = "Masmano et al., TLSF, ECRTS 2004",
         },
     .general = GENERAL_CALLS,
+    .validating = VALIDATING_CALLS,
     .calls = {{allocate_short, release_short, NULL, free_short}},
     .state_size = state_size,
     .open = open,
     .choose = choose,
+    .may_add = may_add,
+    .may_remove = may_remove,
     .added = added,
     .removed = removed,
     .largest = largest,

@@ -95,26 +95,118 @@ bool heap_remove(free_index *index, granule_t *root, granule_t at, granule_t siz
     return remove_one(index, root, at, 1);
 }
 
-granule_t heap_find(free_index *index, granule_t root, granule_t size, const request *want, granule_t *at) {
+/* ---- Validation: see index_validates ---- */
+
+/* The first `count` bits of a block's hash; and the branch for its next ones. */
+static uint64_t hash_prefix(granule_t at, unsigned count) {
+    return count ? (uint64_t)hash_of(at) << 32 >> (64 - count) : 0;
+}
+
+static unsigned branch_of(granule_t at, unsigned told, unsigned bits) {
+    return (unsigned)(hash_prefix(at, told + bits) & ((1U << bits) - 1));
+}
+
+static bool refuse(free_index *index, granule_t at) {
+    return index_break(
+        index, at, "a free block was overwritten: a link in it leads to what is not below it in its heap");
+}
+
+/* What all nodes of a heap have in common. */
+typedef struct shape {
+    granule_t size;
+    unsigned bits;
+} shape;
+
+/*
+ * Is `child` what the branch with this number under `parent` may have? `told`: bits of their hashes that
+ * lead to the parent. Two blocks never share all 32 of them, so what is that deep is refused.
+ */
+static bool follows(free_index *index, shape of, granule_t parent, unsigned told, unsigned number,
+                    granule_t child) {
+    bool sound = child > parent && index_has_free(index, child) &&
+                 blocks_size(&index->map, child) == of.size &&
+                 hash_prefix(child, told + of.bits) == (hash_prefix(parent, told) << of.bits | number);
+    return sound || refuse(index, parent);
+}
+
+bool heap_may_insert(free_index *index, granule_t root, granule_t at, granule_t size) {
+    shape of = {size, branch_bits(index, size)};
+    granule_t moving = at;
+    unsigned told = 0;
+    for (granule_t there = root, child; there != NO_GRANULE; there = child, told += of.bits) {
+        if (moving < there) moving = there; /* the greater one goes on down */
+        unsigned number = branch_of(moving, told, of.bits);
+        child = link_get(index, there, number);
+        if (child == NO_GRANULE) break;
+        if (child == at) return refuse(index, there); /* which is in no heap yet */
+        if (!follows(index, of, there, told, number, child)) return false;
+    }
+    return true;
+}
+
+bool heap_may_remove(free_index *index, granule_t root, granule_t at, granule_t size) {
+    shape of = {size, branch_bits(index, size)};
+    granule_t there = root, child;
+    unsigned told = 0;
+    if (root == NO_GRANULE) return refuse(index, at); /* whatever led to it was lost */
+    for (; there != at; there = child, told += of.bits) {
+        unsigned number = branch_of(at, told, of.bits);
+        child = link_get(index, there, number);
+        if (child > at) return refuse(index, there);
+        if (!follows(index, of, there, told, number, child)) return false;
+    }
+    for (;; there = child, told += of.bits) { /* the least child of each is promoted */
+        unsigned least = 0;
+        child = NO_GRANULE;
+        for (unsigned i = 0; i < 1U << of.bits; i++) {
+            granule_t other = link_get(index, there, i);
+            if (other < child) child = other, least = i;
+        }
+        if (child == NO_GRANULE) return true;
+        if (!follows(index, of, there, told, least, child)) return false;
+    }
+}
+
+/* ---- Aligned search ---- */
+
+/* `validates` is a constant, so that who does not is not slowed: buddy looks here for every block. */
+HOT granule_t find(free_index *index, granule_t root, shape of, const request *want, granule_t *at,
+                   bool validates) {
     granule_t stack[DEEPEST * (WIDEST - 1) + 1], found = NO_GRANULE;
-    unsigned depth = 0, width = 1U << branch_bits(index, size);
+    uint8_t told[DEEPEST * (WIDEST - 1) + 1]; /* the bits that lead there */
+    unsigned depth = 0;
+    if (validates) told[0] = 0;
     if (root != NO_GRANULE) stack[depth++] = root;
     while (depth) {
         granule_t block = stack[--depth];
+        unsigned bits = validates ? told[depth] : 0;
         index->steps++;
         if (block > found) continue;
-        granule_t inside = place_in(want, block, size);
+        granule_t inside = place_in(want, block, of.size);
         if (inside != NO_GRANULE) { /* all below it are higher */
             found = block;
             *at = inside;
             continue;
         }
-        for (unsigned i = width; i-- > 0;) {
+        for (unsigned i = 1U << of.bits; i-- > 0;) {
             granule_t child = link_get(index, block, i);
-            if (child != NO_GRANULE) stack[depth++] = child;
+            if (child == NO_GRANULE) continue;
+            if (validates && !follows(index, of, block, bits, i, child)) return NO_GRANULE;
+            if (validates) told[depth] = (uint8_t)(bits + of.bits);
+            stack[depth++] = child;
         }
     }
     return found;
+}
+
+APART granule_t find_validated(free_index *index, granule_t root, granule_t size, const request *want,
+                               granule_t *at) {
+    return find(index, root, (shape){size, branch_bits(index, size)}, want, at, true);
+}
+
+granule_t heap_find(free_index *index, granule_t root, granule_t size, const request *want, granule_t *at) {
+    if (index_validates(index)) return find_validated(index, root, size, want, at);
+    return find(index, root, (shape){size, branch_bits(index, size)}, want, at, false);
 }
 
 /* ---- Check ---- */

@@ -30,8 +30,15 @@ void heap_insert(free_index *index, granule_t *root, granule_t at, granule_t siz
 bool heap_remove(free_index *index, granule_t *root, granule_t at, granule_t size);
 
 /*
+ * For may_add and may_remove: walks the same path, and looks whether each link on it leads to a free block of
+ * this size, of an address and a hash that belong there. Addresses rise on every path, so it ends.
+ */
+bool heap_may_insert(free_index *index, granule_t root, granule_t at, granule_t size);
+bool heap_may_remove(free_index *index, granule_t root, granule_t at, granule_t size);
+
+/*
  * The lowest member that holds an aligned place for `want`; NO_GRANULE: none
- * does. Visits the members below the answer, and their children.
+ * does, or the index breaks. Visits the members below the answer, and their children.
  */
 granule_t heap_find(free_index *index, granule_t root, granule_t size, const request *want, granule_t *at);
 

@@ -64,6 +64,46 @@ HOT bool queue_unlink(links of, queue *q, granule_t at) {
     return false;
 }
 
+/* ---- Validation: see index_validates ---- */
+
+/* Does a free block lie in the list of this number? As the policy tells lists apart. */
+typedef bool queue_belongs(const free_index *index, granule_t at, uint32_t list);
+
+#define QUEUE_BROKEN                                                                                         \
+    "a free block was overwritten: its links in a list and those of its neighbours there disagree"
+
+/* Is `next`, which `at` says comes after it in the list that begins with `first`, the block after it? */
+static inline bool queue_follows(free_index *index, granule_t first, granule_t at, granule_t next,
+                                 queue_belongs *belongs, uint32_t list) {
+    bool sound = next != first && index_has_free(index, next) && belongs(index, next, list) &&
+                 link_get(index, next, QUEUE_PREVIOUS) == at;
+    return sound || index_break(index, at, QUEUE_BROKEN);
+}
+
+/*
+ * The next after `at`; NO_GRANULE also where the index breaks. Each block but the first knows which one it
+ * comes after, so no walk passes one twice.
+ */
+static inline granule_t queue_next(free_index *index, granule_t first, granule_t at, queue_belongs *belongs,
+                                   uint32_t list) {
+    granule_t next = link_get(index, at, QUEUE_NEXT);
+    if (next == NO_GRANULE || !index_validates(index)) return next;
+    return queue_follows(index, first, at, next, belongs, list) ? next : NO_GRANULE;
+}
+
+/* May `at` be unlinked, from a queue that ends with *last or, NULL, from a stack? */
+static inline bool queue_may_unlink(free_index *index, granule_t first, const granule_t *last, granule_t at,
+                                    queue_belongs *belongs, uint32_t list) {
+    granule_t next = link_get(index, at, QUEUE_NEXT), previous = link_get(index, at, QUEUE_PREVIOUS);
+    if (first == NO_GRANULE || (last && (next == NO_GRANULE) != (at == *last)))
+        return index_break(index, at, QUEUE_BROKEN);
+    if (next != NO_GRANULE && !queue_follows(index, first, at, next, belongs, list)) return false;
+    bool sound =
+        at == first || (previous != at && index_has_free(index, previous) && belongs(index, previous, list) &&
+                        link_get(index, previous, QUEUE_NEXT) == at);
+    return sound || index_break(index, at, QUEUE_BROKEN);
+}
+
 /* The next after `at`; NO_GRANULE after the last. */
 HOT granule_t queue_after(const free_index *index, granule_t at) { return link_get(index, at, QUEUE_NEXT); }
 
@@ -71,8 +111,7 @@ HOT granule_t queue_after(const free_index *index, granule_t at) { return link_g
  * Counts the members, each a free block for which `belongs` holds; *last: the last of them. NULL, or what
  * is wrong and *at.
  */
-static inline const char *queue_check(const free_index *index, granule_t first,
-                                      bool (*belongs)(const free_index *, granule_t at, uint32_t bin),
+static inline const char *queue_check(const free_index *index, granule_t first, queue_belongs *belongs,
                                       uint32_t bin, size_t *count, granule_t *last, granule_t *at) {
     for (granule_t here = first; here != NO_GRANULE; here = queue_after(index, here)) {
         *at = here;

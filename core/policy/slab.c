@@ -131,6 +131,14 @@ HOT void removed(free_index *index, granule_t at, granule_t size) {
     slots_take(&index->map, &state->pages, heap_at(state, at), kind); /* which `choose` left on top */
 }
 
+static bool may_add(free_index *index, granule_t at, granule_t size) {
+    return in_page(index, at) || bins_may_add(index, ((slab *)index->state)->large, at, size);
+}
+
+static bool may_remove(free_index *index, granule_t at, granule_t size) {
+    return in_page(index, at) || bins_may_remove(index, ((slab *)index->state)->large, at, size);
+}
+
 static granule_t largest(free_index *index) {
     granule_t large = bins_largest(index, ((slab *)index->state)->large);
     return large >= PAGE ? large : blocks_largest_free(&index->map); /* what a page leaves may be larger */
@@ -145,6 +153,21 @@ static bool wants_run(free_index *index, const request *want, slot_run *wanted) 
     wanted->size = PAGE;
     wanted->slot = want->size;
     return wanted->place.block != NO_GRANULE;
+}
+
+static bool wants_slot(free_index *index, granule_t at, granule_t size, slot_run *wanted) {
+    slab *state = index->state;
+    *wanted = (slot_run){.size = 0};
+    if (in_page(index, at)) {
+        slots_heap *h = heap_at(state, at);
+        bool free = slots_bring_up(&index->map, &state->pages, h, at, size);
+        count_steps(index, h);
+        return free;
+    }
+    granule_t offset = at % PAGE;
+    if (size > LARGEST_SLOT || !slots_is_at(slots_kind[size], offset, size)) return false;
+    *wanted = (slot_run){.place = {NO_GRANULE, 0, at - offset}, .size = PAGE, .slot = size};
+    return true;
 }
 
 static void run_added(free_index *index, const slot_run *made) {
@@ -244,6 +267,7 @@ const policy policy_slab = {
 #endif
         },
     .general = GENERAL_CALLS,
+    .validating = VALIDATING_CALLS,
     .calls = {{allocate_slot, release_slot, release_sized_slot, free_slot}},
     .remembering = {allocate_remembering, release_remembering, release_sized_remembering, free_remembering},
 #ifndef HPW_FREESTANDING
@@ -256,11 +280,14 @@ const policy policy_slab = {
     .choose = choose,
     .choose_last = choose_last,
     .in_run = in_page,
+    .may_add = may_add,
+    .may_remove = may_remove,
     .may_resize = may_resize,
     .placed = placed,
     .added = added,
     .removed = removed,
     .wants_run = wants_run,
+    .wants_slot = wants_slot,
     .run_added = run_added,
     .returns_run = returns_run,
     .largest = largest,

@@ -173,6 +173,21 @@ void slots_push(slots *s, slots_heap *h, granule_t at) {
     *h->top[kind]++ = at;
 }
 
+bool slots_bring_up(const blocks *map, slots *s, slots_heap *h, granule_t at, granule_t size) {
+    unsigned kind = slots_kind_at(s, at);
+    if (!slots_is_at(kind, at % PAGE, size) || !blocks_is_free(map, at)) return false;
+    granule_t *place = slots_bottom(h, kind);
+    h->steps += slots_held(h, kind);
+    while (place < h->top[kind] && *place != at) place++;
+    if (place == h->top[kind]) {
+        slots_push(s, h, at); /* its page stays in the line: its other slots may be free */
+        return true;
+    }
+    *place = h->top[kind][-1];
+    h->top[kind][-1] = at;
+    return true;
+}
+
 /* ---- Kept pages ---- */
 
 void slots_emptied(slots_heap *h, granule_t at) {

@@ -148,6 +148,17 @@ void slots_put(const blocks *map, slots *s, slots_heap *h, granule_t at);
 /* Puts the slot on its magazine, no more. */
 void slots_push(slots *s, slots_heap *h, granule_t at);
 
+/* Is there a slot of `size` granules, `offset` into a page of this kind? */
+HOT bool slots_is_at(unsigned kind, granule_t offset, granule_t size) {
+    return slots_size[kind] == size && offset % size == 0 && offset < PAGE / size * size;
+}
+
+/*
+ * The free slot of `size` at `at`, in a page, is its magazine's newest from now on; false, and nothing
+ * changed, where there is no such slot or it is live.
+ */
+bool slots_bring_up(const blocks *map, slots *s, slots_heap *h, granule_t at, granule_t size);
+
 /* Puts all of the kind's magazine into its line. */
 void slots_drop_all(slots *s, slots_heap *h, unsigned kind);
 

@@ -13,6 +13,8 @@ trie_order trie_order_of(granule_t capacity, bool by_size, bool largest_first, h
         .by_size = by_size,
         .largest_first = largest_first,
         .tie = tie,
+        .timed = tie == HPW_ORDER_FIFO || tie == HPW_ORDER_LIFO,
+        .flip = tie == HPW_ORDER_LIFO ? UINT32_MAX : 0,
         .keeps_largest = keeps_largest,
         .tie_bits = tie_bits,
         .bits = size_bits + tie_bits,
@@ -24,10 +26,20 @@ uint64_t trie_size_key(const free_index *index, const trie_order *order, granule
     return (uint64_t)(order->largest_first ? index->capacity - size : size) << order->tie_bits;
 }
 
+/* A bijection: each step of it can be undone. */
+static uint32_t rank_of(const trie_order *order, granule_t at) {
+    uint32_t x = at ^ (uint32_t)order->rank_key;
+    x = (x ^ x >> 16) * 0x85ebca6b ^ (uint32_t)(order->rank_key >> 32);
+    x = (x ^ x >> 13) * 0xc2b2ae35;
+    return x ^ x >> 16;
+}
+
 uint64_t trie_key(const free_index *index, const trie_order *order, granule_t at) {
     uint32_t tie = at;
-    if (order->tie == HPW_ORDER_FIFO) tie = link_get(index, at, STAMP);
-    if (order->tie == HPW_ORDER_LIFO) tie = ~link_get(index, at, STAMP);
+    if (order->timed)
+        tie = link_get(index, at, STAMP) ^ order->flip;
+    else if (order->tie == HPW_ORDER_RANDOM)
+        tie = rank_of(order, at);
     return trie_size_key(index, order, order->by_size ? blocks_size(&index->map, at) : 0) | tie;
 }
 
@@ -57,7 +69,7 @@ HOT void become_leaf(const free_index *index, const trie_order *order, granule_t
 }
 
 void trie_insert(free_index *index, const trie_order *order, trie *set, granule_t at, uint32_t stamp) {
-    if (order->tie != HPW_ORDER_ADDRESS) link_set(index, at, STAMP, stamp);
+    if (order->timed) link_set(index, at, STAMP, stamp);
     if (set->root == NO_GRANULE) { /* alone, as the pool's free end often is: that needs no key */
         set->root = at;
         become_leaf(index, order, at);
@@ -140,49 +152,169 @@ void trie_remove(free_index *index, const trie_order *order, trie *set, granule_
     while (depth-- > 0) link_set(index, path[depth], LARGEST, largest_of(index, path[depth]));
 }
 
-/* The first of at least `size` granules in a subtree that has one. */
-static granule_t first_fitting(free_index *index, granule_t at, granule_t size) {
-    for (;; index->steps++) {
-        if (blocks_size(&index->map, at) >= size) return at;
-        granule_t left = link_get(index, at, LEFT);
-        at = largest_below(index, left) >= size ? left : link_get(index, at, RIGHT);
+/* ---- Validation: see index_validates ---- */
+
+static bool refuse(free_index *index, granule_t at) {
+    return index_break(
+        index, at, "a free block was overwritten: a link in it leads to what is not below it in the index");
+}
+
+/* Its links may be anything at all: is each none, or a free block? */
+static bool links_are_sound(const free_index *index, granule_t at) {
+    granule_t left = link_get(index, at, LEFT), right = link_get(index, at, RIGHT);
+    return (left == NO_GRANULE || index_has_free(index, left)) &&
+           (right == NO_GRANULE || index_has_free(index, right));
+}
+
+/* Where nodes note the largest below them: is it what this one and its children's notes say? */
+static bool note_is_sound(free_index *index, const trie_order *order, granule_t at) {
+    if (!order->keeps_largest) return true;
+    if (!links_are_sound(index, at)) return refuse(index, at);
+    return link_get(index, at, LARGEST) == largest_of(index, at) ||
+           index_break(
+               index, at,
+               "a free block was overwritten: its note of the largest one below it is not what they say");
+}
+
+/* May `child` be below `at`? Where it is a free block, the key by time that does not fit may be its own. */
+static bool is_below(free_index *index, const trie_order *order, granule_t at, granule_t child) {
+    if (!index_has_free(index, child)) return refuse(index, at);
+    if (blocks_size(&index->map, child) >= order->least &&
+        trie_key(index, order, child) > trie_key(index, order, at))
+        return true;
+    return refuse(index, order->timed ? child : at);
+}
+
+/*
+ * Is `child` what `at` may have on this side? The last `bit` bits of keys are those by which what is below
+ * `at` is told apart.
+ */
+static bool follows(free_index *index, const trie_order *order, granule_t at, unsigned side, unsigned bit,
+                    granule_t child) {
+    if (!is_below(index, order, at, child)) return false;
+    uint64_t prefix = bit < 64 ? trie_key(index, order, at) >> bit : 0;
+    if (bit && trie_key(index, order, child) >> (bit - 1) == (prefix << 1 | (side == RIGHT))) return true;
+    return refuse(index, order->timed ? child : at);
+}
+
+/* The key that a block will have that comes at this time. */
+static uint64_t key_to_be(const free_index *index, const trie_order *order, granule_t at, uint32_t stamp) {
+    uint32_t tie = at;
+    if (order->timed) tie = stamp ^ order->flip;
+    if (order->tie == HPW_ORDER_RANDOM) tie = rank_of(order, at);
+    return trie_size_key(index, order, blocks_size(&index->map, at)) | tie;
+}
+
+/* The side on which a key goes on. */
+static unsigned side_of(uint64_t key, unsigned bit) { return bit && key >> (bit - 1) & 1 ? RIGHT : LEFT; }
+
+bool trie_may_insert(free_index *index, const trie_order *order, const trie *set, granule_t at,
+                     uint32_t stamp) {
+    uint64_t key = key_to_be(index, order, at, stamp);
+    unsigned bit = order->bits;
+    for (granule_t there = set->root, child; there != NO_GRANULE; there = child, bit--) {
+        uint64_t own = trie_key(index, order, there);
+        if (!note_is_sound(index, order, there)) return false;
+        if (key == own) return refuse(index, there); /* it is `at`, or has a time that is another's */
+        if (key < own) key = own;                    /* the greater one goes on down */
+        unsigned side = side_of(key, bit);
+        child = link_get(index, there, side);
+        if (child != NO_GRANULE && !follows(index, order, there, side, bit, child)) return false;
+    }
+    return true;
+}
+
+bool trie_may_remove(free_index *index, const trie_order *order, const trie *set, granule_t at) {
+    granule_t there = set->root, child;
+    unsigned bit = order->bits, side;
+    if (there == NO_GRANULE) return refuse(index, at); /* whatever led to it was lost */
+    for (uint64_t key = trie_key(index, order, at); there != at; there = child, bit--) {
+        side = side_of(key, bit);
+        child = link_get(index, there, side);
+        if (!note_is_sound(index, order, there)) return false;
+        if (child == NO_GRANULE) return refuse(index, order->timed ? at : there);
+        if (!follows(index, order, there, side, bit, child)) return false;
+    }
+    for (;; there = child, bit--) { /* what is promoted */
+        if (!note_is_sound(index, order, there)) return false;
+        side = link_get(index, there, LEFT) == NO_GRANULE ? RIGHT : LEFT;
+        child = link_get(index, there, side);
+        if (child == NO_GRANULE) return true;
+        if (!follows(index, order, there, side, bit, child)) return false;
     }
 }
 
-granule_t trie_seek(free_index *index, const trie_order *order, const trie *set, uint64_t key,
-                    granule_t size) {
+bool trie_may_restamp(free_index *index, const trie_order *order, const trie *set) {
+    granule_t at;
+    const char *wrong = trie_check(index, order, set, &(size_t){0}, &at);
+    return !wrong || index_break(index, at, wrong);
+}
+
+/* ---- Search ---- */
+
+/* The first of at least `size` granules in a subtree that has one. `validates` is a constant. */
+HOT granule_t first_fitting(free_index *index, const trie_order *order, granule_t at, granule_t size,
+                            bool validates) {
+    for (;; index->steps++) {
+        if (blocks_size(&index->map, at) >= size) return at;
+        if (validates && !note_is_sound(index, order, at)) return NO_GRANULE;
+        granule_t left = link_get(index, at, LEFT);
+        granule_t next = largest_below(index, left) >= size ? left : link_get(index, at, RIGHT);
+        if (validates && !is_below(index, order, at, next)) return NO_GRANULE;
+        at = next;
+    }
+}
+
+HOT granule_t seek(free_index *index, const trie_order *order, const trie *set, uint64_t key, granule_t size,
+                   bool validates) {
     granule_t at = set->root, greater = NO_GRANULE; /* the nearest subtree of greater keys passed by */
     if (order->bits < 64 && key >> order->bits) return NO_GRANULE; /* one past the last key there can be */
-    for (unsigned bit = order->bits; at != NO_GRANULE; index->steps++) {
+    for (unsigned bit = order->bits; at != NO_GRANULE; index->steps++, bit--) {
+        if (validates && !note_is_sound(index, order, at)) return NO_GRANULE;
         if (order->keeps_largest && largest_below(index, at) < size) break;
         if (trie_key(index, order, at) >= key) {
             greater = at;
             break;
         }
-        granule_t right = link_get(index, at, RIGHT);
-        if (key >> --bit & 1) {
+        granule_t right = link_get(index, at, RIGHT), left;
+        if (validates && right != NO_GRANULE && !follows(index, order, at, RIGHT, bit, right))
+            return NO_GRANULE;
+        if (key >> (bit - 1) & 1) {
             at = right;
             continue;
         }
         if (right != NO_GRANULE && (!order->keeps_largest || largest_below(index, right) >= size))
             greater = right;
-        at = link_get(index, at, LEFT);
+        left = link_get(index, at, LEFT);
+        if (validates && left != NO_GRANULE && !follows(index, order, at, LEFT, bit, left)) return NO_GRANULE;
+        at = left;
     }
     if (greater == NO_GRANULE || !order->keeps_largest) return greater;
-    return first_fitting(index, greater, size);
+    return first_fitting(index, order, greater, size, validates);
 }
 
-granule_t trie_last(free_index *index, const trie *set) {
+granule_t trie_seek(free_index *index, const trie_order *order, const trie *set, uint64_t key,
+                    granule_t size) {
+    return index_validates(index) ? seek(index, order, set, key, size, true)
+                                  : seek(index, order, set, key, size, false);
+}
+
+granule_t trie_last(free_index *index, const trie_order *order, const trie *set) {
     granule_t at = set->root;
-    for (granule_t below = at; below != NO_GRANULE; index->steps++) {
-        at = below;
+    for (; at != NO_GRANULE; index->steps++) {
         granule_t right = link_get(index, at, RIGHT);
-        below = right != NO_GRANULE ? right : link_get(index, at, LEFT);
+        granule_t below = right != NO_GRANULE ? right : link_get(index, at, LEFT);
+        if (below == NO_GRANULE) return at;
+        at = !index_validates(index) || is_below(index, order, at, below) ? below : NO_GRANULE;
     }
     return at;
 }
 
-granule_t trie_largest(const free_index *index, const trie *set) { return largest_below(index, set->root); }
+granule_t trie_largest(free_index *index, const trie_order *order, const trie *set) {
+    if (set->root == NO_GRANULE || (index_validates(index) && !note_is_sound(index, order, set->root)))
+        return 0;
+    return largest_below(index, set->root);
+}
 
 uint32_t trie_restamp(free_index *index, const trie_order *order, trie *set) {
     trie again = {NO_GRANULE};
@@ -215,22 +347,11 @@ typedef struct walk {
     const char *wrong;
 } walk;
 
-static bool is_free_block(const free_index *index, granule_t at) {
-    return at < index->map.count && blocks_is_free(&index->map, at);
-}
-
-/* Its links may be anything at all: is each none, or a free block? */
-static bool links_are_sound(const free_index *index, granule_t at) {
-    granule_t left = link_get(index, at, LEFT), right = link_get(index, at, RIGHT);
-    return (left == NO_GRANULE || is_free_block(index, left)) &&
-           (right == NO_GRANULE || is_free_block(index, right));
-}
-
 static void visit(walk *w, granule_t at, unsigned bit, uint64_t prefix, uint64_t least) {
     if (at == NO_GRANULE || w->wrong) return;
     *w->at = at;
     const free_index *index = w->index;
-    if (!is_free_block(index, at) || !links_are_sound(index, at)) {
+    if (!index_has_free(index, at) || !links_are_sound(index, at)) {
         w->wrong = "the index holds what is not a free block";
         return;
     }

@@ -27,14 +27,18 @@
 
 #include "../policy.h"
 
-/* What the keys are: size in the upper part or not, address or time in the lower part. */
+/* What the keys are: size in the upper part or not; address, time or rank in the lower part. */
 typedef struct trie_order {
     bool by_size;       /* else by the lower part alone */
     bool largest_first; /* sizes descend */
-    hpw_order tie;      /* the lower part: address, or a 32-bit time stamp, rising or falling */
+    hpw_order tie;      /* the lower part: address; a 32-bit time stamp, rising or falling; or rank */
+    bool timed;         /* by time: the nodes keep their time of entry */
+    uint32_t flip;      /* all bits where times are to fall */
     bool keeps_largest; /* each node knows the largest block below it */
+    granule_t least;    /* no member is smaller */
     unsigned tie_bits;  /* of the lower part */
     unsigned bits;      /* of the whole key, 1 ... 64 */
+    uint64_t rank_key;  /* of HPW_ORDER_RANDOM: which bijection of addresses the ranks are */
 } trie_order;
 
 /* A set; all zero but root = NO_GRANULE is empty. */
@@ -46,7 +50,19 @@ typedef struct trie {
 trie_order trie_order_of(granule_t capacity, bool by_size, bool largest_first, hpw_order tie,
                          bool keeps_largest);
 
-/* `stamp` is the time of a block's entry; unused in address order. */
+/*
+ * For may_add and may_remove: walks the same path, and looks whether each link on it leads to a free block
+ * with a key that belongs there, and a note of the largest below a node is what its children's say. Keys rise
+ * on every path, so it ends. trie_seek, trie_last and trie_largest do it by themselves.
+ */
+bool trie_may_insert(free_index *index, const trie_order *order, const trie *set, granule_t at,
+                     uint32_t stamp);
+bool trie_may_remove(free_index *index, const trie_order *order, const trie *set, granule_t at);
+
+/* Instead, where stamps have run through all of their values: the whole set is looked at. */
+bool trie_may_restamp(free_index *index, const trie_order *order, const trie *set);
+
+/* `stamp` is the time of a block's entry; unused in orders that are not by time. */
 void trie_insert(free_index *index, const trie_order *order, trie *set, granule_t at, uint32_t stamp);
 void trie_remove(free_index *index, const trie_order *order, trie *set, granule_t at);
 
@@ -61,11 +77,11 @@ uint64_t trie_size_key(const free_index *index, const trie_order *order, granule
 granule_t trie_seek(free_index *index, const trie_order *order, const trie *set, uint64_t key,
                     granule_t size);
 
-/* The member with the greatest key, NO_GRANULE where the set is empty. */
-granule_t trie_last(free_index *index, const trie *set);
+/* The member with the greatest key, NO_GRANULE where the set is empty or the index breaks. */
+granule_t trie_last(free_index *index, const trie_order *order, const trie *set);
 
 /* With keeps_largest: the size of the largest member, 0 where the set is empty. */
-granule_t trie_largest(const free_index *index, const trie *set);
+granule_t trie_largest(free_index *index, const trie_order *order, const trie *set);
 
 /*
  * Gives the members new time stamps 0, 1, 2 ... in their order and returns the

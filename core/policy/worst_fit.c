@@ -7,6 +7,7 @@
  *      largest; the lowest of that size is the first that is as large as it.
  *   2. By time: best fit's bins (bins.h) with the sizes turned round, so that the
  *      largest is the first.
+ *   3. By chance: randomised.c.
  */
 #include "bins.h"
 #include "tallest.h"
@@ -41,6 +42,13 @@ HOT void removed(free_index *index, granule_t at, granule_t size) {
         bins_remove(index, index->state, index->order, at, size);
 }
 
+static bool may_add(free_index *index, granule_t at, granule_t size) {
+    return index->order == HPW_ORDER_ADDRESS || bins_may_add(index, index->state, at, size);
+}
+static bool may_remove(free_index *index, granule_t at, granule_t size) {
+    return index->order == HPW_ORDER_ADDRESS || bins_may_remove(index, index->state, at, size);
+}
+
 /* In address order. */
 HOT void replaced(free_index *index, granule_t was, granule_t was_size, granule_t at, granule_t size) {
     tallest_replace(index, index->state, was, was_size, at, size);
@@ -73,7 +81,7 @@ HOT bool put(free_index *index, links of, hpw_order order, granule_t at, granule
     return true;
 }
 
-extern const policy policy_worst_fit;
+extern const policy policy_worst_fit, policy_worst_fit_at_random;
 #define POLICY policy_worst_fit
 #include "../operations_of_policy.h"
 #include "../short_calls.h"
@@ -91,11 +99,15 @@ const policy policy_worst_fit = {
             .takes_order = true,
             .exact = true,
         },
+    .at_random = &policy_worst_fit_at_random,
     .general = GENERAL_CALLS,
+    .validating = VALIDATING_CALLS,
     .calls = {{allocate_by_address, release_by_address, NULL, free_by_address}},
     .state_size = state_size,
     .open = open,
     .choose = choose,
+    .may_add = may_add,
+    .may_remove = may_remove,
     .added = added,
     .removed = removed,
     .replaced = replaced,

@@ -9,7 +9,7 @@ local M = {}
 ---@field order string|nil
 ---@field label string as it was written
 
-local ORDERS = { address = true, fifo = true, lifo = true }
+local ORDERS = { address = true, fifo = true, lifo = true, random = true }
 
 local function names()
   local list = {}
@@ -42,7 +42,7 @@ function M.parse(text)
   if not known then return nil, ("unknown policy '%s'; known are %s"):format(name, names()) end
   if text:find("/", 1, true) then
     if not ORDERS[order] then
-      return nil, ("unknown order '%s' in '%s'; known are address, fifo, lifo"):format(order, text)
+      return nil, ("unknown order '%s' in '%s'; known are address, fifo, lifo, random"):format(order, text)
     end
     if order ~= "address" and not known.takes_order then
       return nil, ("policy '%s' takes no order '%s'"):format(name, order)

@@ -155,6 +155,7 @@ local function property_of(options, level)
     end
   end
   if property.commands and not property.setup then refuse(level + 1, "option 'setup' is missing") end
+  if property.pool.order == "random" then property.pool.seed = property.seed end
   try_pool(property, level + 1)
   return property
 end

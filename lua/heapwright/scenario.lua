@@ -318,6 +318,7 @@ function M.run(scenario, choice, options)
     max_capacity = options.growing,
     policy = choice.policy,
     order = choice.order,
+    seed = choice.order == "random" and options.seed or nil,
     -- For the lines that allocated; blocks lie where they would without.
     guard = options.leaks and "full" or nil,
     red_zone = options.leaks and 0 or nil,
@@ -333,6 +334,7 @@ function M.run(scenario, choice, options)
   local done
   done, message, code = (scenario.threads and threads.run or run_here)(scenario, mem, options.seed)
   if not done then return nil, message, code end
+  if tostring(mem):find("closed", 1, true) then return nil, "its run closed the pool", "invalid_argument" end
   local outcome = { result = result_of(scenario, mem, done, choice, options.seed), failures = {} }
   outcome.raised, outcome.phase, outcome.thread = done.raised, done.phase, done.thread
   local sound, wrong = mem:check()

@@ -23,8 +23,9 @@
 ---@alias heapwright.Address integer
 
 ---Where a policy breaks ties: the lowest address, the block that entered the
----index first, or last.
----@alias heapwright.Order "address"|"fifo"|"lifo"
+---index first, or last; or one by chance, from `seed`. With "random" first fit has
+---all blocks that fit for equal, and the first block of an empty pool lies anywhere.
+---@alias heapwright.Order "address"|"fifo"|"lifo"|"random"
 
 ---How much is checked beyond what always is. "check" remembers frees, so that
 ---double_free is exact, and has a canary behind each block, verified by free, realloc
@@ -39,6 +40,7 @@
 ---@field granule? heapwright.Size the unit of placement: a power of two from 8 to 4096, 16 unless given
 ---@field policy? string a name of `heapwright.policies`; "best-fit" unless given
 ---@field order? heapwright.Order for best-fit, first-fit and worst-fit; "address" unless given
+---@field seed? integer of order "random": the same one gives the same addresses; 0 unless given
 ---@field guard? heapwright.Guard "check" unless given
 ---@field red_zone? heapwright.Size guard "full": behind each block so many bytes at least; 16 unless given, 0: none
 ---@field quarantine? heapwright.Size guard "full": of freed blocks; capacity / 4, 1 MiB at most, unless given; 0: none
@@ -52,9 +54,9 @@
 ---@field index string in what it looks
 ---@field bound string the order of its work
 ---@field source string who described it
----@field takes_order boolean fifo and lifo are accepted
+---@field takes_order boolean fifo, lifo and random are accepted
 ---@field takes_caches boolean thread_caches is accepted
----@field exact boolean the address follows from the rule alone
+---@field exact boolean the address follows from the rule (and the seed) alone
 ---@field monotone boolean what fits in a pool fits in every larger one: proved
 
 ---All sizes are bytes, all counts exact at any time.
@@ -189,6 +191,17 @@ local heapwright = {}
 ---@return string|nil message
 ---@return heapwright.Code|nil code "no_memory": more than the system, or a pool, can have
 function heapwright.new(options) end
+
+---Opens a pool as it was saved: every block is at the address that it had. Options stand in
+---the place of what was saved; blocks that don't fit them are refused with the reason. What
+---the file doesn't say is as if each block had been placed there in a new pool, in address
+---order: so the free blocks enter the policy's index in that order. Raises as `new` does.
+---@param path string
+---@param options? heapwright.Options
+---@return heapwright.Pool|nil pool
+---@return string|nil message with the path and the byte where it is wrong
+---@return heapwright.Code|nil code "corrupted": damaged; "invalid_argument": it does not fit; "io", "no_memory"
+function heapwright.load(path, options) end
 
 ---Every policy, in a fresh array.
 ---@return heapwright.PolicyInfo[]
@@ -423,14 +436,43 @@ function Pool:leaks() end
 ---@return string
 function Pool:policy() end
 
----Frees every block at once; what follows is placed as in a new pool.
+---Frees every block at once; what follows is placed as in a new pool. Mends a pool
+---that refused further work.
 ---@return true
 function Pool:reset() end
 
 ---Gives back what the pool keeps to be faster: slab's empty pages are free blocks
 ---again, and a pool that grew shrinks. What a request needs is given back without it.
----@return true
+---@return true|nil done
+---@return string|nil message
+---@return heapwright.Code|nil code "corrupted": the pool refuses further work
 function Pool:trim() end
+
+---An object that owns n zeroed bytes, frees them at `<close>`, at collection, by `free`, or
+---when this handle of the pool closes, and may be moved by `compact`. Only it frees and
+---resizes its block: by address that is refused.
+---@param size integer
+---@param alignment? integer a power of two, kept when it moves
+---@return heapwright.Block|nil block
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Pool:block(size, alignment) end
+
+---Slides the blocks of objects together, whichever state's they are; all others keep
+---their addresses. Buddy and slab move them where their rule has a lower place; bump
+---moves none.
+---@return integer won bytes by which the largest free block is larger now
+---@return integer blocks that moved
+---@return integer bytes that they hold
+function Pool:compact() end
+
+---Writes the pool's live blocks, their bytes and its options to a file. It is written
+---beside the old one and takes its name at the end, so a crash leaves the old one.
+---@param path string
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code "io"; "invalid_argument": Lua states live in the pool; "corrupted"
+function Pool:save(path) end
 
 ---Begins to write the pool's events to a trace, the blocks that are live first:
 ---binary where the path ends in .hwt, else text. Without a path, or with false,
@@ -462,6 +504,95 @@ function Pool:inject(plan) end
 ---`leaks` says, where guard is "full", something is live and no other handle holds the pool
 ---@return heapwright.Code|nil code "io"
 function Pool:close() end
+
+---A block of its own. Offsets count from its first byte; a range that runs past its end is
+---answered with "out_of_bounds", any call after it was freed, or its pool was reset, with
+---"unallocated". Once the handle of the pool that made it is closed, calls raise.
+---@class heapwright.Block
+local Block = {}
+
+---@param offset? integer 0 unless given
+---@param n? integer to the block's end unless given
+---@return string|nil bytes
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Block:read(offset, n) end
+
+---@param offset integer
+---@param bytes string
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Block:write(offset, bytes) end
+
+---Sets n bytes.
+---@param offset integer
+---@param byte integer 0 to 255
+---@param n integer
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Block:fill(offset, byte, n) end
+
+---Copies n bytes inside of the block; the ranges may overlap.
+---@param to integer
+---@param from integer
+---@param n integer
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Block:copy(to, from, n) end
+
+---Compares n bytes inside of the block, unsigned.
+---@param a integer
+---@param b integer
+---@param n integer
+---@return -1|0|1|nil order
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Block:compare(a, b, n) end
+
+---Writes values in a format of string.pack.
+---@param offset integer
+---@param format string
+---@param ... any
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Block:pack(offset, format, ...) end
+
+---Reads values in a format of string.pack: of fixed size, or up to the block's end.
+---@param offset integer
+---@param format string
+---@return any ... the values; nil, message, code where they can't be read
+function Block:unpack(offset, format) end
+
+---@return integer|nil size
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Block:size() end
+
+---Where it lies, until the next `compact` by any state, or its `resize`.
+---@return heapwright.Address|nil address
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Block:address() end
+
+---Changes its size; what is new is zero. A failure leaves it as it was.
+---@param size integer
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Block:resize(size) end
+
+---@return true|nil ok
+---@return string|nil message
+---@return heapwright.Code|nil code "double_free"
+function Block:free() end
+
+---As `free`; on a block that is freed already it does nothing.
+---@return true
+function Block:close() end
 
 ---A bounded Lua state. Values come and go as copies: nil, booleans, numbers, strings,
 ---tables of these without cycles, 100 deep at most. A call that fails gives nil,

@@ -43,7 +43,7 @@ function Generator:string(least, most, alphabet) end
 ---@class heapwright.PropertyOptions: heapwright.Options
 ---@field operations? integer in a list; 200 unless given
 ---@field runs? integer lists; 100 unless given
----@field seed? integer of the first list, one more for each that follows; from the clock unless given
+---@field seed? integer of the first list, one more for each that follows, and of order random; else from the clock
 ---@field usual_size? integer bytes, below which most requests stay; of a pool of 4 KiB 204, unless given
 ---@field every? integer blocks and statistics are compared after every so many operations; 1 unless given
 ---@field model? fun(config: table): table a model of your own, with the methods of heapwright.property.model

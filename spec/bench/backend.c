@@ -61,7 +61,7 @@ static size_t add_foreign(backend *list, size_t count) {
 
 /* A pool of this configuration, where there is such a one. */
 static size_t add_pool(backend *list, size_t count, hpw_config config, const char *kind) {
-    static const char *const orders[HPW_ORDER_COUNT] = {"", "/fifo", "/lifo"};
+    static const char *const orders[HPW_ORDER_COUNT] = {"", "/fifo", "/lifo", "/random"};
     config.capacity = 1 << 20;
     if (count == MAX_BACKENDS || !hpw_metadata_size(&config)) return count;
     list[count] =

@@ -144,8 +144,42 @@ static void who_else(void) {
     CHECK_EQ(status, 0);
 }
 
+/* ---- Ranges that overlap, pointers into other memory ---- */
+
+static void overlapping(void) {
+    unsigned char bytes[100], expected[100], found[100];
+    hpw_pool *pool = hpw_open(NULL, NULL);
+    uint64_t at = 0;
+    CHECK_EQ(hpw_allocate(pool, sizeof bytes, 0, &at, NULL), HPW_OK);
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)i;
+    for (size_t to = 0; to < 40; to++) {
+        CHECK_EQ(hpw_write(pool, at, bytes, sizeof bytes, NULL), HPW_OK);
+        CHECK_EQ(hpw_copy(pool, at + to, at + 20, 60, NULL), HPW_OK);
+        memcpy(expected, bytes, sizeof bytes);
+        memcpy(expected + to, bytes + 20, 60);
+        CHECK_EQ(hpw_read(pool, at, found, sizeof found, NULL), HPW_OK);
+        CHECK(memcmp(found, expected, sizeof found) == 0);
+    }
+    hpw_close(pool);
+}
+
+static void elsewhere(void) {
+    static const hpw_config small = {.capacity = 4096, .max_capacity = 8192};
+    hpw_pool *pool = hpw_open(&small, NULL);
+    const unsigned char *first = hpw_pointer(pool, 0);
+    CHECK_EQ(hpw_address(pool, first + 4095), 4095);
+    CHECK_EQ(hpw_address(pool, first + 8191), 8191); /* where it may grow to */
+    CHECK_EQ(hpw_address(pool, (const void *)((uintptr_t)first + 8192)), UINT64_MAX);
+    CHECK_EQ(hpw_address(pool, (const void *)((uintptr_t)first - 1)), UINT64_MAX);
+    CHECK_EQ(hpw_address(pool, &small), UINT64_MAX);
+    CHECK(hpw_pointer(pool, 4096) == NULL);
+    hpw_close(pool);
+}
+
 int main(void) {
     every_policy();
+    overlapping();
+    elsewhere();
     who_else();
     return CHECK_DONE();
 }

@@ -395,6 +395,38 @@ static void several_pools(void) {
     }
 }
 
+/* ---- What a thread leaves to the next one ---- */
+
+typedef struct visit {
+    hpw_pool *pool;
+    unsigned char *block;
+} visit;
+
+static void *allocate_one(void *ud) {
+    visit *v = ud;
+    v->block = hpw_malloc(v->pool, 64);
+    return NULL;
+}
+
+/* The only cache goes from thread to thread, and its pages with it. */
+static void a_cache_passes_on(void) {
+    visit first = {.pool = open_cached(CAPACITY, 1)}, second = first;
+    in_thread(allocate_one, &first);
+    in_thread(allocate_one, &second);
+    CHECK_EQ(hpw_address(first.pool, second.block) / 4096, hpw_address(first.pool, first.block) / 4096);
+    hpw_close(first.pool);
+}
+
+/* The high-water mark knows of a block in a thread's cache as of any other. */
+static void the_mark_is_above_them(void) {
+    visit v = {.pool = open_cached(CAPACITY, 1)};
+    hpw_stats stats;
+    in_thread(allocate_one, &v);
+    hpw_get_stats(v.pool, &stats);
+    CHECK(stats.high_water >= hpw_address(v.pool, v.block) + 64);
+    hpw_close(v.pool);
+}
+
 int main(void) {
     no_key_left(); /* the first of all: a key that there is stays */
     refuses();
@@ -412,5 +444,7 @@ int main(void) {
     freed_for_all();
     many_pages_come_back_at_once();
     several_pools();
+    a_cache_passes_on();
+    the_mark_is_above_them();
     return CHECK_DONE();
 }

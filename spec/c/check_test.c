@@ -105,10 +105,19 @@ static void long_slack_record(hpw_pool *pool) {
     memset(pool->index.bytes, 255, 16);
 }
 
+/* One for which a short record would have done. */
+static void short_slack_in_a_long_record(hpw_pool *pool) {
+    uint64_t slack = 6;
+    blocks_set_live(map_of(pool), 0, 1, true);
+    pool->index.bytes[15] = SLACK_LONG;
+    memcpy(pool->index.bytes + 15 - sizeof slack, &slack, sizeof slack);
+}
+
 static void check_counts(void) {
     names(NULL, 0, free_beside_free, "two free neighbours that may be joined are not");
     names(NULL, 0, slack_record, "a block's size record was overwritten");
     names(NULL, 0, long_slack_record, "a block's size record was overwritten");
+    names(NULL, 0, short_slack_in_a_long_record, "a block's size record was overwritten");
     names(NULL, 0, in_use_count, "the count of bytes in use is wrong");
     names(NULL, 0, granted_count, "the count of granted bytes is wrong");
     names(NULL, 0, free_blocks_count, "the count of free blocks is wrong");
@@ -305,8 +314,8 @@ static void check_others(void) {
 /* ---- Time stamps that run out ---- */
 
 /* In best and worst fit a stamp that has reached its last value starts again, and the order stays. */
-static void stamps_start_again(const char *name, hpw_order order) {
-    hpw_config config = {.policy = name, .order = order, .capacity = 65536};
+static void stamps_start_again(const char *name, hpw_order order, hpw_guard guard) {
+    hpw_config config = {.policy = name, .order = order, .capacity = 65536, .guard = guard};
     hpw_pool *pool = hpw_open(&config, NULL);
     void *held[20];
     for (unsigned i = 0; i < 20; i++) held[i] = hpw_malloc(pool, (size_t)16 * (i % 2 ? 1 : 300));
@@ -347,8 +356,10 @@ int main(void) {
     check_cycle();
     check_others();
     for (hpw_order order = HPW_ORDER_FIFO; order <= HPW_ORDER_LIFO; order++) {
-        stamps_start_again("best-fit", order);
-        stamps_start_again("worst-fit", order);
+        for (hpw_guard guard = HPW_GUARD_OFF; guard <= HPW_GUARD_CHECK; guard++) {
+            stamps_start_again("best-fit", order, guard);
+            stamps_start_again("worst-fit", order, guard);
+        }
     }
     seek_past_the_last_key();
     return CHECK_DONE();

@@ -24,21 +24,23 @@ static const char *const size_names[] = {"equal", "small", "large"};
 
 /*
  * What each policy claims. The sizes here lie in bins, so best and worst fit by
- * time are O(1); first, next and worst fit by address depend on the pool's capacity
- * alone; a slab's page dissolves in at most 256 steps.
+ * time are O(1); in random order all lie in tries; first, next and worst fit by address depend on the pool's
+ * capacity alone; a slab's page dissolves in at most 256 steps.
  */
 static const struct {
     const char *policy;
     hpw_order order;
     double base, slope;
 } claims[] = {
-    {"best-fit", HPW_ORDER_ADDRESS, 24, 1}, {"best-fit", HPW_ORDER_FIFO, 8, 0},
-    {"best-fit", HPW_ORDER_LIFO, 8, 0},     {"first-fit", HPW_ORDER_ADDRESS, 20, 0},
-    {"first-fit", HPW_ORDER_FIFO, 60, 10},  {"first-fit", HPW_ORDER_LIFO, 60, 10},
-    {"next-fit", HPW_ORDER_ADDRESS, 28, 0}, {"worst-fit", HPW_ORDER_ADDRESS, 32, 0},
-    {"worst-fit", HPW_ORDER_FIFO, 20, 0},   {"worst-fit", HPW_ORDER_LIFO, 20, 0},
-    {"good-fit", HPW_ORDER_ADDRESS, 32, 0}, {"buddy", HPW_ORDER_ADDRESS, 20, 1},
-    {"slab", HPW_ORDER_ADDRESS, 280, 0},    {"bump", HPW_ORDER_ADDRESS, 3, 0},
+    {"best-fit", HPW_ORDER_ADDRESS, 24, 1},  {"best-fit", HPW_ORDER_FIFO, 8, 0},
+    {"best-fit", HPW_ORDER_LIFO, 8, 0},      {"best-fit", HPW_ORDER_RANDOM, 110, 8},
+    {"first-fit", HPW_ORDER_ADDRESS, 20, 0}, {"first-fit", HPW_ORDER_RANDOM, 60, 10},
+    {"worst-fit", HPW_ORDER_RANDOM, 110, 8}, {"first-fit", HPW_ORDER_FIFO, 60, 10},
+    {"first-fit", HPW_ORDER_LIFO, 60, 10},   {"next-fit", HPW_ORDER_ADDRESS, 28, 0},
+    {"worst-fit", HPW_ORDER_ADDRESS, 32, 0}, {"worst-fit", HPW_ORDER_FIFO, 20, 0},
+    {"worst-fit", HPW_ORDER_LIFO, 20, 0},    {"good-fit", HPW_ORDER_ADDRESS, 32, 0},
+    {"buddy", HPW_ORDER_ADDRESS, 20, 1},     {"slab", HPW_ORDER_ADDRESS, 280, 0},
+    {"bump", HPW_ORDER_ADDRESS, 3, 0},
 };
 
 static void check_claim(size_t number, growth_sizes sizes, int largest_decade, bool print) {

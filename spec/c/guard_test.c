@@ -22,7 +22,7 @@ static hpw_pool *open_pool(const variant *v, hpw_guard guard) {
                          .order = v->order,
                          .granule = v->granule,
                          .guard = guard,
-                         .capacity = 256 * 1024};
+                         .capacity = (uint64_t)256 * 1024};
     return hpw_open(&config, NULL);
 }
 
@@ -129,8 +129,8 @@ static void written_after_free(const variant *v) {
                          .order = v->order,
                          .granule = v->granule,
                          .guard = HPW_GUARD_FULL,
-                         .capacity = 512 * 1024,
-                         .quarantine = 4 * 1024};
+                         .capacity = (uint64_t)512 * 1024,
+                         .quarantine = (uint64_t)4 * 1024};
     hpw_pool *pool = hpw_open(&config, NULL);
     hpw_report report = {0};
     hpw_stats before, after;
@@ -208,7 +208,7 @@ static void bounded(const variant *v) {
                              .order = v->order,
                              .granule = v->granule,
                              .guard = HPW_GUARD_FULL,
-                             .capacity = 64 * 1024,
+                             .capacity = (uint64_t)64 * 1024,
                              .quarantine = most};
         hpw_pool *pool = hpw_open(&config, NULL);
         hpw_stats stats;
@@ -397,7 +397,7 @@ static void growing(const variant *v) {
                          .order = v->order,
                          .granule = v->granule,
                          .guard = HPW_GUARD_FULL,
-                         .capacity = 64 * 1024,
+                         .capacity = (uint64_t)64 * 1024,
                          .max_capacity = 2 << 20,
                          .quarantine = 100000};
     hpw_pool *pool = hpw_open(&config, NULL);

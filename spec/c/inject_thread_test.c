@@ -31,7 +31,8 @@ static void *allocates(void *unused) {
         *place = hpw_malloc(pool, 16 + i % 200);
         if (*place) continue;
         uint64_t number = hpw_refused_by_plan(pool);
-        if (number == 0 || number > THREADS * CALLS || atomic_exchange(&seen[number], 1)) CHECK(false);
+        if (number == 0 || number > (uint64_t)THREADS * CALLS || atomic_exchange(&seen[number], 1))
+            CHECK(false);
         refused++;
     }
     for (unsigned i = 0; i < HELD; i++) hpw_free(pool, held[i]);

@@ -24,9 +24,7 @@ static int policy_of(const char *name) {
 enum { SLAB_PAGE = 256 };
 
 static bool must_be_told(const model *m, const hpw_config *config) {
-    bool known_order = config->order == HPW_ORDER_ADDRESS || config->order == HPW_ORDER_FIFO ||
-                       config->order == HPW_ORDER_LIFO;
-    return m->policy == ANY_POLICY || !known_order || config->thread_caches ||
+    return m->policy == ANY_POLICY || config->order >= HPW_ORDER_COUNT || config->thread_caches ||
            (m->policy == SLAB && m->most >= SLAB_PAGE);
 }
 
@@ -62,6 +60,7 @@ model *model_open(const hpw_config *config, const void *first, bool mapped) {
     m->opened = m->capacity = (uint32_t)(capacity / granule);
     m->grows = m->most > m->opened;
     m->order = config->order;
+    m->seed = config->seed;
     m->told = must_be_told(m, config);
     m->skew = (uint32_t)((uintptr_t)first >> m->shift);
     set_guard(m, config);
@@ -346,6 +345,7 @@ void model_reset(model *m) {
     m->counts.in_use = m->counts.granted = 0;
     m->largest_align = 0;
     m->rover = m->next = 0;
+    m->placements = 0;
     model_enter(m, 0, m->capacity);
     model_shrink(m);
 }

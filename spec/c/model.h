@@ -8,8 +8,8 @@
  *
  * Known address by address: first, next, best and worst fit in every order, good
  * fit (which takes the newest block of its bin), buddy, bump, and slab in pools
- * that are too small for a page. Everything else (slab's pages, an order by
- * chance, caches of threads) is *told*: the caller says first what the pool
+ * that are too small for a page. Everything else (slab's pages, caches of threads)
+ * is *told*: the caller says first what the pool
  * answered, and the model holds it against what any policy must keep to: the
  * place was free, the bytes suffice, the alignment holds, nothing else changed.
  *
@@ -48,6 +48,7 @@ typedef struct model {
     bool grows;       /* now and then there are fewer granules than `most` */
     unsigned shift;   /* a granule is 1 << shift bytes */
     hpw_order order;
+    uint64_t seed;       /* order random */
     uint32_t opened;     /* it never shrinks below */
     uint32_t most;       /* it may grow to */
     uint32_t skew;       /* the first byte lies so many granules past a multiple of any alignment */
@@ -60,6 +61,7 @@ typedef struct model {
     uint32_t rover;         /* next fit: where the last placement ended */
     uint32_t next;          /* bump: where the next block begins */
     uint64_t clock;         /* the newest `time` */
+    uint64_t placements;    /* order random: since the pool was opened or reset */
     uint64_t largest_align; /* bytes: asked for and granted since the last reset; 0: none */
     hpw_stats counts;       /* the fields that are counted, not derived */
     model_answer answer;

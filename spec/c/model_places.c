@@ -89,10 +89,40 @@ uint32_t model_place_in(const model *m, uint32_t start, uint32_t size, model_wan
     return NOWHERE;
 }
 
+/* ---- Order random, as core/policy/randomised.c states it ---- */
+
+/* The n-th 64 bits of the seed: SplitMix64. */
+static uint64_t bits_of(const model *m, uint64_t n) {
+    uint64_t bits = m->seed + (n + 1) * 0x9e3779b97f4a7c15;
+    bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9;
+    bits = (bits ^ bits >> 27) * 0x94d049bb133111eb;
+    return bits ^ bits >> 31;
+}
+
+/* What the placement to come draws. */
+static uint64_t drawn(const model *m) { return bits_of(m, m->placements + 1); }
+
+/* How far the block's rank lies ahead of the rank that is drawn, on the circle of all ranks. */
+static uint32_t ahead(const model *m, uint32_t at) {
+    uint64_t key = bits_of(m, 0);
+    uint32_t rank = at ^ (uint32_t)key;
+    rank = (rank ^ rank >> 16) * 0x85ebca6b ^ (uint32_t)(key >> 32);
+    rank = (rank ^ rank >> 13) * 0xc2b2ae35;
+    rank ^= rank >> 16;
+    return rank - (uint32_t)(drawn(m) >> 32);
+}
+
+/* In an empty pool, one of the places from the lowest one, `at`, on. */
+static uint32_t place_by_chance(const model *m, uint32_t at, model_want want) {
+    uint64_t places = (uint64_t)((m->capacity - want.size - at) / want.align) + 1;
+    return at + (uint32_t)((drawn(m) & UINT32_MAX) * places >> 32) * want.align;
+}
+
 /* Of two free blocks, is `a` the one that the order of ties names? */
 static bool earlier(const model *m, uint32_t a, uint32_t b) {
     if (m->order == HPW_ORDER_FIFO) return m->cells[a].time < m->cells[b].time;
     if (m->order == HPW_ORDER_LIFO) return m->cells[a].time > m->cells[b].time;
+    if (m->order == HPW_ORDER_RANDOM) return ahead(m, a) < ahead(m, b);
     return a < b;
 }
 
@@ -123,6 +153,8 @@ static uint32_t choose_best(const model *m, model_want want, uint32_t *at) {
         best = block;
         *at = place;
     }
+    if (best == 0 && m->order == HPW_ORDER_RANDOM && m->cells[best].size == m->capacity)
+        *at = place_by_chance(m, *at, want);
     return best;
 }
 
@@ -259,6 +291,7 @@ uint32_t model_place(model *m, model_want want) {
     if (block == NOWHERE && !m->told && want.size <= m->most) block = grow(m, want, &at);
     if (block == NOWHERE) return NOWHERE;
     m->rover = at + want.size;
+    m->placements++;
     model_cut(m, block, at, want.size);
     return at;
 }

@@ -82,6 +82,40 @@ static void run(const char *policy, uint64_t capacity, uint64_t most, unsigned f
     hpw_close(pool);
 }
 
+/* Where the lowest block of `size` bytes has a place at a multiple of `alignment` for so many; or NOWHERE. */
+static uint64_t expected_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment, uint64_t wanted) {
+    uint64_t cursor = 0;
+    for (hpw_block block; hpw_next_block(pool, &cursor, &block);) {
+        uint64_t place = (block.address + alignment - 1) / alignment * alignment;
+        if (!block.live && block.size == size && place + wanted <= block.address + size) return place;
+    }
+    return NOWHERE;
+}
+
+/* Best fit among many equal blocks, freed in any order, of which a few have an aligned place. */
+static void aligned_among_equals(uint64_t size) {
+    enum { COUNT = 300, WANTED = 400, ALIGNMENT = 2048 };
+    hpw_pool *pool = hpw_open(NULL, NULL);
+    uint64_t blocks[COUNT], right, found = 0;
+    for (unsigned i = 0; i < COUNT; i++) {
+        CHECK_EQ(hpw_allocate(pool, size, 0, &blocks[i], NULL), HPW_OK);
+        CHECK(hpw_malloc(pool, (size_t)16 * (1 + i % 3)));
+    }
+    state = size;
+    for (unsigned left = COUNT; left > 0; left--) {
+        unsigned one = (unsigned)below(left);
+        CHECK_EQ(hpw_release(pool, blocks[one], NULL), HPW_OK);
+        blocks[one] = blocks[left - 1];
+    }
+    while ((right = expected_aligned(pool, size, ALIGNMENT, WANTED)) != NOWHERE) {
+        CHECK_EQ(hpw_allocate(pool, WANTED, ALIGNMENT, &found, NULL), HPW_OK);
+        if (!CHECK_EQ(found, right)) break;
+    }
+    CHECK(found > 0);
+    CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
+    hpw_close(pool);
+}
+
 int main(void) {
     static const char *const policies[] = {"first-fit", "next-fit", "worst-fit"};
     for (unsigned i = 0; i < 3; i++) {
@@ -91,5 +125,7 @@ int main(void) {
         run(policies[i], 12 * mebibyte + 48, 12 * mebibyte + 48, 70);
         run(policies[i], mebibyte / 2, 8 * mebibyte, 55);
     }
+    aligned_among_equals(640); /* in heaps */
+    aligned_among_equals(480); /* in bitmaps */
     return CHECK_DONE();
 }

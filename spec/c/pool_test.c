@@ -218,6 +218,10 @@ static void refused_configs(void) {
         {.order = HPW_ORDER_COUNT},
         {.guard = HPW_GUARD_COUNT},
         {.policy = "buddy", .order = HPW_ORDER_FIFO},
+        {.policy = "buddy", .order = HPW_ORDER_RANDOM},
+        {.policy = "first-fit", .order = HPW_ORDER_RANDOM, .granule = 8},
+        {.seed = 1},
+        {.order = HPW_ORDER_LIFO, .seed = 1},
         {.policy = "first-fit", .order = HPW_ORDER_LIFO, .granule = 8},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -300,6 +300,7 @@ static void explore_granules(hpw_config config) {
     bool usual = config.granule == 16 && config.guard == HPW_GUARD_CHECK;
     for (uint64_t granules = 1; granules <= GRANULES; granules++) {
         config.capacity = granules * config.granule;
+        if (config.order == HPW_ORDER_RANDOM) config.seed = granules;
         world w = {.config = config,
                    .sizes = {config.granule - 7, config.granule + 3, 3 * (uint64_t)config.granule}};
         explore(w, false, DEPTH);
@@ -327,8 +328,7 @@ static void explore_guards(hpw_config config) {
 int main(void) {
     for (size_t i = 0; hpw_policy_at(i); i++) {
         const hpw_policy_info *info = hpw_policy_at(i);
-        for (int order = HPW_ORDER_ADDRESS; order <= (info->takes_order ? HPW_ORDER_LIFO : HPW_ORDER_ADDRESS);
-             order++) {
+        for (int order = HPW_ORDER_ADDRESS; order < (info->takes_order ? HPW_ORDER_COUNT : 1); order++) {
             hpw_config config = {.policy = info->name, .order = (hpw_order)order, .single_threaded = true};
             config.granule = 16;
             explore_guards(config);

@@ -207,7 +207,9 @@ static void crowd_on(const char *policy, uint32_t caches) {
 int main(void) {
     const hpw_policy_info *info;
     for (size_t i = 0; (info = hpw_policy_at(i)); i++)
-        one_policy(&(hpw_config){.policy = info->name, .capacity = 1 << 18, .max_capacity = 1 << 20});
+        for (hpw_guard guard = HPW_GUARD_OFF; guard < HPW_GUARD_COUNT; guard++)
+            one_policy(&(hpw_config){
+                .policy = info->name, .guard = guard, .capacity = 1 << 18, .max_capacity = 1 << 20});
     for (size_t i = 0; (info = hpw_policy_at(i)); i++) crowd_on(info->name, 0);
     for (uint32_t caches = 1; caches <= 8; caches += 7) { /* for fewer threads than there are, and for more */
         one_policy(&(hpw_config){.policy = "slab", .thread_caches = caches});

@@ -25,6 +25,7 @@ static inline void draw_config(input *in, hpw_config *config, int *locked) {
     while (hpw_policy_at(policies)) policies++;
     config->policy = hpw_policy_at(take_byte(in) % policies)->name;
     config->order = (hpw_order)(take_byte(in) % HPW_ORDER_COUNT);
+    if (config->order == HPW_ORDER_RANDOM) config->seed = take_byte(in);
     config->guard = (hpw_guard)(take_byte(in) % HPW_GUARD_COUNT);
     uint8_t granule = take_byte(in);
     config->granule = granule & 1 ? 16 : 8U << granule / 2 % 10;
@@ -53,7 +54,7 @@ static inline void mend_config(hpw_config *config, bool mapped) {
     const hpw_policy_info *info = hpw_policy_at(0);
     for (size_t i = 0; info && strcmp(info->name, config->policy) != 0; i++) info = hpw_policy_at(i + 1);
     DEMAND(info);
-    if (!info->takes_order || config->granule < 16) config->order = HPW_ORDER_ADDRESS;
+    if (!info->takes_order || config->granule < 16) config->order = HPW_ORDER_ADDRESS, config->seed = 0;
     if (!mapped) config->max_capacity = 0;
     if (!info->takes_caches || config->granule != 16 || config->max_capacity > config->capacity)
         config->thread_caches = 0;
@@ -64,10 +65,11 @@ static inline void mend_config(hpw_config *config, bool mapped) {
 
 /* For whoever reads a crash. */
 static inline void tell_config(const hpw_config *config, const char *where) {
-    TELL("%s, order %d, guard %d, granule %u, capacity %llu to %llu, %s, %s%s, caches %u\n", config->policy,
-         (int)config->order, (int)config->guard, config->granule, (unsigned long long)config->capacity,
-         (unsigned long long)config->max_capacity, where, config->single_threaded ? "unlocked" : "locked",
-         config->host.lock ? " by the host" : "", config->thread_caches);
+    TELL("%s, order %d, seed %llu, guard %d, granule %u, capacity %llu to %llu, %s, %s%s, caches %u\n",
+         config->policy, (int)config->order, (unsigned long long)config->seed, (int)config->guard,
+         config->granule, (unsigned long long)config->capacity, (unsigned long long)config->max_capacity,
+         where, config->single_threaded ? "unlocked" : "locked", config->host.lock ? " by the host" : "",
+         config->thread_caches);
 }
 
 #endif

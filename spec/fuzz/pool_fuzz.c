@@ -336,6 +336,8 @@ static void resized(trial *t, hpw_error error, uint64_t address, uint64_t moved,
     uint64_t kept = old < size ? old : size;
     memmove(copy + moved, copy + address, kept);
     memmove(state + moved, state + address, kept);
+    for (uint64_t i = 0; i < kept && by_pointer; i++) /* of such a block all counts as written */
+        if (state[moved + i] == UNWRITTEN) state[moved + i] = UNKNOWN;
     see_bytes(t, moved, kept);
     let_go(t, address);
     t->held[t->count++] = moved;

@@ -147,7 +147,7 @@ end
 function M.rules()
   local list = {}
   for _, policy in ipairs(heapwright.policies()) do
-    for _, order in ipairs(policy.takes_order and { "address", "fifo", "lifo" } or { "address" }) do
+    for _, order in ipairs(policy.takes_order and { "address", "fifo", "lifo", "random" } or { "address" }) do
       list[#list + 1] = {
         policy = policy.name, order = order, exact = policy.exact,
         label = order == "address" and policy.name or policy.name .. "/" .. order,

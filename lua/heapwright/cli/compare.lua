@@ -83,11 +83,13 @@ return {
 
   run = function(given)
     local choices, capacity = options.policies(given), options.capacity(given)
+    local seed = options.seed(given)
     local out = options.output(given)
     local reports = {}
     for i, source in ipairs(sources.load(given)) do
       local results = sources.measure(source, choices, {
         capacity = capacity,
+        seed = seed,
         smallest = capacity == nil,
         time = true,
         progress = terminal.progress("Comparing " .. source.name),

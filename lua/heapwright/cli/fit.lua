@@ -25,11 +25,12 @@ return {
   end,
 
   run = function(given)
-    local choices = options.policies(given)
+    local choices, seed = options.policies(given), options.seed(given)
     local out = options.output(given)
     local reports = {}
     for i, source in ipairs(sources.load(given)) do
       local results = sources.measure(source, choices, {
+        seed = seed,
         smallest = true,
         time = false,
         progress = terminal.progress("Fitting " .. source.name),

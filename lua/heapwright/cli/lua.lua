@@ -96,7 +96,8 @@ return {
 
   describe = function(command)
     command:option("--limit", "The most that the script may have in use."):argname "SIZE"
-    command:option("--policy -p", "The pool's policy; an order of ties after a slash: best-fit/fifo.")
+    command
+      :option("--policy -p", "The pool's policy; an order of ties after a slash: best-fit/fifo (random: of seed 0).")
       :argname "POLICY"
     command:flag("--stats", "Tell who holds the memory.")
     command:argument("script", "The script."):args(1)

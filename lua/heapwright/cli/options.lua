@@ -13,7 +13,7 @@ local MOST = ((1 << 32) - 64) * GRANULE -- hpw_max_capacity
 --- Adds --policy.
 function M.add_policy(command)
   command
-    :option("--policy -p", "Policies, separated by commas; an order of ties after a slash: best-fit/fifo.")
+    :option("--policy -p", "Policies, separated by commas; an order (fifo, lifo, random) after a slash: best-fit/fifo.")
     :argname("LIST")
 end
 
@@ -24,7 +24,7 @@ end
 
 --- Adds --seed.
 function M.add_seed(command)
-  command:option("--seed", "Seed of the scenarios' randomness, an integer."):argname("N"):default "1"
+  command:option("--seed", "Seed of scenarios' randomness and of order random."):argname("N"):default "1"
 end
 
 --- The seed that --seed names.

@@ -11,7 +11,7 @@ local KEYS = { "name", "chooses", "index", "bound", "source", "takes_order", "ta
 -- What the flags of a policy mean, in the order in which they are told.
 local REMARKS = {
   { "exact", "exact: the rule alone defines each address" },
-  { "takes_order", "takes /fifo and /lifo" },
+  { "takes_order", "takes /fifo, /lifo and /random" },
   { "takes_caches", "takes caches of threads" },
   { "monotone", "a trace that fits also fits in every larger pool" },
 }

@@ -103,12 +103,12 @@ end
 --- Measures a source; the results carry the policies' names as they were asked for.
 ---@param source cli.Source
 ---@param choices heapwright.Choice[]
----@param what {capacity: integer|nil, smallest: boolean, time: boolean, progress: function}
+---@param what {capacity: integer|nil, seed: integer, smallest: boolean, time: boolean, progress: function}
 ---@return table[]
 function M.measure(source, choices, what)
   local asked = {}
   for i, choice in ipairs(choices) do
-    asked[i] = { policy = choice.policy, order = choice.order }
+    asked[i] = { policy = choice.policy, order = choice.order, seed = what.seed }
   end
   local results = fault.check(source.program:measure {
     policies = asked,

@@ -11,6 +11,8 @@
 -- where it is a user's. Under guard "full" those that are taken but not live are
 -- in the quarantine.
 
+local randomised = require "heapwright.property.randomised"
+
 local Model = {}
 Model.__index = Model
 
@@ -31,6 +33,7 @@ function Model.new(config)
     most = (config.max_capacity or config.capacity) // granule * granule,
     policy = config.policy,
     order = config.order or "address",
+    seed = config.seed or 0, -- of order "random"
     guard = config.guard or "check",
     red_zone = full and (config.red_zone or RED_ZONE) or 0,
     quarantine = full and (config.quarantine or math.min(config.capacity // 4, QUARANTINE)) or 0,
@@ -52,6 +55,7 @@ function Model:clear()
   self.quarantined = 0 -- bytes granted to them
   self.freed = self.freed or {} -- address: the newest block that began there was freed
   self.rover = 0
+  self.placements = 0 -- since the pool was opened or reset
   self.largest_alignment = 0
   self:insert_free(1, 0, self.capacity)
 end
@@ -123,18 +127,19 @@ local earlier = {
   address = function(a, b) return a.at < b.at end,
   fifo = function(a, b) return a.time < b.time end,
   lifo = function(a, b) return a.time > b.time end,
+  random = function(a, b, self) return randomised.ahead(self, a) < randomised.ahead(self, b) end,
 }
 
 -- Is block a to be taken rather than b?
 local better = {
-  ["first-fit"] = function(self, a, b) return earlier[self.order](a, b) end,
+  ["first-fit"] = function(self, a, b) return earlier[self.order](a, b, self) end,
   ["best-fit"] = function(self, a, b)
     if a.size ~= b.size then return a.size < b.size end
-    return earlier[self.order](a, b)
+    return earlier[self.order](a, b, self)
   end,
   ["worst-fit"] = function(self, a, b)
     if a.size ~= b.size then return a.size > b.size end
-    return earlier[self.order](a, b)
+    return earlier[self.order](a, b, self)
   end,
   ["next-fit"] = function(self, a, b)
     local a_ahead, b_ahead = a.at >= self.rover, b.at >= self.rover
@@ -152,6 +157,9 @@ function Model:choose(size, alignment)
     if at and (not best or better[self.policy](self, block, best)) then
       best, number, place = block, i, at
     end
+  end
+  if best and self.order == "random" and best.size == self.capacity then
+    place = randomised.place(self, place, size, alignment)
   end
   return number, place
 end
@@ -217,6 +225,7 @@ function Model:place(size, alignment)
   if not i and self:grow(size, alignment) then i, at = self:choose(size, alignment) end
   if not i then return nil end
   self.rover = at + size
+  self.placements = self.placements + 1
   self.freed[at] = nil
   return self:cut(i, at, size)
 end

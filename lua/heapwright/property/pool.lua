@@ -17,7 +17,7 @@ local GRANTS = operations.GRANTS
 
 ---- Which model ------------------------------------------------------------------
 
-local EXACT_ORDERS = { address = true, fifo = true, lifo = true }
+local EXACT_ORDERS = { address = true, fifo = true, lifo = true, random = true }
 
 --- The model of this configuration.
 ---@param config table options of heapwright.new, in bytes, with capacity and policy
