@@ -132,9 +132,11 @@ static void sum_by_site(live_list *list) {
 }
 
 /* {address, size}, and {site, thread} where they are known. */
-static void push_leak(lua_State *L, const hpw_block *block, bool sited) {
+static void push_leak(lua_State *L, const hpw_block *block) {
     char site[SITE_TEXT];
     lua_createtable(L, 0, 4);
+    bool sited =
+        pool_self(L)->sites; /* after the table: a finalizer may have closed the pool, and its sites */
     set_count(L, "address", block->address);
     set_count(L, "size", block->requested);
     if (!sited || !block->origin.allocated_site) return;
@@ -161,7 +163,7 @@ void queries_push_leaks(lua_State *L) {
     if (list.count) qsort(list.blocks, list.count, sizeof *list.blocks, self->sites ? by_sum : by_size);
     lua_createtable(L, (int)(list.count < INT32_MAX ? list.count : 0), 0);
     for (size_t i = 0; i < list.count; i++) {
-        push_leak(L, &list.blocks[i], pool_self(L)->sites);
+        push_leak(L, &list.blocks[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
 }

@@ -38,6 +38,7 @@ static const char *const orders[HPW_ORDER_COUNT] = {"address", "fifo", "lifo", "
 typedef struct loaded {
     hpw_program *program;
     char *name;
+    bool measured; /* threads are at it: it can't be closed */
 } loaded;
 
 static loaded *check_program(lua_State *L) {
@@ -59,7 +60,7 @@ static int load(lua_State *L) {
     const char *name = luaL_optstring(L, 2, path);
     hpw_trace_error error = {0};
     loaded *self = lua_newuserdatauv(L, sizeof *self, 0);
-    *self = (loaded){NULL, NULL};
+    *self = (loaded){0};
     luaL_setmetatable(L, PROGRAM_TYPE);
     self->program = hpw_program_load(path, &error);
     if (!self->program) return fail(L, error.message, error.code);
@@ -69,9 +70,10 @@ static int load(lua_State *L) {
 
 static int close_program(lua_State *L) {
     loaded *self = luaL_checkudata(L, 1, PROGRAM_TYPE);
+    luaL_argcheck(L, !self->measured, 1, "the program is being measured");
     hpw_program_free(self->program);
     free(self->name);
-    *self = (loaded){NULL, NULL};
+    *self = (loaded){0};
     return 0;
 }
 
@@ -95,6 +97,7 @@ typedef struct task {
     hpw_question question;
     hpw_answer answer;
     hpw_error error;
+    uint64_t bound; /* the lower bound with that granule */
 } task;
 
 /* What the threads share. Lies in a userdata, so that an error frees it, after they have ended. */
@@ -163,7 +166,7 @@ static int await(lua_State *L, measuring *m, bool tells) {
     return status;
 }
 
-static void push_answer(lua_State *L, const hpw_program *program, const task *t) {
+static void push_answer(lua_State *L, const task *t) {
     const hpw_answer *a = &t->answer;
     lua_createtable(L, 0, 20);
     set_string(L, "policy", t->question.policy);
@@ -176,9 +179,8 @@ static void push_answer(lua_State *L, const hpw_program *program, const task *t)
     set_number(L, "external_fragmentation", a->external_fragmentation);
     set_number(L, "internal_fragmentation", a->internal_fragmentation);
     if (a->has_smallest) {
-        uint64_t bound = hpw_program_lower_bound(program, t->question.granule);
         set_count(L, "smallest_pool", a->smallest_pool);
-        if (bound) set_number(L, "overhead", (double)a->smallest_pool / (double)bound - 1.0);
+        if (t->bound) set_number(L, "overhead", (double)a->smallest_pool / (double)t->bound - 1.0);
         lua_pushboolean(L, a->smallest_exact);
         lua_setfield(L, -2, "smallest_exact");
         set_count(L, "reversals", a->reversals);
@@ -230,10 +232,17 @@ static void read_policy(lua_State *L, hpw_question *question) {
     lua_pop(L, 3);
 }
 
-static measuring *read_questions(lua_State *L, const hpw_program *program) {
+/* The core has 32 bits for it. */
+static uint32_t granule_field(lua_State *L, int index) {
+    uint64_t granule = number_field(L, index, "granule");
+    if (granule > UINT32_MAX) luaL_error(L, "granule: %I bytes are too many", (LUAI_UACINT)granule);
+    return (uint32_t)granule;
+}
+
+static measuring *read_questions(lua_State *L) {
     hpw_question common = {
         .capacity = number_field(L, 2, "capacity"),
-        .granule = (uint32_t)number_field(L, 2, "granule"),
+        .granule = granule_field(L, 2),
         .smallest = flag_field(L, 2, "smallest"),
         .timed = flag_field(L, 2, "time"),
     };
@@ -244,7 +253,6 @@ static measuring *read_questions(lua_State *L, const hpw_program *program) {
     measuring *m = lua_newuserdatauv(L, sizeof *m + count * sizeof(task), 0);
     memset(m, 0, sizeof *m + count * sizeof(task));
     lua_insert(L, -2);
-    m->program = program;
     m->count = count;
     for (size_t i = 0; i < count; i++) {
         m->tasks[i].question = common;
@@ -264,22 +272,36 @@ static size_t threads_for(lua_State *L, size_t tasks) {
     return threads < tasks ? threads : tasks;
 }
 
+/*
+ * Asks all questions on so many threads, and awaits the answers. Nothing may close the
+ * program meanwhile, by `progress` or by a finalizer; nothing here raises.
+ */
+static int ask_all(lua_State *L, loaded *self, measuring *m, size_t threads, bool tells) {
+    m->program = self->program;
+    self->measured = true;
+    int status = start(m, threads) ? await(L, m, tells) : LUA_ERRMEM;
+    if (status != LUA_OK) m->stop = true;
+    finish(m);
+    for (size_t i = 0; i < m->count; i++)
+        m->tasks[i].bound = hpw_program_lower_bound(m->program, m->tasks[i].question.granule);
+    self->measured = false;
+    return status;
+}
+
 static int measure(lua_State *L) {
-    loaded *self = check_program(L);
+    check_program(L);
     luaL_checktype(L, 2, LUA_TTABLE);
-    measuring *m = read_questions(L, self->program);
+    measuring *m = read_questions(L);
     size_t threads = threads_for(L, m->count);
     lua_getfield(L, 2, "progress");
     bool tells = !lua_isnil(L, -1);
     if (tells) luaL_checktype(L, -1, LUA_TFUNCTION);
     luaL_checkstack(L, 8, NULL);
-    if (m->count && !start(m, threads)) {
-        finish(m);
-        return fail(L, "the system gives no thread", HPW_NO_MEMORY);
-    }
-    int status = await(L, m, tells);
-    if (status != LUA_OK) m->stop = true;
-    if (m->count) finish(m);
+    loaded *self =
+        check_program(L); /* again: to read the table may have run what closed it, or measured it */
+    luaL_argcheck(L, !self->measured, 1, "the program is being measured");
+    int status = m->count ? ask_all(L, self, m, threads, tells) : LUA_OK;
+    if (m->count && !m->threads) return fail(L, "the system gives no thread", HPW_NO_MEMORY);
     if (status != LUA_OK) return lua_error(L);
     for (size_t i = 0; i < m->count; i++) {
         if (!m->tasks[i].error) continue;
@@ -291,7 +313,7 @@ static int measure(lua_State *L) {
     }
     lua_createtable(L, (int)m->count, 0);
     for (size_t i = 0; i < m->count; i++) {
-        push_answer(L, self->program, &m->tasks[i]);
+        push_answer(L, &m->tasks[i]);
         lua_seti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

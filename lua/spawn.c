@@ -171,6 +171,14 @@ static void read_options(lua_State *L, child_options *options) {
     options->cancellable = cancellable;
 }
 
+/* Pushes a handle of no thread yet. */
+static handle *push_handle(lua_State *L) {
+    handle *self = lua_newuserdatauv(L, sizeof *self, 0);
+    self->thread = NULL;
+    luaL_setmetatable(L, THREAD_TYPE);
+    return self;
+}
+
 /*
  * spawn(pool or nil, source, ...). What may collect garbage, and so run a finalizer
  * that closes a pool, comes before the pools are looked at for the last time.
@@ -181,9 +189,7 @@ int module_spawn(lua_State *L) {
     luaL_checkany(L, 2);
     int count = lua_gettop(L) - 2;
     thread_group *group = group_of(L);
-    handle *self = lua_newuserdatauv(L, sizeof *self, 0);
-    self->thread = NULL;
-    luaL_setmetatable(L, THREAD_TYPE);
+    handle *self = push_handle(L);
     lua_insert(L, 3);
     self->thread = thread_new();
     if (!self->thread) return luaL_error(L, "no memory for a thread");
@@ -232,9 +238,11 @@ static int method_join(lua_State *L) {
     luaL_argcheck(L, seconds >= 0, 2, "negative");
     const values *results;
     const failure *why;
+    handle *held = push_handle(L); /* while results are copied a finalizer may let go of the other */
     thread *t = check_self(L); /* again: a number made of a text may have collected garbage, and closed it */
     if (!wait(L, t, seconds < 9e9 ? (uint64_t)(seconds * 1e9) : UINT64_MAX))
         return fail_with(L, HPW_LIMIT, "still running after %g seconds", (double)seconds);
+    held->thread = thread_hold(t);
     if (thread_get_outcome(t, &results, &why)) return values_decode(L, results);
     return states_push_failure(L, why, results);
 }

@@ -126,6 +126,11 @@ void thread_release(thread *t) {
     let_go(t);
 }
 
+thread *thread_hold(thread *t) {
+    atomic_fetch_add_explicit(&t->holders, 1, memory_order_relaxed);
+    return t;
+}
+
 thread_work *thread_get_work(thread *t) { return &t->work; }
 
 /* ---- The thread ---- */

@@ -31,6 +31,9 @@ typedef struct thread_work {
 /* A thread that has not started, with one holder, the caller. NULL without memory. */
 thread *thread_new(void);
 
+/* One holder more of a thread that was waited for until it ended; returns it. */
+thread *thread_hold(thread *t);
+
 /* One holder less. A thread that runs goes on; nobody will join it then. */
 void thread_release(thread *t);
 

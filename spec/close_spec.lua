@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+local finalizer = require "spec.support.finalizer"
 local heapwright = require "heapwright"
 
 local ARGUMENTS = {
@@ -92,6 +93,23 @@ describe("a closed pool", function()
         end
       end)
     end
+  end)
+
+  it("that a finalizer closes within leaks gives whole sites, or raises", function()
+    local whole, raised = 0, 0
+    for fuse = 0, 20 do
+      local mem = heapwright.new { capacity = 4096, guard = "full" }
+      for i = 1, 5 do mem:alloc(i) end
+      local ok, leaks = finalizer.struck(fuse, function() mem:close() end, mem.leaks, mem)
+      if ok then
+        whole = whole + 1
+        for _, leak in ipairs(leaks) do assert.matches("^spec/close_spec.lua:%d+$", leak.site) end
+      else
+        raised = raised + 1
+        assert.matches("pool is closed", leaks, 1, true)
+      end
+    end
+    assert.is_truthy(whole > 0 and raised > 5)
   end)
 
   it("cannot be forged or changed", function()

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Threads: a state on a POSIX thread, joined, cancelled, abandoned. Under
 -- ThreadSanitizer as well.
+local finalizer = require "spec.support.finalizer"
 local heapwright = require "heapwright"
 
 local build = os.getenv "HEAPWRIGHT_BUILD" or "build"
@@ -442,5 +443,23 @@ describe("a host", function()
     ]])
     assert.is_true(state:close())
     assert.equal(0, mem:stats().live_blocks)
+  end)
+
+  it("whose handle a finalizer closes while results are copied gives them whole", function()
+    local function work()
+      local list = {}
+      for i = 1, 20 do list[i] = ("x"):rep(100) .. i end
+      return list
+    end
+    for fuse = 0, 25 do
+      local thread = heapwright.spawn(nil, work)
+      assert.equal(20, #thread:join())
+      local ok, list = finalizer.struck(fuse, function() local _ <close> = thread end, thread.join, thread)
+      if ok then
+        assert.same(work(), list)
+      else
+        assert.matches("thread is closed", list, 1, true)
+      end
+    end
   end)
 end)
