@@ -83,7 +83,7 @@ foreach(file ${specs})
   get_filename_component(name ${file} NAME_WE)
   string(REGEX REPLACE "_spec$" "" name ${name})
   set(labels spec)
-  if(name MATCHES "^(block|command|hostile|scenario_threads|spawn)$") # the command's compare replays on every core
+  if(name MATCHES "^(block|command|hostile|program|scenario_threads|spawn)$") # the command's compare replays on every core
     list(APPEND labels thread)
   endif()
   hpw_test(spec/${name} "${labels}" 900 ${CMAKE_COMMAND} -DLUA=${interpreter} -DBUSTED=${BUSTED} -DSPEC=${file}

@@ -32,7 +32,7 @@ static const uint64_t AFFORDABLE = 10000000; /* operations that probing one poli
 typedef struct search {
     const hpw_program *program;
     const hpw_question *question;
-    const volatile bool *stop;
+    const atomic_bool *stop;
     uint64_t granule;
     uint64_t runs, reversals;
     replay_arena arena;
@@ -119,7 +119,7 @@ static bool is_monotone(const hpw_question *question) {
 }
 
 hpw_error replay_search(const hpw_program *program, const hpw_question *question, const replay_doubt *doubt,
-                        const volatile bool *stop, hpw_answer *answer) {
+                        const atomic_bool *stop, hpw_answer *answer) {
     search s = {.program = program, .question = question, .stop = stop, .granule = question->granule};
     uint64_t least = hpw_program_lower_bound(program, question->granule) / s.granule, found;
     if (!least) least = 1;

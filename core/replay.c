@@ -242,7 +242,7 @@ void replay_close(replay *run) {
     run->addresses = NULL;
 }
 
-hpw_error replay_fits(replay *run, const volatile bool *stop, bool *fits) {
+hpw_error replay_fits(replay *run, const atomic_bool *stop, bool *fits) {
     const hpw_program *program = run->program;
     for (size_t i = 0; i < program->count; i++) {
         if (i % STOP_EVERY == 0 && stop && *stop) return HPW_LIMIT;
@@ -286,7 +286,7 @@ static void perform_watched(replay *run, const operation *op, bool watched, hpw_
 
 /* The whole trace, failures and all, and what the pool says of itself. */
 static hpw_error run_whole(const hpw_program *program, const hpw_question *question, uint64_t capacity,
-                           const volatile bool *stop, hpw_answer *answer, replay_doubt *doubt) {
+                           const atomic_bool *stop, hpw_answer *answer, replay_doubt *doubt) {
     replay run;
     hpw_error error = replay_open(program, question, capacity, NULL, &run);
     if (error) return error;
@@ -388,7 +388,7 @@ static uint64_t unbounded(const hpw_program *program, uint32_t granule) {
     return power < most ? power : most;
 }
 
-hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, const volatile bool *stop,
+hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, const atomic_bool *stop,
                   hpw_answer *answer) {
     hpw_question full = *question;
     if (!full.granule) full.granule = 16;

@@ -13,6 +13,8 @@
 #ifndef HPW_REPLAY_H
 #define HPW_REPLAY_H
 
+#include <stdatomic.h>
+
 #include "trace.h"
 
 typedef struct hpw_program hpw_program;
@@ -75,7 +77,7 @@ uint64_t hpw_program_lower_bound(const hpw_program *program, uint32_t granule);
  * trace is short, else that many spread evenly; the answer says whether it is
  * exact.
  */
-hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, const volatile bool *stop,
+hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, const atomic_bool *stop,
                   hpw_answer *answer);
 
 #endif

@@ -47,7 +47,7 @@ void replay_arena_free(replay_arena *arena);
 void replay_close(replay *run);
 
 /* Runs until the pool refuses something. HPW_OK and *fits, or HPW_LIMIT. */
-hpw_error replay_fits(replay *run, const volatile bool *stop, bool *fits);
+hpw_error replay_fits(replay *run, const atomic_bool *stop, bool *fits);
 
 /*
  * Capacities below the high water in which a run of a monotone policy may differ
@@ -60,6 +60,6 @@ typedef struct replay_doubt {
 
 /* Fills in the answer's smallest pool; the figures of the whole run are there already. */
 hpw_error replay_search(const hpw_program *program, const hpw_question *question, const replay_doubt *doubt,
-                        const volatile bool *stop, hpw_answer *answer);
+                        const atomic_bool *stop, hpw_answer *answer);
 
 #endif

@@ -104,7 +104,7 @@ typedef struct task {
 typedef struct measuring {
     const hpw_program *program;
     size_t count, threads;
-    volatile bool stop;
+    atomic_bool stop;
     atomic_size_t next;
     pthread_mutex_t lock;
     pthread_cond_t changed;

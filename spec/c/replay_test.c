@@ -101,7 +101,7 @@ static void failures_are_counted(void) {
     CHECK_EQ(hpw_ask(program, &question, NULL, &answer), HPW_INVALID_ARGUMENT);
     question = (hpw_question){.policy = "best-fit", .granule = 24};
     CHECK_EQ(hpw_ask(program, &question, NULL, &answer), HPW_INVALID_ARGUMENT);
-    const volatile bool stop = true;
+    const atomic_bool stop = true;
     question.granule = 16;
     CHECK_EQ(hpw_ask(program, &question, &stop, &answer), HPW_LIMIT);
     hpw_program_free(program);
