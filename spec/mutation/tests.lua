@@ -4,11 +4,11 @@ local M = {}
 
 -- The first pattern that a file's name matches counts.
 local knowing = {
-  { "core/compact", "compact_test links_test" },
-  { "core/image", "image_test image_file_test" },
+  { "core/compact", "compact_test links_test spec/compact" },
+  { "core/image", "image_test image_file_test spec/save" },
   { "core/inject", "inject_test inject_thread_test" },
-  { "core/guard", "guard_test links_test" },
-  { "core/written", "guard_test" },
+  { "core/guard", "guard_test links_test spec/guard" },
+  { "core/written", "guard_test spec/guard" },
   { "core/canary", "guard_test check_test" },
   { "core/pattern", "guard_test" },
   { "core/account", "account_test account_thread_test" },
@@ -16,7 +16,7 @@ local knowing = {
   { "core/lua_alloc", "account_test" },
   { "core/chunks", "account_test" },
   { "core/claim", "account_test walk_test" },
-  { "core/access", "access_test thread_test" },
+  { "core/access", "access_test guard_test spec/guard spec/access" },
   { "core/trace", "trace_test trace_damage_test replay_test" },
   { "core/replay", "replay_test trace_test" },
   { "core/fit", "replay_test" },
