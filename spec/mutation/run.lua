@@ -15,8 +15,9 @@
 --      gone, is an error in the list.
 --   3. A table: which test noticed it. What none noticed survived. With --results each
 --      line of it goes to a file at once, and what is in the file is not tried again: a
---      run that was broken off goes on there. With --quick only the core's quick tests are
---      run; what they don't notice is left open, for a run without.
+--      run that was broken off goes on there. With --quick only the
+--      tests that know the file are run, and no sanitizer's build is made; what is not noticed
+--      then is left open, for a run without.
 --
 -- Ends with 1 where less than 95 % of the mutations are noticed, where one survives that
 -- the list gives no reason for, or where the list has an error.
@@ -36,7 +37,7 @@ usage: lua5.4 spec/mutation/run.lua [options]
   --sample N     N of them, spread over the whole list
   --seed N       where the sample begins (default: the day)
   --results FILE keeps what was found, and tries only what is not there
-  --quick        runs the core's quick tests alone
+  --quick        runs the tests that know the file alone, without sanitizers
   --jobs N       how many are tried at a time (default: 2)
 ]]
 
@@ -236,7 +237,7 @@ end
 local function sum_up(chosen, results)
   local noticed, excused, wrong = 0, 0, 0
   for _, mutation in ipairs(chosen) do
-    local result = results[mutation.number] or { status = "lost" }
+    local result = results[mutation.number] or { status = "open" }
     if result.status == "noticed" then
       noticed = noticed + 1
       if mutation.survives then print(mutation.number .. " was noticed, though the list says why it can't be") end
@@ -263,7 +264,7 @@ local function check(options, all)
   local results = options.results and read_results(options.results, chosen) or {}
   local left = {}
   for _, mutation in ipairs(chosen) do
-    if not results[mutation.number] then left[#left + 1] = mutation end
+    if not results[mutation.number] and not (options.quick and mutation.build) then left[#left + 1] = mutation end
   end
   if #left == 0 then return sum_up(chosen, results) end
   local workers = math.min(options.jobs, #left)

@@ -138,7 +138,7 @@ local function stages_of(mutation, tests, all)
   for place, name in ipairs(knowing.of(mutation.file)) do first[name] = place end
   for _, test in ipairs(tests) do
     local stage = first[test.name] and 1 or slow[test.name] and 4 or test.core and 2 or 3
-    if all or stage <= 2 then table.insert(stages[stage], test) end
+    if all or stage == 1 then table.insert(stages[stage], test) end
   end
   table.sort(stages[1], function(a, b) return first[a.name] < first[b.name] end)
   return stages

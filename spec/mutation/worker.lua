@@ -2,7 +2,7 @@
 -- One of the processes that run.lua starts, each with a copy of the source tree:
 --   worker.lua WORK NUMBER WORKERS prepare BUILD ...   makes the copy and configures its builds
 --   worker.lua WORK NUMBER WORKERS try                 tries mutations until none is left
---   worker.lua WORK NUMBER WORKERS quick               the same with the quick tests of the core alone
+--   worker.lua WORK NUMBER WORKERS quick               the same with the tests that know the file alone
 -- It tells run.lua what it found in lines of words with tabs between them. Who tries which
 -- mutation is settled by making a folder, which only one can.
 package.path = arg[0]:match "^(.*)worker%.lua$" .. "?.lua;" .. package.path
