@@ -464,8 +464,18 @@ static void lists(void) {
         set_link(&s, first, 0, 20); /* a free block, but of another size */
         CHECK(hpw_malloc(s.pool, 16) == NULL);
         refuses_for(&s, first, "in a list");
+
+        s = scattered("best-fit", order, HPW_GUARD_CHECK);
+        set_link(&s, first, 0, 20), set_link(&s, 20, 1, first); /* one that even links back */
+        CHECK(hpw_malloc(s.pool, 16) == NULL);
+        refuses_for(&s, first, "in a list");
     }
-    scene s = scattered("good-fit", HPW_ORDER_ADDRESS, HPW_GUARD_CHECK);
+    scene s = scattered("best-fit", HPW_ORDER_FIFO, HPW_GUARD_CHECK);
+    set_link(&s, 4, 0, UINT32_MAX); /* the last, which is another one: 6 and 8 would be in no list */
+    CHECK_EQ(hpw_free(s.pool, s.held[3]), HPW_CORRUPTED);
+    refuses_for(&s, 4, "in a list");
+
+    s = scattered("good-fit", HPW_ORDER_ADDRESS, HPW_GUARD_CHECK);
     set_link(&s, 8, 0, 8); /* itself */
     CHECK(hpw_malloc(s.pool, 16) == NULL);
     refuses_for(&s, 8, "in a list");
