@@ -7,7 +7,7 @@ local knowing = {
   { "core/compact", "compact_test links_test spec/compact" },
   { "core/image", "image_test image_file_test spec/save" },
   { "core/inject", "inject_test inject_thread_test" },
-  { "core/guard", "guard_test links_test spec/guard" },
+  { "core/guard", "guard_test check_test links_test spec/guard" },
   { "core/written", "guard_test spec/guard" },
   { "core/canary", "guard_test check_test" },
   { "core/pattern", "guard_test" },
