@@ -29,6 +29,25 @@ describe("the list of mutations", function()
     end
   end)
 
+  it("tells a mutation by what it changes, not by its number or its sentence", function()
+    local a, b = { file = "x", from = "1", to = "2", breaks = "y", number = 1 }, { file = "x", from = "1", to = "2" }
+    assert.equal(mutations.fingerprint(a), mutations.fingerprint(b))
+    assert.not_equal(mutations.fingerprint(a), mutations.fingerprint { file = "x", from = "1", to = "3" })
+    assert.not_equal(mutations.fingerprint(a), mutations.fingerprint { file = "x", after = "1", from = "", to = "2" })
+  end)
+
+  it("knows for each file tests that there are", function()
+    local knowing = dofile "spec/mutation/tests.lua"
+    for _, mutation in ipairs(mutations.all()) do
+      local names = knowing.of(mutation.file)
+      assert.is_true(#names > 0, mutation.file)
+      for _, name in ipairs(names) do
+        local path = name:gsub("^c/(.*)", "spec/c/%1.c"):gsub("^spec/([%l_]+)$", "spec/%1_spec.lua")
+        assert.is_truthy(mutations.read(path), name)
+      end
+    end
+  end)
+
   it("refuses a text that the source no longer has", function()
     local changed, fault = mutations.apply({ from = "b > c", to = "c > b" }, source)
     assert.is_nil(changed)

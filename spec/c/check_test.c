@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "guard.h"
 #include "policy/bins.h"
 #include "policy/slab.h"
 #include "policy/tallest.h"
@@ -239,6 +240,34 @@ static void check_cycle(void) {
     hpw_close(pool);
 }
 
+/* ---- The quarantine ---- */
+
+static void held_bytes(hpw_pool *pool) { pool->guards->held++; }
+static void queued_bytes(hpw_pool *pool) { pool->guards->queued -= 16; }
+static void queue_too_full(hpw_pool *pool) { pool->guards->quarantine = 0; }
+static void queued_but_not_held(hpw_pool *pool) { pool->guards->queue[0] = 1; }
+
+/* One block is live, one is held back. */
+static void names_guarded(void (*spoil)(hpw_pool *), const char *what) {
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 65536, .guard = HPW_GUARD_FULL}, NULL);
+    hpw_report report = {0};
+    void *held = hpw_malloc(pool, 100);
+    hpw_malloc(pool, 100);
+    hpw_free(pool, held);
+    CHECK_EQ(hpw_check(pool, &report), HPW_OK);
+    spoil(pool);
+    CHECK_EQ(hpw_check(pool, &report), HPW_CORRUPTED);
+    CHECK(has_found(pool, &report, what));
+    hpw_close(pool);
+}
+
+static void check_quarantine(void) {
+    names_guarded(held_bytes, "the counts of the quarantine are wrong");
+    names_guarded(queued_bytes, "the counts of the quarantine are wrong");
+    names_guarded(queue_too_full, "the counts of the quarantine are wrong");
+    names_guarded(queued_but_not_held, "a block in the queue is not in quarantine");
+}
+
 /* ---- The other policies ---- */
 
 static tallest *tallest_of(hpw_pool *pool) { return pool->index.state; }
@@ -354,6 +383,7 @@ int main(void) {
     check_counts();
     check_bins();
     check_cycle();
+    check_quarantine();
     check_others();
     for (hpw_order order = HPW_ORDER_FIFO; order <= HPW_ORDER_LIFO; order++) {
         for (hpw_guard guard = HPW_GUARD_OFF; guard <= HPW_GUARD_CHECK; guard++) {

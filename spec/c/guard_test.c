@@ -369,6 +369,29 @@ static void written_by_pointer(void) {
 
 /* ---- In the caller's buffer, growing, and under Lua's states ---- */
 
+/* What is known of bytes moves with them, also where they are copied onto themselves, in either direction. */
+static void copied_onto_itself(void) {
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 65536, .guard = HPW_GUARD_FULL}, NULL);
+    for (unsigned by = 1; by <= 8; by += 7) {
+        for (unsigned up = 0; up <= 1; up++) {
+            uint64_t address;
+            unsigned char byte, two[2];
+            CHECK_EQ(hpw_allocate(pool, 64, 0, &address, NULL), HPW_OK);
+            CHECK_EQ(hpw_fill(pool, address + 16, 1, 3, NULL), HPW_OK); /* 16, 17, 18 */
+            unsigned from = up ? 8 : 8 + by, to = up ? 8 + by : 8;
+            CHECK_EQ(hpw_copy(pool, address + to, address + from, 32, NULL), HPW_OK);
+            for (unsigned i = to; i < to + 32; i++) {
+                bool known = i + from >= 16 + to && i + from < 19 + to;
+                CHECK_EQ(hpw_read(pool, address + i, &byte, 1, NULL), known ? HPW_OK : HPW_UNINITIALISED);
+            }
+            CHECK_EQ(hpw_read(pool, address + 17 + to - from, two, 2, NULL), HPW_OK);
+            CHECK_EQ(hpw_read(pool, address + 18 + to - from, two, 2, NULL), HPW_UNINITIALISED);
+            CHECK_EQ(hpw_release(pool, address, NULL), HPW_OK);
+        }
+    }
+    hpw_close(pool);
+}
+
 static void in_a_buffer(void) {
     for (uint32_t granule = 8; granule <= 64; granule *= 2) {
         hpw_config config = {.guard = HPW_GUARD_FULL, .granule = granule, .capacity = 8192};
@@ -470,6 +493,7 @@ int main(void) {
     sites_in_c();
     sites_of_host();
     written_by_pointer();
+    copied_onto_itself();
     in_a_buffer();
     each_variant(growing);
     each_variant(accounts);

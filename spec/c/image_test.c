@@ -315,7 +315,26 @@ static void test_lies(void) {
     hpw_close(pool);
 }
 
+/* A block of several pieces keeps every byte in its place, in the pieces' order. */
+static void test_pieces(void) {
+    enum { SIZE = 200000 };
+    static unsigned char bytes[SIZE], back[SIZE];
+    hpw_pool *from = hpw_open(&(hpw_config){.capacity = 262144}, NULL);
+    hpw_pool *to = hpw_open(&(hpw_config){.capacity = 262144}, NULL);
+    uint64_t address;
+    for (size_t i = 0; i < SIZE; i++) bytes[i] = (unsigned char)draw(256);
+    CHECK_EQ(hpw_allocate(from, SIZE, 0, &address, NULL), HPW_OK);
+    CHECK_EQ(hpw_write(from, address, bytes, SIZE, NULL), HPW_OK);
+    CHECK_EQ(save(from, NULL), HPW_OK);
+    CHECK_EQ(restore(to, NULL), HPW_OK);
+    CHECK_EQ(hpw_read(to, address, back, SIZE, NULL), HPW_OK);
+    CHECK(memcmp(bytes, back, SIZE) == 0);
+    hpw_close(from);
+    hpw_close(to);
+}
+
 int main(void) {
+    test_pieces();
     test_damage();
     test_write_failures();
     test_misfits();

@@ -68,6 +68,7 @@ static void which(hpw_pool *pool) {
     fails(pool, (hpw_injection){.every = 3}, "..x..x..x");
     fails(pool, (hpw_injection){.every = 1}, "xxxx");
     fails(pool, (hpw_injection){.probability = 1}, "xxxx");
+    fails(pool, (hpw_injection){.probability = 1e-300}, "......"); /* as good as none, but not all */
     fails(pool, (hpw_injection){.size_at_least = 100}, "xxxx");
     fails(pool, (hpw_injection){.after = UINT64_MAX}, "......");
     char first[65];

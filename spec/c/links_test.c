@@ -464,8 +464,23 @@ static void lists(void) {
         set_link(&s, first, 0, 20); /* a free block, but of another size */
         CHECK(hpw_malloc(s.pool, 16) == NULL);
         refuses_for(&s, first, "in a list");
+
+        s = scattered("best-fit", order, HPW_GUARD_CHECK);
+        set_link(&s, first, 0, 20), set_link(&s, 20, 1, first); /* one that even links back */
+        CHECK(hpw_malloc(s.pool, 16) == NULL);
+        refuses_for(&s, first, "in a list");
     }
-    scene s = scattered("good-fit", HPW_ORDER_ADDRESS, HPW_GUARD_CHECK);
+    scene s = scattered("best-fit", HPW_ORDER_FIFO, HPW_GUARD_CHECK);
+    set_link(&s, 4, 1, 12), set_link(&s, 12, 0, 4); /* a live block whose user wrote what a link would be */
+    CHECK_EQ(hpw_free(s.pool, s.held[3]), HPW_CORRUPTED);
+    refuses_for(&s, 4, "in a list");
+
+    s = scattered("best-fit", HPW_ORDER_FIFO, HPW_GUARD_CHECK);
+    set_link(&s, 4, 0, UINT32_MAX); /* the last, which is another one: 6 and 8 would be in no list */
+    CHECK_EQ(hpw_free(s.pool, s.held[3]), HPW_CORRUPTED);
+    refuses_for(&s, 4, "in a list");
+
+    s = scattered("good-fit", HPW_ORDER_ADDRESS, HPW_GUARD_CHECK);
     set_link(&s, 8, 0, 8); /* itself */
     CHECK(hpw_malloc(s.pool, 16) == NULL);
     refuses_for(&s, 8, "in a list");
@@ -477,6 +492,13 @@ static void heaps(void) {
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         scene s = scattered("buddy", HPW_ORDER_ADDRESS, HPW_GUARD_CHECK);
         for (unsigned link = 0; link < 4; link++) set_link(&s, 2, link, wrong[i]);
+        CHECK(hpw_malloc(s.pool, 16) == NULL);
+        refuses_for(&s, 2, "in its heap");
+    }
+    for (unsigned link = 0; link < 4;
+         link++) { /* one of them where its hash would have it, were it as small */
+        scene s = scattered("buddy", HPW_ORDER_ADDRESS, HPW_GUARD_CHECK);
+        for (unsigned other = 0; other < 4; other++) set_link(&s, 2, other, other == link ? 20 : UINT32_MAX);
         CHECK(hpw_malloc(s.pool, 16) == NULL);
         refuses_for(&s, 2, "in its heap");
     }

@@ -22,7 +22,8 @@ local folder = debug.getinfo(1, "S").source:match "^@(.*)mutations%.lua$"
 
 ---The lists, in the order in which they are run: like with like, so that little is built anew.
 M.lists = {
-  "map", "pool", "operations", "access", "guard", "policies", "slab", "threads", "accounts", "traces", "lua",
+  "map", "pool", "operations", "access", "guard", "links", "compact", "images",
+  "policies", "slab", "threads", "accounts", "traces", "lua",
 }
 
 ---All mutations, numbered from 1.
@@ -74,6 +75,16 @@ end
 
 local wanted = { file = "string", from = "string", to = "string", breaks = "string" }
 local known = { after = "string", build = "string", survives = "string", number = "number" }
+
+---A number that tells it, and what it does, from others, in whatever place of the list it is.
+function M.fingerprint(mutation)
+  local hash = 0xcbf29ce484222325
+  for _, field in ipairs { "file", "after", "from", "to", "build" } do
+    for _, byte in ipairs { (mutation[field] or ""):byte(1, -1) } do hash = (hash ~ byte) * 0x100000001b3 end
+    hash = (hash ~ 0xff) * 0x100000001b3
+  end
+  return ("%016x"):format(hash)
+end
 
 ---What is wrong with the mutation in the source tree at `root`; nil where nothing is.
 function M.fault(mutation, root)

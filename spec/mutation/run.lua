@@ -4,14 +4,20 @@
 -- «Hints on test data selection», IEEE Computer 11 (1978).
 --
 --   lua5.4 spec/mutation/run.lua [--list] [--only N,N-M,TEXT] [--sample N [--seed N]] [--jobs N]
+--     [--results FILE] [--quick]
 --
 --   1. The source tree is copied to a temporary folder, once for each job; nothing is
---      changed in the tree itself. Each copy is built and its tests are run as it is:
---      they must pass.
---   2. Each mutation is put into a copy. What it touches is built, the core's quick tests
---      first, and tests are run, those that are quick first, until one fails, or hangs.
---      A mutation that does not compile, or whose text is gone, is an error in the list.
---   3. A table: which test noticed it. What none noticed survived.
+--      changed in the tree itself.
+--   2. Each mutation is put into a copy. What it touches is built for the tests that know
+--      the file (tests.lua), which are run; then for the core's other quick ones, then for
+--      all that are quick, then for the slow ones; until one fails, or hangs. That one has
+--      to pass on the source as it is. A mutation that does not compile, or whose text is
+--      gone, is an error in the list.
+--   3. A table: which test noticed it. What none noticed survived. With --results each
+--      line of it goes to a file at once, and what is in the file is not tried again: a
+--      run that was broken off goes on there. With --quick only the
+--      tests that know the file are run, and no sanitizer's build is made; what is not noticed
+--      then is left open, for a run without.
 --
 -- Ends with 1 where less than 95 % of the mutations are noticed, where one survives that
 -- the list gives no reason for, or where the list has an error.
@@ -30,6 +36,8 @@ usage: lua5.4 spec/mutation/run.lua [options]
   --only N,...   only those: numbers (3), ranges (3-7), parts of a file's name (pool.c)
   --sample N     N of them, spread over the whole list
   --seed N       where the sample begins (default: the day)
+  --results FILE keeps what was found, and tries only what is not there
+  --quick        runs the tests that know the file alone, without sanitizers
   --jobs N       how many are tried at a time (default: 2)
 ]]
 
@@ -46,6 +54,10 @@ local function read_options()
       options.list = true
     elseif name == "only" and arg[i + 1] then
       options.only, i = arg[i + 1], i + 1
+    elseif name == "quick" then
+      options.quick = true
+    elseif name == "results" and arg[i + 1] then
+      options.results, i = arg[i + 1], i + 1
     elseif (name == "sample" or name == "seed" or name == "jobs") and math.tointeger(tonumber(arg[i + 1])) then
       options[name], i = math.tointeger(tonumber(arg[i + 1])), i + 1
     else
@@ -153,25 +165,19 @@ local function owners(chosen, workers)
   return owner
 end
 
----Builds the copies and runs their tests as they are; false where one fails.
+---Makes the copies; false where one can't be configured.
 local function prepare(work, workers, owner)
-  local sound, files = true, {}
+  local sound = true
   run_workers(work, workers, function(number)
     local task = "prepare plain"
     for build, whose in pairs(owner) do
       if whose == number then task = task .. " " .. build end
     end
     return task
-  end, function(what, build, name, told)
-    if what == "time" then
-      files[build] = files[build] or assert(io.open(("%s/times-%s"):format(work, build), "w"))
-      files[build]:write(name, "\t", told, "\n")
-    else
-      sound = false
-      print(("unmutated, %s build: %s fails: %s"):format(build, name, told))
-    end
+  end, function(_, build, name, told)
+    sound = false
+    print(("unmutated, %s build: %s fails: %s"):format(build, name, told))
   end)
-  for _, file in pairs(files) do file:close() end
   return sound
 end
 
@@ -190,25 +196,48 @@ end
 
 -- ---- The whole ----------------------------------------------------------------------
 
----Tries them all and prints the table; the results by number.
-local function try(work, workers, all, chosen, owner)
-  local results = {}
-  write_queue(work, chosen, owner)
-  run_workers(work, workers, function() return "try" end, function(_, number, status, told, how, seconds)
-    local mutation = all[tonumber(number)]
-    results[mutation.number] = { status = status, told = told }
-    local by = status == "noticed" and told .. (how ~= "" and " " .. how or "") or status:upper()
-    print(("%3d  %-34s %3d s  %s: %s"):format(mutation.number, by, seconds, mutation.file, mutation.breaks))
-    if status == "error" then print("     " .. told) end
-  end)
+-- What a file of results says of the mutations, by number; a status that is still open is none.
+local function read_results(path, chosen)
+  local results, by_fingerprint = {}, {}
+  for _, mutation in ipairs(chosen) do by_fingerprint[mutations.fingerprint(mutation)] = mutation end
+  local file = io.open(path)
+  if not file then return results end
+  for line in file:lines() do
+    local fingerprint, status, told = line:match "^(%x+)\t(%l+)\t([^\t]*)"
+    local mutation = by_fingerprint[fingerprint]
+    if mutation and (status == "noticed" or status == "survived") then
+      results[mutation.number] = { status = status, told = told }
+    end
+  end
+  file:close()
   return results
+end
+
+---Tries them and prints the table; adds to the results by number.
+local function try(work, workers, all, chosen, owner, options, results)
+  local kept = options.results and assert(io.open(options.results, "a"))
+  write_queue(work, chosen, owner)
+  run_workers(work, workers, function() return options.quick and "quick" or "try" end,
+    function(_, number, status, told, how, seconds)
+      local mutation = all[tonumber(number)]
+      results[mutation.number] = { status = status, told = told }
+      local by = status == "noticed" and told .. (how ~= "" and " " .. how or "") or status:upper()
+      print(("%3d  %-34s %3d s  %s: %s"):format(mutation.number, by, seconds, mutation.file, mutation.breaks))
+      if status == "error" then print("     " .. told) end
+      if kept then
+        local line = { mutations.fingerprint(mutation), status, told, seconds, mutation.file, mutation.breaks }
+        kept:write(table.concat(line, "\t"), "\n")
+        kept:flush()
+      end
+    end)
+  if kept then kept:close() end
 end
 
 -- Prints what came of it; whether that is good enough.
 local function sum_up(chosen, results)
   local noticed, excused, wrong = 0, 0, 0
   for _, mutation in ipairs(chosen) do
-    local result = results[mutation.number] or { status = "lost" }
+    local result = results[mutation.number] or { status = "open" }
     if result.status == "noticed" then
       noticed = noticed + 1
       if mutation.survives then print(mutation.number .. " was noticed, though the list says why it can't be") end
@@ -232,12 +261,19 @@ local function check(options, all)
   if #chosen == 0 then refuse("no mutation is " .. options.only) end
   if options.sample then print(("a sample of %d, --seed %d"):format(#chosen, options.seed)) end
   if count_faults(chosen) > 0 then return false end
-  local workers = math.min(options.jobs, #chosen)
-  local owner = owners(chosen, workers)
+  local results = options.results and read_results(options.results, chosen) or {}
+  local left = {}
+  for _, mutation in ipairs(chosen) do
+    if not results[mutation.number] and not (options.quick and mutation.build) then left[#left + 1] = mutation end
+  end
+  if #left == 0 then return sum_up(chosen, results) end
+  local workers = math.min(options.jobs, #left)
+  local owner = owners(left, workers)
   local work = make_work()
   local done, good = pcall(function()
     if not prepare(work, workers, owner) then return false end
-    return sum_up(chosen, try(work, workers, all, chosen, owner))
+    try(work, workers, all, left, owner, options, results)
+    return sum_up(chosen, results)
   end)
   os.execute("rm -rf " .. quote(work))
   if not done then error(good, 0) end

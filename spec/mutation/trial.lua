@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- A copy of the source tree in which mutations are tried, one after the other. It
--- is built once as it is; what was built then is kept beside it and put back before
--- each mutation, with its times, so that only what the mutation touches is compiled.
+-- A copy of the source tree in which mutations are tried, one after the other. Only
+-- what a mutation touches is compiled, and for the tests that are next. A test that
+-- fails for the first time is run again on the source as it is, where it must pass.
 local M = {}
 M.__index = M
 
 local json = require "dkjson"
 local mutations = require "mutations"
+local knowing = require "tests"
 
 -- How each build is configured, and which of ctest's tests are run in it. Plain is
 -- compiled for the sake of compiling fast, and without assertions: what they notice,
@@ -24,10 +25,14 @@ local builds = {
   },
 }
 
-local quick = 3 -- seconds; a test that takes longer comes last
+-- Tests that take long come last, of all else in the order of tests.lua.
+local slow = {
+  ["c/growth_test"] = true, ["c/small_worlds_test"] = true, ["c/account_test"] = true, ["c/words_thread_test"] = true,
+  ["spec/property"] = true, ["spec/budget"] = true,
+}
 -- A test hangs after so many seconds of a processor's time, and of anybody's: on a machine with much else to
 -- do the two are far apart. Both are added to what it takes on one that has not.
-local spins_after, sleeps_after, slower = 10, 60, 3
+local spins_after, sleeps_after, slower = 4, 25, 3
 
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
@@ -37,17 +42,9 @@ function M.run(command)
   return ok == true, how == "signal" and "signal " .. code or code
 end
 
-local function now()
-  local pipe = assert(io.popen "date +%s.%N")
-  local text = pipe:read "l"
-  pipe:close()
-  return tonumber(text)
-end
-
----The copy `number` in the folder `work`, which has the source tree in base/. With `again`, one
----that was prepared by an earlier process.
+---The copy `number` in the folder `work`, which has the source tree in base/; made by create.
 function M.new(work, number)
-  local self = setmetatable({ work = work, number = number, built = {} }, M)
+  local self = setmetatable({ work = work, number = number, listed = {}, passed = {} }, M)
   self.folder = ("%s/copy-%d"):format(work, number)
   self.source = self.folder .. "/source"
   self.log = self.folder .. "/log"
@@ -65,13 +62,13 @@ end
 
 function M:build_folder(build) return ("%s/build-%s"):format(self.folder, build) end
 
--- What the tests are made of, as cmake's targets; nil: everything.
+-- What the tests are made of, as cmake's targets; nil: everything, which examples may want.
 local function targets_of(tests)
   local targets = {}
   for _, test in ipairs(tests) do
     local program = test.name:match "^c/(.*)$"
-    if not program then return nil end
-    targets[#targets + 1] = program
+    if not program and not test.name:find "^spec/" then return nil end
+    targets[#targets + 1] = program or "module command second_thread"
   end
   return targets
 end
@@ -82,13 +79,11 @@ function M:compile(build, tests)
     targets and "--target " .. table.concat(targets, " ") or ""))
 end
 
----Builds it all and keeps what was built. Whether that went well.
+---Configures the build. Whether that went well.
 function M:prepare(build)
-  local folder = self:build_folder(build)
-  if not M.run(self:command("cmake -S %s -B %s %s", quote(self.source), quote(folder), builds[build].options)) then
-    return false
-  end
-  return self:compile(build, self:tests(build)) and M.run(("cp -a %s %s.kept"):format(quote(folder), quote(folder)))
+  local generator = M.run "ninja --version >/dev/null 2>&1" and "-G Ninja" or ""
+  return M.run(self:command("cmake %s -S %s -B %s %s", generator, quote(self.source), quote(self:build_folder(build)),
+    builds[build].options))
 end
 
 -- Does a test need nothing of Lua's? Then it is built and run before all that does.
@@ -116,7 +111,9 @@ function M:tests(build)
       end
     end
     line[#line + 1] = "timeout -k 2 LIMIT"
-    for _, word in ipairs(listing.command or {}) do line[#line + 1] = quote(word) end
+    local program = test.name:match "^c/(.*)$" -- has no command yet where it is not built
+    local unbuilt = program and { self:build_folder(build) .. "/spec/" .. program }
+    for _, word in ipairs(listing.command or unbuilt or {}) do line[#line + 1] = quote(word) end
     test.line = table.concat(line, " ")
     -- That the list no longer applies to what a mutation has changed is no notice of it.
     if test.name ~= "spec/mutation" and builds[build].runs(test) then tests[#tests + 1] = test end
@@ -124,73 +121,78 @@ function M:tests(build)
   return tests
 end
 
----Runs one test, which takes so many seconds on its own; nil where that is still to be found out.
----Whether it passed, seconds, and what it ended with.
+---Runs one test, which takes so many seconds on its own. Whether it passed, and what it ended with.
 function M:test(test, takes)
-  local began = now()
-  local most = math.ceil(slower * (takes or 200))
+  local most = slower * takes
   local line = test.line:gsub("LIMIT", tostring(sleeps_after + most), 1)
   local limits = ("ulimit -c 0; ulimit -t %d"):format(spins_after + most)
   local passed, code = M.run(self:command("(%s; cd %s && %s)", limits, quote(self.source), line))
   local hung = not passed and (code == 124 or code == 137 or code == 152)
-  return passed, now() - began, hung and "hung" or code
+  return passed, hung and "hung" or code
 end
 
--- The order in which tests are run: in a build in stages those that are quick before those
--- that are not, and the core's first, unless it is Lua's side that was changed.
-local function in_order(tests, times, of_lua)
-  local function stage(test)
-    if times[test.name] > quick then return 3 end
-    return test.core ~= of_lua and 1 or 2
-  end
-  table.sort(tests, function(a, b)
-    local x, y = stage(a), stage(b)
-    if x ~= y then return x < y end
-    if times[a.name] ~= times[b.name] then return times[a.name] < times[b.name] end
-    return a.name < b.name
-  end)
-  local first = {} -- these are built before the rest is
+-- The stages in which tests are built and run: those that know the file; the other quick ones of the core;
+-- all others that are quick; the slow ones.
+local function stages_of(mutation, tests, all)
+  local first, stages = {}, { {}, {}, {}, {} }
+  for place, name in ipairs(knowing.of(mutation.file)) do first[name] = place end
   for _, test in ipairs(tests) do
-    if stage(test) == 1 and test.core then first[#first + 1] = test end
+    local stage = first[test.name] and 1 or slow[test.name] and 4 or test.core and 2 or 3
+    if all or stage == 1 then table.insert(stages[stage], test) end
   end
-  return #first > 0 and first or tests
+  table.sort(stages[1], function(a, b) return first[a.name] < first[b.name] end)
+  return stages
 end
 
--- The tests of the build run until one fails; the name of that one and how it failed. The first
--- `built` of them are built, the others are to be.
-local function find_failing(self, build, tests, times, built)
-  for i, test in ipairs(tests) do
-    if i == built + 1 and not self:compile(build, tests) then return nil, "compile" end
-    local passed, _, code = self:test(test, times[test.name])
-    if not passed then return test.name, code end
+local function takes(test) return slow[test.name] and 60 or 2 end
+
+-- Does the test pass on the source as it is? Once is enough.
+local function passes_unmutated(self, build, test, restore, mutate)
+  if self.passed[build .. test.name] == nil then
+    restore()
+    self.passed[build .. test.name] = self:compile(build, { test }) and self:test(test, takes(test)) or false
+    mutate()
   end
+  return self.passed[build .. test.name]
 end
 
----Tries a mutation: "noticed" and the test's name; "survived"; or "error" and what is wrong.
----`times`: how long each test takes, in seconds.
-function M:try(mutation, times)
+---Tries a mutation: "noticed" and the test's name, and how it failed; "survived", or where not all tests
+---are to be run "open"; or "error" and what is wrong.
+function M:try(mutation, all)
   local build = mutation.build or "plain"
-  local folder, file = self:build_folder(build), self.source .. "/" .. mutation.file
-  self.listed = self.listed or {}
-  self.listed[build] = self.listed[build] or self:tests(build)
-  local changed, fault = mutations.apply(mutation, mutations.read(file))
+  local file = self.source .. "/" .. mutation.file
+  local original = mutations.read(file)
+  local changed, fault = mutations.apply(mutation, original)
   if not changed then return "error", fault end
-  local tests = table.move(self.listed[build], 1, #self.listed[build], 1, {})
-  local first = in_order(tests, times, mutation.file:find "^lua/" ~= nil)
-  local out = assert(io.open(file, "wb"))
-  out:write(changed)
-  out:close()
-  local noticed, code, status
-  if not self:compile(build, first) then
-    status = "error"
-  else
-    noticed, code = find_failing(self, build, tests, times, #first)
-    status = noticed and "noticed" or code and "error" or "survived"
+  local function write(text)
+    local out = assert(io.open(file, "wb"))
+    out:write(text)
+    out:close()
   end
-  local told = noticed or status == "error" and "it does not compile: " .. self:last_words() or nil
-  M.run(("cp -p %s/base/%s %s; rm -rf %s; cp -a %s.kept %s"):format(quote(self.work), quote(mutation.file),
-    quote(file), quote(folder), quote(folder), quote(folder)))
-  return status, told, type(code) == "string" and code or nil
+  local function restore() write(original) end
+  local function mutate() write(changed) end
+  self.listed[build] = self.listed[build] or self:tests(build)
+  mutate()
+  local function run()
+    for _, tests in ipairs(stages_of(mutation, self.listed[build], all)) do
+      if #tests > 0 and not self:compile(build, tests) then
+        return "error", "it does not compile: " .. self:last_words()
+      end
+      for _, test in ipairs(tests) do
+        local passed, code = self:test(test, takes(test))
+        if not passed then
+          if passes_unmutated(self, build, test, restore, mutate) then
+            return "noticed", test.name, type(code) == "string" and code or nil
+          end
+          return "error", test.name .. " fails unmutated too"
+        end
+      end
+    end
+    return all and "survived" or "open"
+  end
+  local status, told, how = run()
+  restore()
+  return status, told, how
 end
 
 ---The first line of the log that speaks of an error, or its last one.

@@ -166,4 +166,46 @@ return {
     to = "return i->requests == plan->after;",
     breaks = "failures that were to go on end after the first",
   },
+  {
+    file = inject,
+    from = "if (i->below) return draw(i) < i->below;",
+    to = "if (i->below) return draw(i) > i->below;",
+    breaks = "the probability of a failure is that of success",
+  },
+  {
+    file = inject,
+    from = "i->requests = i->injected = 0;",
+    to = "",
+    breaks = "a new plan goes on counting where the old one was",
+  },
+  {
+    file = inject,
+    from = "i->random = plan->seed;",
+    to = "",
+    breaks = "the same seed does not give the same failures",
+  },
+  {
+    file = inject,
+    from = "return below || probability == 0 ? below : 1;",
+    to = "return below;",
+    breaks = "the least probability is none",
+  },
+  {
+    file = inject,
+    from = "if (ways > 1 || (!ways",
+    to = "if ((!ways",
+    breaks = "a plan of two ways at once is taken",
+  },
+  {
+    file = inject,
+    from = "if (plan->persistent && !plan->after) return false;",
+    to = "",
+    breaks = "persistent is taken without the failure after which it goes on",
+  },
+  {
+    file = inject,
+    from = "return plan->probability >= 0 && plan->probability <= 1;",
+    to = "return plan->probability >= 0;",
+    breaks = "a probability above 1 is taken",
+  },
 }
