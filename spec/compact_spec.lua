@@ -49,6 +49,34 @@ describe("compact", function()
     assert.equal(0, first:address())
   end)
 
+  it("leaves no gap before an aligned block that no block covers", function()
+    local mem <close> = heapwright.new { capacity = "64K" }
+    local hole, first = mem:malloc(3000), mem:block(16)
+    local aligned = mem:block(100, 1024)
+    mem:free(hole)
+    mem:compact()
+    assert.same({ 0, 1024 }, { first:address(), aligned:address() })
+    assert.is_true(mem:check())
+    contract.consistent(mem)
+    assert.equal(16, mem:malloc(900)) -- the gap
+  end)
+
+  it("with guard full knows of moved blocks what it knew: bytes written, and who allocated them", function()
+    local mem <close> = heapwright.new { capacity = "64K", guard = "full", quarantine = 0 }
+    local hole = mem:alloc(200) -- not one byte of it is written
+    local moved = mem:block(100); local line = debug.getinfo(1, "l").currentline
+    local raw = mem:malloc(10)
+    moved:write(0, ("x"):rep(100))
+    mem:free(hole)
+    local _, count = mem:compact()
+    assert.equal(1, count)
+    assert.equal(0, moved:address())
+    assert.equal(("x"):rep(100), moved:read())
+    assert.equal("spec/compact_spec.lua:" .. line, mem:leaks()[1].site)
+    assert.is_true(mem:free(raw))
+    assert.is_true(mem:check())
+  end)
+
   it("moves nothing of bump, and only where their rule has a place of buddy and slab", function()
     for policy, expected in pairs { bump = { 0, 0 }, buddy = { 0, 1 }, slab = { 4096, 16 } } do
       local mem <close> = heapwright.new { capacity = "16K", policy = policy }

@@ -186,6 +186,18 @@ describe("save and load", function()
     assert.is_true(mem:save(path))
   end)
 
+  it("hold bytes that count as written, in a pool with guard full too", function()
+    local mem <close> = heapwright.new { capacity = "4K", guard = "full" }
+    local a = mem:alloc(40)
+    mem:write(a, "some")
+    assert.is_nil((mem:read(a, 5)))
+    assert(mem:save(path))
+    local loaded <close> = assert(heapwright.load(path))
+    assert.equal("some", loaded:read(a, 4))
+    assert.equal(40, #loaded:read(a, 40))
+    assert.equal("uninitialised", (select(3, loaded:read(loaded:alloc(8), 1))))
+  end)
+
   it("load blocks of which nobody knows where they come from, whatever was called before", function()
     local mem <close> = heapwright.new { guard = "full" }
     mem:alloc(10)

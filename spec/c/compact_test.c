@@ -254,6 +254,40 @@ static void test_slots(void) {
     hpw_close(w.pool);
 }
 
+/* A block that was written past its end stays where it is, so that its free still tells. */
+static void test_overrun(void) {
+    world w = {.pool = hpw_open(&(hpw_config){.capacity = 1024, .guard = HPW_GUARD_CHECK}, NULL)};
+    uint64_t hole, address;
+    hpw_allocate(w.pool, 100, 0, &hole, NULL);
+    hpw_allocate(w.pool, 100, 0, &address, NULL);
+    hpw_release(w.pool, hole, NULL);
+    w.held[w.count++] = (handle){.address = address, .size = 100, .movable = true};
+    unsigned char *past = (unsigned char *)hpw_pointer(w.pool, address) + 100;
+    *past ^= 1;
+    CHECK_EQ(hpw_compact(w.pool, &(hpw_mover){&w, may_move, moved}, NULL), HPW_OK);
+    CHECK_EQ(w.held[0].address, address);
+    CHECK_EQ(hpw_release(w.pool, address, NULL), HPW_CORRUPTED);
+    *past ^= 1;
+    CHECK_EQ(hpw_compact(w.pool, &(hpw_mover){&w, may_move, moved}, NULL), HPW_OK);
+    CHECK_EQ(w.held[0].address, 0);
+    hpw_close(w.pool);
+}
+
+/* Bump's free bytes stay unused until reset, so nothing is won by moving into them. */
+static void test_bump(void) {
+    world w = {.pool = hpw_open(&(hpw_config){.capacity = 1024, .policy = "bump"}, NULL)};
+    uint64_t hole, address;
+    hpw_compaction done;
+    hpw_allocate(w.pool, 100, 0, &hole, NULL);
+    hpw_allocate(w.pool, 100, 0, &address, NULL);
+    hpw_release(w.pool, hole, NULL);
+    w.held[w.count++] = (handle){.address = address, .size = 100, .movable = true};
+    CHECK_EQ(hpw_compact(w.pool, &(hpw_mover){&w, may_move, moved}, &done), HPW_OK);
+    CHECK_EQ(done.moved_blocks, 0);
+    CHECK_EQ(w.held[0].address, address);
+    hpw_close(w.pool);
+}
+
 /* What has to stay: an account's blocks, whatever the mover says; and a mover has both functions. */
 static bool everything(void *ud, uint64_t address, uint64_t size) {
     (void)ud, (void)address, (void)size;
@@ -299,6 +333,8 @@ int main(void) {
     test_aligned();
     test_buddies();
     test_slots();
+    test_overrun();
+    test_bump();
     test_accounts();
     test_all();
     return CHECK_DONE();
