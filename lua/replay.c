@@ -78,16 +78,18 @@ static int close_program(lua_State *L) {
 }
 
 static int source(lua_State *L) {
-    loaded *self = check_program(L);
-    const hpw_trace_summary *s = hpw_program_summary(self->program);
+    lua_pushstring(L, check_program(L)->name);
+    /* A copy: a finalizer may close the program while the table is made. */
+    hpw_trace_summary s = *hpw_program_summary(check_program(L)->program);
     lua_createtable(L, 0, 8);
-    set_string(L, "name", self->name);
-    set_count(L, "events", s->events);
-    set_count(L, "allocations", s->allocations);
-    set_count(L, "peak_in_use", s->peak_in_use);
-    set_count(L, "lower_bound", s->lower_bound);
-    if (s->program[0]) set_string(L, "program", s->program);
-    if (s->warning[0]) set_string(L, "warning", s->warning);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "name");
+    set_count(L, "events", s.events);
+    set_count(L, "allocations", s.allocations);
+    set_count(L, "peak_in_use", s.peak_in_use);
+    set_count(L, "lower_bound", s.lower_bound);
+    if (s.program[0]) set_string(L, "program", s.program);
+    if (s.warning[0]) set_string(L, "warning", s.warning);
     return 1;
 }
 

@@ -31,9 +31,10 @@ struct pool_share {
 static bool open_pool(pool_share *share, const char *path, const hpw_config *config, hpw_image_error *error) {
     hpw_config sited = *config;
     if (config->guard == HPW_GUARD_FULL) {
-        sited.host.site = sites_now;
         share->sites = sites_open();
         if (!share->sites) return false;
+        sited.host.site = sites_now;
+        sited.host.ud = share->sites;
     }
     share->pool = path ? hpw_open_image(path, &sited, error) : hpw_open(&sited, &error->code);
     return share->pool;

@@ -19,13 +19,16 @@ sites *sites_open(void);
 void sites_close(sites *of);
 
 /*
- * The next calls that this thread makes on any pool come from here. Where the system has no memory for a new
+ * The next calls that this thread makes on the pool come from here. Where the system has no memory for a new
  * place, from nowhere. O(1).
  */
 void sites_enter(sites *of, const char *source, int line);
 
-/* What sites_enter noted on this thread, 0 nothing: a hpw_host's `site`. */
-uint64_t sites_now(void *unused);
+/*
+ * What sites_enter noted on this thread, if that was the last and of these sites, else 0: those of another
+ * pool end with it. A hpw_host's `site`, whose `ud` is the sites.
+ */
+uint64_t sites_now(void *of);
 
 enum { SITE_TEXT = 96 }; /* holds any */
 

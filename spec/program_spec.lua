@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- A trace that was loaded, and is asked: by whom it may not be closed meanwhile.
+local finalizer = require "spec.support.finalizer"
 local heapwright = require "heapwright"
 
 local function load_program()
@@ -51,5 +52,23 @@ describe("a program that is measured", function()
     local ok, message = pcall(program.measure, program, { policies = POLICIES, granule = (1 << 32) + 16 })
     assert.is_false(ok)
     assert.matches("granule: 4294967312 bytes are too many", message, 1, true)
+  end)
+end)
+
+describe("a program", function()
+  it("that a finalizer closes while its source is told gives all of it, or raises", function()
+    local whole = load_program():source()
+    whole.name = nil
+    for fuse = 0, 6 do
+      local program = load_program()
+      local ok, source = finalizer.struck(fuse, function() program:close() end, program.source, program)
+      if ok then
+        assert.equal("watch", source.name)
+        assert.equal(whole.events, source.events)
+        assert.equal(whole.lower_bound, source.lower_bound)
+      else
+        assert.matches("the program is closed", source, 1, true)
+      end
+    end
   end)
 end)

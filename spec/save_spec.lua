@@ -185,4 +185,17 @@ describe("save and load", function()
     two:close()
     assert.is_true(mem:save(path))
   end)
+
+  it("load blocks of which nobody knows where they come from, whatever was called before", function()
+    local mem <close> = heapwright.new { guard = "full" }
+    mem:alloc(10)
+    assert.is_true(mem:save(path))
+    local other = heapwright.new { guard = "full" }
+    other:alloc(1) -- whose place would be this thread's last
+    local loaded <close> = assert(heapwright.load(path, { guard = "full" }))
+    other:close()
+    assert.same({ { address = 0, size = 10 } }, loaded:leaks())
+    loaded:alloc(20)
+    assert.matches("^spec/save_spec.lua:%d+$", loaded:leaks()[1].site)
+  end)
 end)

@@ -22,7 +22,7 @@ local TAME = 2 << 20 -- bytes that a call may reach by one of them
 local TRACED, LINE = 64, 1024 -- lines of the trace file and their length
 
 -- Of objects, and of functions: how often they are drawn. What is not named here counts 1.
-local KINDS = { [POOL] = 100, module = 4, [STATE] = 4, [THREAD] = 1.5, workload = 2 }
+local KINDS = { [POOL] = 100, ["heapwright.block"] = 15, module = 4, [STATE] = 4, [THREAD] = 1.5, workload = 2 }
 local OFTEN = {
   close = 0.02, __gc = 0.02, __close = 0.02, reset = 0.03, record = 0.05, check = 0.2, leaks = 0.2, map = 0.3,
   watch = 0.1, spawn = 0.2, state = 0.3, measure = 0.05, save = 0.02, load = 0.5, compact = 0.2, policies = 0.2,
