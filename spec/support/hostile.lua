@@ -22,10 +22,11 @@ local TAME = 2 << 20 -- bytes that a call may reach by one of them
 local TRACED, LINE = 64, 1024 -- lines of the trace file and their length
 
 -- Of objects, and of functions: how often they are drawn. What is not named here counts 1.
-local KINDS = { [POOL] = 100, ["heapwright.block"] = 15, module = 4, [STATE] = 4, [THREAD] = 1.5, workload = 2 }
+local KINDS = { [POOL] = 100, ["heapwright.block"] = 15, module = 4, [STATE] = 4, [THREAD] = 1.5, workload = 2,
+  ["heapwright.program"] = 0.5 }
 local OFTEN = {
   close = 0.02, __gc = 0.02, __close = 0.02, reset = 0.03, record = 0.05, check = 0.2, leaks = 0.2, map = 0.3,
-  watch = 0.1, spawn = 0.2, state = 0.3, measure = 0.05, save = 0.02, load = 0.5, compact = 0.2, policies = 0.2,
+  watch = 0.1, spawn = 0.2, state = 0.3, measure = 0.3, save = 0.02, load = 0.5, compact = 0.2, policies = 0.2,
 }
 local CODES = {}
 for code in ("no_memory invalid_free double_free unallocated out_of_bounds invalid_argument corrupted limit io "
@@ -94,7 +95,8 @@ function World:keep(value, kind)
   if #list < (MOST[kind] or 4) then
     list[#list + 1] = value
   else
-    list[random(#list)] = value -- the other is left to the collector, open
+    table.remove(list, random(#list)) -- left to the collector, open
+    list[#list + 1] = value
   end
   self:name(value, kind)
 end
@@ -339,7 +341,7 @@ function World:call(target)
   local f = target.f or arguments[1]
   if self.trace then self:write_trace(target, arguments) end
   target.calls = target.calls + 1
-  local before = random(1000) == 1 and self:ambush(arguments[1], random(0, 7))
+  local before = random(300) == 1 and self:ambush(arguments[1], random(0, 7))
   local results = table.pack(pcall(invoke, f, table.unpack(arguments, target.f and 1 or 2, arguments.n)))
   if before then finalizer.relax() end
   self:judge(target, recipe, used, results)
@@ -348,10 +350,15 @@ end
 
 -- ---- Finalizers at every place -------------------------------------------------------
 
+local function close(victim)
+  local meta = select(2, kind_of(victim))
+  if meta then pcall(meta.__close or meta.__gc, victim) end
+end
+
 -- What a finalizer does to what is being used.
 local function strike(self, victim)
-  local kind, meta = kind_of(victim)
-  local how = random(6)
+  local kind = kind_of(victim)
+  local how = random(8)
   if not kind or how == 1 then
     self.reenter()
   elseif how == 2 and kind == POOL then
@@ -363,7 +370,7 @@ local function strike(self, victim)
       if (OFTEN[target.name] or 1) > 0.02 then pcall(target.f, victim, self:some_address(), 16, 1) end
     end
   else
-    pcall(meta.__close or meta.__gc, victim)
+    close(victim)
   end
 end
 
@@ -374,29 +381,52 @@ function World:ambush(victim, fuse)
   return true
 end
 
---- Every function with what it was called with well, closed under its feet at each of its allocations.
+-- An open object of a kind, which nothing was done with.
+function World:fresh(kind)
+  if kind == POOL then
+    local pool = assert(heapwright.new(tame_options()))
+    for i = 1, 6 do self.addresses[i] = pool:malloc(i * 20) or 0 end
+    self:name(pool, kind)
+    return pool
+  elseif kind == STATE or kind == THREAD then
+    self:refill_others()
+    return self.objects[kind][#self.objects[kind]]
+  elseif kind == "heapwright.program" then
+    local figures = heapwright.watch(function() return { {} } end)
+    return figures and figures.program
+  end
+  return self:object(kind)
+end
+
+-- One call with what was called well, closed at the `fuse`-th place where Lua may collect.
+local function ambush_with(self, target, recipe, fuse)
+  local victim = self:fresh(target.kind)
+  local arguments = { n = 1, victim }
+  if target.kind == "module" then arguments.n = 0 end
+  for _, kind in ipairs(recipe) do
+    arguments.n = arguments.n + 1
+    arguments[arguments.n] = self.draw[kind](target)
+    victim = victim or type(arguments[arguments.n]) == "userdata" and arguments[arguments.n]
+  end
+  self.calls, self.depth = self.calls + 1, 1
+  if self.trace then self:write_trace(target, arguments) end
+  finalizer.tense()
+  finalizer.bury(fuse, function() close(victim) end)
+  local results = table.pack(pcall(invoke, target.f, table.unpack(arguments, 1, arguments.n)))
+  finalizer.relax()
+  self:judge(target, recipe, nil, results)
+  self.depth = 0
+end
+
+--- Every function with all that it was called with well, closed under its feet at each of its allocations.
 function World:ambush_each()
   for _, name in ipairs(self.kind_names) do
     for _, target in ipairs(self.kinds[name]) do
-      for fuse = 0, 9 do
-        if self.failure or not target.f then return end
-        local recipe = target.recipes[1 + fuse % math.max(1, #target.recipes)] or {}
-        self:refill()
-        local victim = self:object(target.kind)
-        local arguments = { n = 1, victim }
-        if target.kind == "module" then arguments.n = 0 end
-        for _, kind in ipairs(recipe) do
-          arguments.n = arguments.n + 1
-          arguments[arguments.n] = self.draw[kind](target)
-          victim = victim or type(arguments[arguments.n]) == "userdata" and arguments[arguments.n]
+      local recipes = table.move(target.recipes, 1, #target.recipes, 1, { {} })
+      for _, recipe in ipairs(target.f and recipes or {}) do
+        for fuse = 0, 7 do
+          if not self.failure then ambush_with(self, target, recipe, fuse) end
         end
-        self.calls, self.depth = self.calls + 1, 1
-        if self.trace then self:write_trace(target, arguments) end
-        self:ambush(victim, fuse)
-        local results = table.pack(pcall(invoke, target.f, table.unpack(arguments, 1, arguments.n)))
-        finalizer.relax()
-        self:judge(target, recipe, nil, results)
-        self.depth = 0
       end
     end
   end

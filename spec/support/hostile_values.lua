@@ -46,6 +46,7 @@ local CODES = {
 -- For other Lua states: they close over nothing.
 M.SENT = {
   function(...) return true, ... end,
+  function() return { { "a text of more than forty bytes, which is copied", { 1 } }, { 2, { 3 } }, "x" } end,
   function(pool) return true, type(pool) == "userdata" and pool:malloc(10) end,
   function(pool) return true, type(pool) == "userdata" and pool:close() end,
   function() error { "raised", 1 } end,
