@@ -10,7 +10,8 @@ int main(void) {
     hpw_pool *pool = hpw_open(&(hpw_config){.capacity = CAPACITY}, NULL);
     hpw_block block;
     for (size_t i = 0; i < BLOCKS; i++) CHECK_EQ(hpw_allocate(pool, 1 + i * 7, 0, &starts[i], NULL), HPW_OK);
-    starts[BLOCKS] = starts[BLOCKS - 1] + (uint64_t)((1 + (BLOCKS - 1) * 7 + 15) / 16) * 16; /* what is left */
+    starts[BLOCKS] =
+        starts[BLOCKS - 1] + (uint64_t)((1 + (BLOCKS - 1) * 7 + 15) / 16) * 16; /* what is left */
     for (uint64_t from = 0, next = 0; from < CAPACITY; from++) {
         uint64_t cursor = from;
         while (next <= BLOCKS && starts[next] < from) next++;
