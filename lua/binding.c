@@ -50,8 +50,9 @@ static int push_granted(lua_State *L, const lua_pool *self, const void *block) {
     return 1;
 }
 
-/* With guard full: by address, so that it is known which bytes were written. */
-static int allocate_guarded(lua_State *L, lua_pool *self, uint64_t size, bool zeroed) {
+/* By address, each step checked: with guard full, so that it is known which bytes were written; and see
+ * zeroes_apart. */
+static int allocate_checked(lua_State *L, lua_pool *self, uint64_t size, bool zeroed) {
     uint64_t address;
     hpw_report report;
     note_site(L, self);
@@ -63,7 +64,7 @@ static int allocate_guarded(lua_State *L, lua_pool *self, uint64_t size, bool ze
 
 /* Grants `size` bytes, not zeroed. */
 static int allocate(lua_State *L, lua_pool *self, uint64_t size) {
-    if (self->sites) return allocate_guarded(L, self, size, false);
+    if (self->sites) return allocate_checked(L, self, size, false);
     void *block = hpw_malloc(self->pool, as_size(size));
     return block ? push_granted(L, self, block) : fail_memory(L, size, 0, NULL, self);
 }
@@ -89,6 +90,15 @@ static inline void zero(unsigned char *block, size_t n) {
     memset(block + n - 64, 0, 32);
 }
 
+/*
+ * Is a new block to be zeroed by a call of its own, and not where it lies, with no lock? With guard full, and
+ * where others have the pool: a thread that guesses the address can free it meanwhile, and then links of the
+ * index lie there.
+ */
+static inline bool zeroes_apart(const lua_pool *self) {
+    return self->sites || share_holders(self->share) > 1;
+}
+
 /* alloc(size): not zeroed */
 static int method_alloc(lua_State *L) {
     lua_pool *self = pool_self(L);
@@ -99,7 +109,7 @@ static int method_alloc(lua_State *L) {
 static int method_malloc(lua_State *L) {
     lua_pool *self = pool_self(L);
     uint64_t size = arg_size(L, 2);
-    if (self->sites) return allocate_guarded(L, self, size, true);
+    if (zeroes_apart(self)) return allocate_checked(L, self, size, true);
     void *block = hpw_malloc(self->pool, as_size(size));
     if (!block) return fail_memory(L, size, 0, NULL, self);
     zero(block, (size_t)size);
@@ -110,8 +120,8 @@ static int method_malloc(lua_State *L) {
 static int method_calloc(lua_State *L) {
     lua_pool *self = pool_self(L);
     uint64_t count = arg_size(L, 2), size = arg_size(L, 3);
-    if (self->sites && (!size || count <= UINT64_MAX / size))
-        return allocate_guarded(L, self, count * size, true);
+    if (zeroes_apart(self) && (!size || count <= UINT64_MAX / size))
+        return allocate_checked(L, self, count * size, true);
     void *block = hpw_calloc(self->pool, as_size(count), as_size(size));
     if (block) return push_granted(L, self, block);
     if (size && count > UINT64_MAX / size)

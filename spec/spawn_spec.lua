@@ -462,4 +462,24 @@ describe("a host", function()
       end
     end
   end)
+
+  it("that frees what another thread's malloc is zeroing breaks no pool", function()
+    for _, policy in ipairs { "best-fit", "first-fit", "good-fit", "slab" } do
+      local mem <close> = heapwright.new { capacity = "48M", policy = policy }
+      local thread = heapwright.spawn(mem, function(pool) -- frees the block, and cuts up what it was
+        local freed
+        for _ = 1, 3000000 do
+          freed = pool:free(0)
+          if freed then break end
+        end
+        local list = {}
+        for i = 1, freed and 20000 or 0 do list[i] = pool:alloc(1500) end
+        for i = 1, #list, 2 do pool:free(list[i]) end
+        return freed
+      end)
+      repeat mem:malloc(40 << 20) until thread:status() ~= "running"
+      assert.is_true(thread:join())
+      assert.is_true(mem:check())
+    end
+  end)
 end)
