@@ -23,6 +23,7 @@
 #include <lua.h>
 #include <string.h>
 
+#include "binding.h"
 #include "fields.h"
 #include "module.h"
 #include "record.h"
@@ -54,8 +55,14 @@ static void set_text(lua_State *L, const char *name, const char *text) {
 
 static const char *const formats[] = {[HPW_TRACE_TEXT] = "text", [HPW_TRACE_BINARY] = "binary", NULL};
 
+/* A path whole: one that a zero byte would cut raises. */
+static const char *check_path(lua_State *L, int arg) {
+    luaL_checkstring(L, arg);
+    return path_at(L, arg, arg);
+}
+
 static int info(lua_State *L) {
-    const char *path = luaL_checkstring(L, 1);
+    const char *path = check_path(L, 1);
     hpw_trace_summary s;
     hpw_trace_error error;
     if (!hpw_trace_scan(path, &s, &error)) return fail(L, &error);
@@ -79,7 +86,7 @@ static int info(lua_State *L) {
 }
 
 static int convert(lua_State *L) {
-    const char *from = luaL_checkstring(L, 1), *to = luaL_checkstring(L, 2);
+    const char *from = check_path(L, 1), *to = check_path(L, 2);
     hpw_trace_format format = (hpw_trace_format)luaL_checkoption(L, 3, NULL, formats);
     hpw_trace_error error;
     char warning[512];
@@ -101,7 +108,7 @@ static hpw_trace *check_reader(lua_State *L) {
 }
 
 static int open_reader(lua_State *L) {
-    const char *path = luaL_checkstring(L, 1);
+    const char *path = check_path(L, 1);
     reader *self = lua_newuserdatauv(L, sizeof *self, 0);
     self->trace = NULL;
     luaL_setmetatable(L, READER_TYPE);

@@ -131,11 +131,13 @@ describe("watch", function()
 
   it("to a path with a zero byte raises, as recording a pool and loading a trace do", function()
     local mem <close> = heapwright.new()
-    local cut = os.tmpname() .. "\0.hwt"
+    local cut, traces = os.tmpname() .. "\0.hwt", require "heapwright.traces"
     local function never() error "called" end
     for _, case in ipairs {
       { 1, heapwright.watch, cut, never }, { 1, heapwright.watch, { path = cut }, never },
       { 2, mem.record, mem, cut }, { 1, require "heapwright.replay".load, cut },
+      { 1, traces.info, cut }, { 1, traces.open, cut }, { 1, traces.convert, cut, "x", "text" },
+      { 2, traces.convert, "/dev/null", cut, "text" },
     } do
       local ok, message = pcall(table.unpack(case, 2))
       assert.is_false(ok)
