@@ -36,6 +36,18 @@ static granule_t free_tail(const hpw_pool *pool) {
     return blocks_is_live(&pool->index.map, last) ? NO_GRANULE : last;
 }
 
+/* Where what is free at the end begins, the end itself where that is live: several blocks may be free there,
+ * buddies or slots. */
+static granule_t free_end(const hpw_pool *pool) {
+    granule_t end = pool->index.map.count;
+    while (end) {
+        granule_t previous = blocks_previous(&pool->index.map, end);
+        if (blocks_is_live(&pool->index.map, previous)) break;
+        end = previous;
+    }
+    return end;
+}
+
 void pool_extend(hpw_pool *pool, granule_t end) {
     granule_t from = pool->index.map.count;
     work w = begin_work(pool);
@@ -66,12 +78,7 @@ static void shrink(hpw_pool *pool, granule_t end) {
 
 /* A pool that grew gives its free end back, all but a step of it. */
 void pool_trim(hpw_pool *pool) {
-    granule_t tail = pool->index.map.count, step = pool->growth_step;
-    while (tail) { /* what is free at the end may be several blocks: buddies, slots */
-        granule_t previous = blocks_previous(&pool->index.map, tail);
-        if (blocks_is_live(&pool->index.map, previous)) break;
-        tail = previous;
-    }
+    granule_t tail = free_end(pool), step = pool->growth_step;
     if (pool->index.map.count - tail < 2 * step) return;
     granule_t end = (tail + step - 1) / step * step + step;
     if (end < pool->capacity) end = pool->capacity;
@@ -80,8 +87,7 @@ void pool_trim(hpw_pool *pool) {
 
 /* Grows until `want` fits; as the pool was where it never does. */
 placement pool_grow_for(hpw_pool *pool, const request *want) {
-    granule_t old = pool->index.map.count, step = pool->growth_step, tail = free_tail(pool);
-    granule_t from = tail == NO_GRANULE ? old : tail;
+    granule_t old = pool->index.map.count, step = pool->growth_step, from = free_end(pool);
     placement found = placement_none();
     if (place_in(want, from, pool->max_capacity - from) == NO_GRANULE) return found;
     for (uint64_t end = from;

@@ -122,4 +122,12 @@ describe("a pool with a max_capacity", function()
     assert.equal(65536, mem:stats().capacity)
     assert.is_true(mem:check())
   end)
+
+  it("grows where what is free at its end is several blocks", function()
+    local mem <close> = heapwright.new {
+      capacity = 48 * 16, max_capacity = 1024 * 16, granule = 16, policy = "buddy",
+    }
+    assert.equal(0, mem:malloc(1000 * 16)) -- buddies of 32 and of 16 granules, none of them live
+    assert.equal(1024 * 16, mem:stats().granted)
+  end)
 end)

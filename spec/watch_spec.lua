@@ -131,7 +131,7 @@ describe("watch", function()
 
   it("to a path with a zero byte raises, as recording a pool and loading a trace do", function()
     local mem <close> = heapwright.new()
-    local cut, traces = os.tmpname() .. "\0.hwt", require "heapwright.traces"
+    local cut = os.tmpname() .. "\0.hwt"
     local function never() error "called" end
     for _, case in ipairs {
       { 1, heapwright.watch, cut, never }, { 1, heapwright.watch, { path = cut }, never },

@@ -265,10 +265,16 @@ static void extend(model *m, uint64_t end) {
     model_enter(m, from, m->capacity - from);
 }
 
+/* Where what is free at the end begins: several buddies may be. */
+static uint32_t free_end(const model *m) {
+    uint32_t end = m->capacity;
+    while (end && !m->cells[model_before(m, end)].live) end = model_before(m, end);
+    return end;
+}
+
 /* Grows by as many steps as the request needs; as it was where it does not find a place then either. */
 static uint32_t grow(model *m, model_want want, uint32_t *at) {
-    uint32_t last = model_before(m, m->capacity), found = NOWHERE;
-    uint32_t from = m->cells[last].live ? m->capacity : last;
+    uint32_t from = free_end(m), found = NOWHERE;
     if (m->capacity == m->most || model_place_in(m, from, m->most - from, want) == NOWHERE) return NOWHERE;
     size_t bytes = model_bytes(m);
     model *before = malloc(bytes);
@@ -297,9 +303,8 @@ uint32_t model_place(model *m, model_want want) {
 }
 
 void model_shrink(model *m) {
-    uint32_t tail = m->capacity, step = step_of(m);
+    uint32_t tail = free_end(m), step = step_of(m);
     if (m->told) return;
-    while (tail && !m->cells[model_before(m, tail)].live) tail = model_before(m, tail);
     uint64_t end = round_up(tail, step) + step;
     if (end < m->opened) end = m->opened;
     if (m->capacity - tail < 2 * step || end >= m->capacity) return;
