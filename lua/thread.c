@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads: see thread.h. Holders are the handle in Lua and the thread while it
- * runs; the last frees it. Only the handle's holder joins or detaches the POSIX
- * thread. Everything that both touch is under the mutex, but the flag that cancels.
+ * Threads: see thread.h. Holders are the handles in Lua and, from its start until it
+ * is joined, the group; the last frees it. Both belong to the Lua state that started
+ * it, so only what the thread itself writes at its end is under the mutex, and only
+ * the flag that cancels is atomic.
  */
 #include "thread.h"
 
@@ -14,25 +15,23 @@
 #include <time.h>
 
 struct thread {
-    atomic_int holders;
-    pthread_mutex_t mutex;
-    pthread_cond_t has_ended;
-    bool started, joined; /* the handle's alone */
-    bool ended;
+    int holders;
+    thread_group *group; /* NULL: not started, or joined */
+    thread *next, **link;
     pthread_t id;
     thread_work work;
     child child; /* the thread's alone from its start to its end */
+    pthread_mutex_t mutex;
+    pthread_cond_t has_ended;
+    bool ended;
+    bool abandoned; /* nobody will ask for the results */
     values results;
     failure failure;
     bool well;
-    thread_group *group;
-    thread *next, **link; /* among the group's running ones */
 };
 
 struct thread_group {
-    pthread_mutex_t mutex;
-    pthread_cond_t has_changed;
-    thread *running;
+    thread *first; /* of those that were started and are not joined */
 };
 
 /* ---- Conditions by the clock that only goes forwards ---- */
@@ -45,60 +44,19 @@ static void open_condition(pthread_cond_t *condition) {
     pthread_condattr_destroy(&attributes);
 }
 
-/* ---- Groups ---- */
-
-thread_group *thread_group_new(void) {
-    thread_group *group = calloc(1, sizeof *group);
-    if (!group) return NULL;
-    pthread_mutex_init(&group->mutex, NULL);
-    open_condition(&group->has_changed);
-    return group;
-}
-
-static void join_group(thread_group *group, thread *t) {
-    pthread_mutex_lock(&group->mutex);
-    t->group = group;
-    t->next = group->running;
-    t->link = &group->running;
-    if (t->next) t->next->link = &t->next;
-    group->running = t;
-    pthread_mutex_unlock(&group->mutex);
-}
-
-/* The group may be gone right after. */
-static void leave_group(thread *t) {
-    thread_group *group = t->group;
-    pthread_mutex_lock(&group->mutex);
-    *t->link = t->next;
-    if (t->next) t->next->link = t->link;
-    pthread_cond_broadcast(&group->has_changed);
-    pthread_mutex_unlock(&group->mutex);
-}
-
-void thread_group_end(thread_group *group) {
-    if (!group) return;
-    pthread_mutex_lock(&group->mutex);
-    for (thread *t = group->running; t; t = t->next) atomic_store(&t->child.budget.cancelled, true);
-    while (group->running) pthread_cond_wait(&group->has_changed, &group->mutex);
-    pthread_mutex_unlock(&group->mutex);
-    pthread_cond_destroy(&group->has_changed);
-    pthread_mutex_destroy(&group->mutex);
-    free(group);
-}
-
 /* ---- Holders ---- */
 
 thread *thread_new(void) {
     thread *t = calloc(1, sizeof *t);
     if (!t) return NULL;
-    atomic_init(&t->holders, 1);
+    t->holders = 1;
     pthread_mutex_init(&t->mutex, NULL);
     open_condition(&t->has_ended);
     return t;
 }
 
 static void let_go(thread *t) {
-    if (atomic_fetch_sub_explicit(&t->holders, 1, memory_order_acq_rel) > 1) return;
+    if (--t->holders > 0) return;
     values_free(&t->work.arguments);
     values_free(&t->results);
     if (t->work.pool) share_release(t->work.pool);
@@ -115,23 +73,65 @@ static bool has_ended(thread *t) {
     return ended;
 }
 
-void thread_release(thread *t) {
-    if (!t) return;
-    if (t->started && !t->joined) {
-        if (has_ended(t))
-            pthread_join(t->id, NULL); /* it has some instructions to go */
-        else
-            pthread_detach(t->id);
-    }
-    let_go(t);
-}
-
 thread *thread_hold(thread *t) {
-    atomic_fetch_add_explicit(&t->holders, 1, memory_order_relaxed);
+    t->holders++;
     return t;
 }
 
 thread_work *thread_get_work(thread *t) { return &t->work; }
+
+/* ---- Groups ---- */
+
+thread_group *thread_group_new(void) { return calloc(1, sizeof(thread_group)); }
+
+static void enter(thread_group *group, thread *t) {
+    t->group = group;
+    t->next = group->first;
+    t->link = &group->first;
+    if (t->next) t->next->link = &t->next;
+    group->first = t;
+    t->holders++;
+}
+
+static void leave(thread *t) {
+    *t->link = t->next;
+    if (t->next) t->next->link = t->link;
+    t->group = NULL;
+    let_go(t);
+}
+
+/* Waits until nothing of it runs any more: its code may be unloaded then. It may be gone right after. */
+static void join(thread *t) {
+    pthread_join(t->id, NULL);
+    leave(t);
+}
+
+/* Joins those that have ended. */
+static void reap(thread_group *group) {
+    for (thread *t = group->first, *next; t; t = next) {
+        next = t->next;
+        if (has_ended(t)) join(t);
+    }
+}
+
+void thread_group_end(thread_group *group) {
+    if (!group) return;
+    for (thread *t = group->first; t; t = t->next) atomic_store(&t->child.budget.cancelled, true);
+    while (group->first) join(group->first);
+    free(group);
+}
+
+void thread_release(thread *t) {
+    if (!t) return;
+    if (t->group && t->holders == 2) {
+        pthread_mutex_lock(&t->mutex);
+        bool ended = t->ended;
+        t->abandoned = true;
+        pthread_mutex_unlock(&t->mutex);
+        if (ended) join(t); /* it has some instructions to go */
+    }
+    let_go(t);
+}
 
 /* ---- The thread ---- */
 
@@ -151,10 +151,9 @@ static void *run(void *ud) {
     t->well = well;
     t->failure = work.failure;
     t->ended = true;
+    if (t->abandoned) values_free(&t->results); /* pools among them are held no longer */
     pthread_cond_broadcast(&t->has_ended);
     pthread_mutex_unlock(&t->mutex);
-    leave_group(t);
-    let_go(t);
     return NULL;
 }
 
@@ -169,16 +168,13 @@ static int create(thread *t) {
 }
 
 bool thread_start(thread *t, thread_group *group, const child_options *options, failure *why) {
+    reap(group);
     if (!child_open(&t->child, options, why)) return false;
-    atomic_fetch_add_explicit(&t->holders, 1, memory_order_relaxed);
-    join_group(group, t);
     int error = create(t);
     if (!error) {
-        t->started = true;
+        enter(group, t);
         return true;
     }
-    leave_group(t);
-    let_go(t);
     child_close(&t->child);
     why->code = HPW_IO;
     snprintf(why->message, sizeof why->message, "the system starts no thread: error %d%s", error,
@@ -208,10 +204,7 @@ bool thread_wait(thread *t, uint64_t nanoseconds) {
     while (!t->ended && error != ETIMEDOUT) error = pthread_cond_timedwait(&t->has_ended, &t->mutex, &until);
     bool ended = t->ended;
     pthread_mutex_unlock(&t->mutex);
-    if (ended && t->started && !t->joined) {
-        pthread_join(t->id, NULL);
-        t->joined = true;
-    }
+    if (ended && t->group) join(t);
     return ended;
 }
 

@@ -5,7 +5,8 @@
  * ends. Who holds the thread may let go of it at any time: what it needs lives as
  * long as it runs.
  *
- * A group is what one Lua state started: it can end them all and wait.
+ * A group is what one Lua state started: it can end them all and wait. A group, its
+ * threads' holders and who calls these functions belong to that state.
  */
 #ifndef HPW_THREAD_H
 #define HPW_THREAD_H
@@ -34,7 +35,7 @@ thread *thread_new(void);
 /* One holder more of a thread that was waited for until it ended; returns it. */
 thread *thread_hold(thread *t);
 
-/* One holder less. A thread that runs goes on; nobody will join it then. */
+/* One holder less. A thread that runs goes on; its group joins it then. */
 void thread_release(thread *t);
 
 thread_work *thread_get_work(thread *t);
@@ -57,7 +58,7 @@ bool thread_get_outcome(const thread *t, const values **results, const failure *
 /* An empty group. NULL without memory. */
 thread_group *thread_group_new(void);
 
-/* Cancels all of its threads, waits until they have ended, and frees it. */
+/* Cancels all of its threads, waits until nothing of them runs, and frees it. */
 void thread_group_end(thread_group *group);
 
 #endif

@@ -283,19 +283,27 @@ static uint32_t resize_somehow(model *m, uint32_t at, uint32_t size) {
     return to;
 }
 
+/* Do the block and what is free behind it hold so many granules? */
+static bool reaches(const model *m, uint32_t at, uint32_t size) {
+    uint32_t reach = at + m->cells[at].size;
+    while (reach < at + size && reach < m->capacity && model_is_free(m, reach)) reach += m->cells[reach].size;
+    return reach >= at + size;
+}
+
 /* A told pool's block goes where the answer says: out of its old place, or what that and others leave free.
  */
-static uint32_t resize_as_told(model *m, uint32_t at, uint32_t size) {
+static uint32_t resize_as_told_here(model *m, uint32_t at, uint32_t size) {
     model_want want = {size, 1};
     uint32_t to, align = kept_align(m, at), whole;
-    if (m->answer.error || size == NOWHERE) return NOWHERE;
+    if (m->answer.error) return NOWHERE;
     bool stays = m->answer.address == bytes_of(m, at);
-    m->cells[at].freed |= !stays;
     if (m->full && !stays) { /* the old place is not to be had */
         to = model_place(m, (model_want){size, align});
         if (to != NOWHERE) model_retire(m, at);
         return to;
     }
+    if (m->full && !reaches(m, at, size)) return NOWHERE;
+    m->cells[at].freed |= !stays;
     m->counts.granted -= bytes_of(m, m->cells[at].size);
     model_enter(m, at, model_erase(m, at));
     if (!stays) want.align = align;
@@ -305,16 +313,19 @@ static uint32_t resize_as_told(model *m, uint32_t at, uint32_t size) {
     return to;
 }
 
+static uint32_t resize_as_told(model *m, uint32_t at, uint32_t size) {
+    uint32_t to = resize_as_told_here(m, at, size);
+    if (to == NOWHERE && m->full && model_let_out(m, 0)) to = resize_as_told_here(m, at, size);
+    return to;
+}
+
 hpw_error model_resize(model *m, uint64_t address, uint64_t size, uint64_t *moved) {
     uint32_t at;
     hpw_error error = find_live(m, address, &at);
     if (error) return error;
     model_cell old = m->cells[at];
     uint32_t new_size = granted_for(m, size), to = NOWHERE;
-    if (m->told)
-        to = resize_as_told(m, at, new_size);
-    else if (new_size != NOWHERE)
-        to = resize_somehow(m, at, new_size);
+    if (new_size != NOWHERE) to = m->told ? resize_as_told(m, at, new_size) : resize_somehow(m, at, new_size);
     doubt(m, to == NOWHERE ? HPW_NO_MEMORY : HPW_OK, to == NOWHERE ? 0 : bytes_of(m, new_size),
           size + m->red_zone);
     if (to == NOWHERE) return refuse(m);

@@ -38,7 +38,8 @@ end
 
 ---- What there is -------------------------------------------------------------------
 
-local objects, addresses, threads = {}, {}, 0 -- of this input
+local objects, addresses = {}, {} -- of this input
+local threads, started = {}, 0
 
 local function is_open(object, kind)
   local text = tostring(object)
@@ -263,6 +264,7 @@ local function keep(value, name)
     if #addresses > 40 then table.remove(addresses, 1) end
   elseif type(value) == "userdata" and methods_of(value) and getmetatable(value) ~= getmetatable(io.stdout) then
     objects[#objects + 1] = value
+    if name == "spawn" then threads[#threads + 1] = value end
     if #objects > MOST_OBJECTS then drop(1) end
   end
 end
@@ -273,8 +275,8 @@ local RUNS_CODE = { watch = true, call = true, eval = true, run = true, join = t
 -- Calls f; what it gives back is kept and held against what every call promises.
 local function perform(name, f, n, ...)
   if name == "spawn" then
-    threads = threads + 1
-    if threads > MOST_THREADS then return end
+    started = started + 1
+    if started > MOST_THREADS then return end
   end
   local budget = byte()
   if tells then print(name, ...) end
@@ -353,7 +355,7 @@ local function step()
 end
 
 return function(bytes)
-  input, at, objects, addresses, threads = bytes, 1, {}, {}, 0
+  input, at, objects, addresses, threads, started = bytes, 1, {}, {}, {}, 0
   perform("new", heapwright.new, 1, pool_options())
   for _ = 1, MOST_CALLS do
     if at > #input or #objects == 0 then break end
@@ -361,4 +363,8 @@ return function(bytes)
   end
   check_all()
   while #objects > 0 do drop(#objects) end
+  for _, thread in ipairs(threads) do -- what a thread has in a pool, who looks for leaks does not see
+    thread:cancel()
+    thread:join()
+  end
 end
