@@ -408,7 +408,7 @@ local function ambush_with(self, target, recipe, fuse)
     arguments[arguments.n] = self.draw[kind](target)
     victim = victim or type(arguments[arguments.n]) == "userdata" and arguments[arguments.n]
   end
-  self.calls, self.depth = self.calls + 1, 1
+  self.calls, self.depth, target.calls = self.calls + 1, 1, target.calls + 1
   if self.trace then self:write_trace(target, arguments) end
   finalizer.tense()
   finalizer.bury(fuse, function() close(victim) end)
