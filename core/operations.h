@@ -334,7 +334,9 @@ HOT void count_gone(hpw_pool *pool, granule_t size, uint64_t requested) {
 HOT granule_t granules_for(const hpw_pool *pool, uint64_t size) {
     uint64_t granules = size ? ((size - 1) >> pool->index.shift) + 1 : 1;
     if (granules > pool->max_capacity) return NO_GRANULE;
-    return POLICY.round ? POLICY.round(&pool->index, (granule_t)granules) : (granule_t)granules;
+    if (!POLICY.round) return (granule_t)granules;
+    granule_t rounded = POLICY.round(&pool->index, (granule_t)granules);
+    return rounded > pool->max_capacity ? NO_GRANULE : rounded;
 }
 
 /* ---- Runs of slots ---- */
@@ -409,7 +411,6 @@ HOT placement find_here(hpw_pool *pool, work *w, const request *want) {
 /* A place for `want`, and the pool grown for it where it can. */
 HOT placement find(hpw_pool *pool, work *w, const request *want) {
     if (is_broken(pool, w)) return placement_none();
-    if (POLICY.round && want->size > pool->max_capacity) return placement_none();
     placement found = find_here(pool, w, want);
     if (found.block != NO_GRANULE || pool->index.map.count == pool->max_capacity) return found;
     if (is_broken(pool, w)) return found;

@@ -94,7 +94,7 @@ static uint32_t granted_for(const model *m, uint64_t size) {
     if (m->policy == SLAB) return (uint32_t)slot_for(m, granules);
     if (m->policy != BUDDY) return (uint32_t)granules;
     while (power < granules) power *= 2;
-    return (uint32_t)power; /* more than the pool may have: it finds no place */
+    return power > m->most ? NOWHERE : (uint32_t)power;
 }
 
 static void raise(uint64_t *peak, uint64_t to) {

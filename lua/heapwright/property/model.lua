@@ -31,7 +31,7 @@ function Model.new(config)
     capacity = config.capacity // granule * granule, -- now
     opened = config.capacity // granule * granule,
     most = (config.max_capacity or config.capacity) // granule * granule,
-    policy = config.policy,
+    policy = config.policy, rule = config.policy,
     order = config.order or "address",
     seed = config.seed or 0, -- of order "random"
     guard = config.guard or "check",
@@ -195,16 +195,21 @@ end
 
 ---- Placing -----------------------------------------------------------------
 
--- Bytes to grant for a request.
-function Model:granted(size)
+-- Bytes that a policy grants for a request.
+local function granted_by(policy, self, size)
   size = size + self.red_zone
   local granted = math.max(1, (size + self.granule - 1) // self.granule) * self.granule
-  if self.policy == "buddy" then
-    local power = self.granule
-    while power < granted do power = power * 2 end
-    granted = power
-  end
-  return granted
+  if policy ~= "buddy" then return granted end
+  local power = self.granule
+  while power < granted do power = power * 2 end
+  return power
+end
+
+function Model:granted(size) return granted_by(self.policy, self, size) end
+
+-- Is the request more than the pool ever holds?
+function Model:never_fits(size)
+  return size > self.most - self.red_zone or granted_by(self.rule, self, size) > self.most
 end
 
 -- Cuts [at, at + size) out of free block i and makes it live.
@@ -292,7 +297,7 @@ end
 ---- The calls: a result, or nil and a code ------------------------------------
 
 function Model:alloc(size, alignment)
-  if size > self.most - self.red_zone then return self:fail() end
+  if self:never_fits(size) then return self:fail() end
   alignment = alignment or 0
   local granted, aligned = self:granted(size), math.max(alignment, self.granule)
   local live = self:place(granted, aligned)
@@ -447,7 +452,7 @@ function Model:realloc(address, size)
   if not address then return self:alloc(size) end
   local block, i = self:live_at(address)
   if not block then return nil, i end
-  if size > self.most - self.red_zone then return self:fail() end
+  if self:never_fits(size) then return self:fail() end
   local requested, aligned = block.requested, block.aligned
   local moved = self:resize(block, i, size)
   if not moved and not self.wrong and self:shorten(0) then
