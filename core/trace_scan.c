@@ -105,6 +105,7 @@ bool hpw_trace_scan(const char *path, hpw_trace_summary *summary, hpw_trace_erro
     if (!trace) return false;
     *summary = (hpw_trace_summary){.format = hpw_trace_format_of(trace)};
     snprintf(summary->program, sizeof summary->program, "%s", hpw_trace_program(trace));
+    snprintf(summary->packing, sizeof summary->packing, "%s", hpw_trace_packing(trace));
     scan s = {.summary = summary};
     bool well = scan_events(&s, trace, path, error);
     if (well) {
