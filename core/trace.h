@@ -162,13 +162,15 @@ bool hpw_trace_scan(const char *path, hpw_trace_summary *summary, hpw_trace_erro
 
 /*
  * Creates (or overwrites) a trace. NULL and *error: HPW_IO, HPW_NO_MEMORY,
- * HPW_INVALID_ARGUMENT (no such format). Binary traces are keyed by id.
+ * HPW_INVALID_ARGUMENT (no format below HPW_TRACE_WRITABLE). Binary traces are keyed
+ * by id. A .rep's events wait in a temporary file until they are counted.
  */
 hpw_trace_writer *hpw_trace_create(const char *path, hpw_trace_format format, hpw_trace_error *error);
 
 /*
  * Writes one event. False where this or an earlier write failed: the first
- * failure is remembered for hpw_trace_finish. Ids are not checked.
+ * failure is remembered for hpw_trace_finish. Ids are not checked, but for .rep and
+ * MiniMalloc: an event of an id that is not live fails, HPW_INVALID_ARGUMENT.
  */
 bool hpw_trace_put(hpw_trace_writer *writer, const hpw_trace_event *event);
 
@@ -194,10 +196,13 @@ void hpw_trace_sink(void *writer, const hpw_event *event);
  */
 bool hpw_trace_finish(hpw_trace_writer *writer, hpw_trace_error *error);
 
+/* The same, and in words what the format could not hold of the events; "" for nothing. NULL is fine. */
+bool hpw_trace_finish_telling(hpw_trace_writer *writer, char lost[512], hpw_trace_error *error);
+
 /*
  * Rewrites a trace in a format, in one pass; `to` appears whole or not at all.
  * False and *error as reading and writing fail. *warning of 512 bytes (may be
- * NULL) receives the source's warning, "" for none.
+ * NULL) receives the source's warning and what the format can't hold, "" for neither.
  */
 bool hpw_trace_convert(const char *from, const char *to, hpw_trace_format format, char *warning,
                        hpw_trace_error *error);
