@@ -36,26 +36,38 @@ static bool is_header(hpw_line line) {
     return numbers >= 1 && numbers <= HEADER_MOST;
 }
 
-/* Begins a line of a, f, r or w and a number at `text`, behind blank lines? */
+/* Does a line of a, f, r or w begin at `text`, behind blank lines? */
 static bool is_operation(hpw_line text) {
-    while (text.next < text.end && strchr(" \t\r\n", *text.next)) text.next++;
-    if (text.end - text.next < 3 || !strchr("afrw", *text.next)) return false;
-    unsigned char blank = (unsigned char)text.next[1], digit = (unsigned char)text.next[2];
-    return (blank == ' ' || blank == '\t') && (digit == '-' || (digit >= '0' && digit <= '9'));
+    while (text.next < text.end && memchr(" \t\r\n", *text.next, 4)) text.next++;
+    if (text.next == text.end || !memchr("afrw", *text.next, 4)) return false;
+    return text.next + 1 == text.end || memchr(" \t\r\n", text.next[1], 4);
 }
 
-/* Numbers, then an operation. Or the latter at once: our text, but for -1 and w. */
+/* Without a header: what our text has not. */
+static bool is_foreign(hpw_line line) {
+    hpw_field kind = hpw_line_field(&line), id = hpw_line_field(&line);
+    uint64_t n;
+    if (hpw_field_is(kind, "w")) return hpw_field_decimal(id, UINT64_MAX, &n);
+    return hpw_field_is(kind, "f") && hpw_field_is(id, "-1");
+}
+
+/* Cuts a line off `text`. */
+static hpw_line cut_line(hpw_line *text) {
+    const char *end = memchr(text->next, '\n', (size_t)(text->end - text->next));
+    hpw_line line = {.next = text->next, .end = end ? end : text->end};
+    text->next = end ? end + 1 : text->end;
+    if (line.end > line.next && line.end[-1] == '\r') line.end--;
+    return line;
+}
+
+/* Numbers, then an operation, or nothing, or a number too much. */
 static bool recognise(hpw_line line, hpw_line text, uint64_t number) {
     if (number != 1) return false;
-    for (unsigned lines = 0; lines < HEADER_MOST && is_header(line); lines++) {
-        const char *end = memchr(text.next, '\n', (size_t)(text.end - text.next));
-        text.next = end ? end + 1 : text.end;
-        end = memchr(text.next, '\n', (size_t)(text.end - text.next));
-        line = (hpw_line){.next = text.next, .end = end ? end : text.end};
-        if (line.end > line.next && line.end[-1] == '\r') line.end--;
-        if (line.next == text.end) return true; /* a header alone */
-    }
-    return is_operation(text);
+    if (!is_header(line)) return is_foreign(line);
+    unsigned lines = 0;
+    for (hpw_line rest = text; text.next < text.end && is_header(cut_line(&rest)); text = rest)
+        if (++lines > HEADER_MOST) return true;
+    return text.next == text.end || is_operation(text);
 }
 
 static int take_header(hpw_trace *trace, rep *r, hpw_field first, hpw_line *line) {
