@@ -3,7 +3,7 @@
 BUILD := build
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 TOOLS := gcc cmake make
-LIBRARIES := libc6-dev libarchive-dev
+LIBRARIES := libc6-dev zlib1g-dev libarchive-dev
 LUA := lua5.4 liblua5.4-dev lua-argparse lua-dkjson
 TESTS := lua-busted
 COVERAGE := gcovr
