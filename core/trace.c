@@ -40,7 +40,7 @@ static int refuse_id(hpw_trace *trace, const hpw_trace_event *event, const char 
     return -1;
 }
 
-int hpw_id_check(hpw_trace *trace, hpw_trace_event *event) {
+static int check_id(hpw_trace *trace, hpw_trace_event *event) {
     hpw_live *block = hpw_live_find(&trace->live, event->id);
     if (event->kind == HPW_TRACE_ALLOC) {
         if (block) return refuse_id(trace, event, "is live");
@@ -63,20 +63,25 @@ int hpw_id_check(hpw_trace *trace, hpw_trace_event *event) {
     return 1;
 }
 
+int hpw_id_check(hpw_trace *trace, hpw_trace_event *event) { return check_id(trace, event); }
+
+/* The next event of a recorder's trace or of another format. */
+static int read_other(hpw_trace *trace, hpw_trace_event *event) {
+    if (!trace->addresses.has_second)
+        return trace->merge ? hpw_merge_next(trace, event) : hpw_import_next(trace, event);
+    trace->addresses.has_second = false;
+    *event = trace->addresses.second;
+    return 1;
+}
+
 /* The next event from the file. */
 static int read_event(hpw_trace *trace, hpw_trace_event *event) {
     int got;
-    if (trace->addresses.has_second) {
-        trace->addresses.has_second = false;
-        *event = trace->addresses.second;
-        got = 1;
-    } else if (trace->importer) {
-        got = hpw_import_next(trace, event);
-    } else if (trace->merge) {
-        got = hpw_merge_next(trace, event);
-    } else {
+    if (trace->by_id) {
         got = trace->format == HPW_TRACE_TEXT ? hpw_text_next(trace, event) : hpw_ids_next(trace, event);
-        if (got == 1) got = hpw_id_check(trace, event);
+        if (got == 1) got = check_id(trace, event);
+    } else {
+        got = read_other(trace, event);
     }
     if (got == 1) trace->events++;
     return got;
@@ -142,6 +147,7 @@ hpw_trace *hpw_trace_open(const char *path, hpw_trace_error *error) {
         return NULL;
     }
     trace->state = open_format(trace);
+    trace->by_id = !trace->merge && !trace->importer;
     if (trace->state == 1) trace->state = read_event(trace, &trace->ahead);
     if (trace->state == 0) trace->state = refuse_empty(trace);
     if (trace->state < 0) {

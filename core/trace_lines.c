@@ -57,7 +57,7 @@ static void take(hpw_trace *trace, size_t length, bool ended, hpw_line *line) {
     *line = (hpw_line){.next = start, .end = start + length};
 }
 
-int hpw_line_read(hpw_trace *trace, size_t longest, hpw_line *line) {
+int hpw_line_read_slowly(hpw_trace *trace, size_t longest, hpw_line *line) {
     trace->line++;
     size_t length;
     int ended = find_end(trace, longest, &length);

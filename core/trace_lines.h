@@ -26,11 +26,27 @@ enum {
     HPW_FOREIGN_LINE_LONGEST = 32768 /* of other formats: they hold paths and names of functions */
 };
 
+/* As hpw_line_read, for a line that is not whole in the input's buffer, or is to be refused. */
+int hpw_line_read_slowly(hpw_trace *trace, size_t longest, hpw_line *line);
+
 /*
  * The next line without its end: 1, 0 at the end of the file, -1. A line longer
  * than `longest` is refused, and so is a NUL byte.
  */
-int hpw_line_read(hpw_trace *trace, size_t longest, hpw_line *line);
+static inline int hpw_line_read(hpw_trace *trace, size_t longest, hpw_line *line) {
+    hpw_input *input = &trace->input;
+    const char *start = (const char *)input->buffer + input->begin;
+    const char *end = memchr(start, '\n', input->end - input->begin);
+    size_t length = end ? (size_t)(end - start) : 0;
+    if (!end || length > longest || memchr(start, '\0', length))
+        return hpw_line_read_slowly(trace, longest, line);
+    trace->line++;
+    input->begin += length + 1;
+    input->offset += length + 1;
+    if (length && end[-1] == '\r') end--;
+    *line = (hpw_line){.next = start, .end = end};
+    return 1;
+}
 
 /*
  * The same between lines of other origin (a program's own output): what is too

@@ -112,6 +112,7 @@ struct hpw_trace {
     hpw_slots slots;
     uint64_t events; /* handed out, the one in `ahead` too */
 
+    bool by_id; /* of our own formats, and not a recorder's */
     hpw_addresses addresses;
 
     uint64_t line;     /* texts: of the line last read */

@@ -5,9 +5,7 @@
  * refuses it refuses in one line, and what it accepts survives a copy in either of
  * our formats, and with its peak one in every other that can be written.
  *
- *      clang -g -O1 -fsanitize=fuzzer,address,undefined -Icore \
- *            spec/fuzz/trace_fuzz.c core/trace*.c core/import/*.c -o /tmp/trace_fuzz
- *      /tmp/trace_fuzz -max_len=4096 -max_total_time=180
+ *      sh .cmake/fuzz.sh trace 180
  *
  * Checksums hide what is behind them from a fuzzer, so the second byte of an
  * input that begins with 'B' asks for them to be put right first.
