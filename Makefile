@@ -3,6 +3,7 @@
 BUILD := build
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 TOOLS := gcc cmake make
+LIBRARIES := libc6-dev zlib1g-dev libarchive-dev
 LUA := lua5.4 liblua5.4-dev lua-argparse lua-dkjson
 TESTS := lua-busted
 COVERAGE := gcovr
@@ -18,7 +19,7 @@ help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 deps: ## Installs the Debian packages that are missing, if any
-	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(TESTS)" sh .cmake/deps.sh
+	@PACKAGES="$(TOOLS) $(LIBRARIES) $(LUA) $(TESTS)" sh .cmake/deps.sh
 
 build: ## Builds the command, the Lua module and the C libraries in build/
 	@cmake -S . -B $(BUILD) >/dev/null
@@ -34,11 +35,11 @@ mutation: deps ## Breaks the source in each way of spec/mutation and shows which
 	@lua5.4 spec/mutation/run.lua
 
 cov: ## Prints the core's line and branch coverage, writes HTML to build-cov/
-	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(TESTS) $(COVERAGE)" sh .cmake/deps.sh
+	@PACKAGES="$(TOOLS) $(LIBRARIES) $(LUA) $(TESTS) $(COVERAGE)" sh .cmake/deps.sh
 	@sh .cmake/coverage.sh build-cov $(JOBS)
 
 fuzz: ## Runs every fuzzer for FUZZ_SECONDS (60) each, two at a time
-	@PACKAGES="$(TOOLS) libc6-dev $(LUA) clang" sh .cmake/deps.sh
+	@PACKAGES="$(TOOLS) $(LIBRARIES) $(LUA) clang" sh .cmake/deps.sh
 	@printf '%s\n' $(FUZZERS) | xargs -P 2 -I NAME sh .cmake/fuzz.sh NAME $(FUZZ_SECONDS)
 
 bench-build: ## Builds the benches, build/heapwright-bench and build/heapwright-lua-bench
@@ -46,7 +47,7 @@ bench-build: ## Builds the benches, build/heapwright-bench and build/heapwright-
 	@cmake --build $(BUILD) --parallel $(JOBS) --target bench
 
 bench: ## Times policies and Lua programs beside other allocators (installs these)
-	@PACKAGES="$(TOOLS) libc6-dev $(LUA) $(PEERS)" sh .cmake/deps.sh
+	@PACKAGES="$(TOOLS) $(LIBRARIES) $(LUA) $(PEERS)" sh .cmake/deps.sh
 	@$(MAKE) bench-build
 	@$(BUILD)/heapwright-bench
 	@$(BUILD)/heapwright-lua-bench

@@ -53,6 +53,9 @@ if(TARGET alloc_notes_test)
     -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 endif()
 
+# Readers and writers of traces, likewise.
+target_link_options(import_memory_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+
 # ---- Lua: one busted run a spec file --------------------------------------------------
 
 if(NOT TARGET command)

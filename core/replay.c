@@ -82,6 +82,7 @@ static hpw_error build(building *b, const char *path, hpw_trace *trace, hpw_trac
     const char *warning = hpw_trace_warning(trace);
     if (warning) strncpy(s->warning, warning, sizeof s->warning - 1);
     strncpy(s->program, hpw_trace_program(trace), sizeof s->program - 1);
+    strncpy(s->packing, hpw_trace_packing(trace), sizeof s->packing - 1);
     s->format = hpw_trace_format_of(trace);
     s->peak_blocks = b->program->slots;
     s->lower_bound = hpw_program_lower_bound(b->program, 0);

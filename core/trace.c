@@ -29,7 +29,7 @@ int hpw_trace_no_memory(hpw_trace *trace) {
 /* Says that an event keyed by id breaks a rule. */
 static int refuse_id(hpw_trace *trace, const hpw_trace_event *event, const char *what) {
     char place[64];
-    if (trace->format == HPW_TRACE_TEXT)
+    if (trace->line)
         snprintf(place, sizeof place, ":%llu", (unsigned long long)trace->line);
     else
         snprintf(place, sizeof place, ": event %llu, in the chunk at byte %llu",
@@ -40,7 +40,6 @@ static int refuse_id(hpw_trace *trace, const hpw_trace_event *event, const char 
     return -1;
 }
 
-/* Keeps the table of live ids and fills in what the event leaves open. */
 static int check_id(hpw_trace *trace, hpw_trace_event *event) {
     hpw_live *block = hpw_live_find(&trace->live, event->id);
     if (event->kind == HPW_TRACE_ALLOC) {
@@ -64,36 +63,64 @@ static int check_id(hpw_trace *trace, hpw_trace_event *event) {
     return 1;
 }
 
+int hpw_id_check(hpw_trace *trace, hpw_trace_event *event) { return check_id(trace, event); }
+
+/* The next event of a recorder's trace or of another format. */
+static int read_other(hpw_trace *trace, hpw_trace_event *event) {
+    if (!trace->addresses.has_second)
+        return trace->merge ? hpw_merge_next(trace, event) : hpw_import_next(trace, event);
+    trace->addresses.has_second = false;
+    *event = trace->addresses.second;
+    return 1;
+}
+
 /* The next event from the file. */
 static int read_event(hpw_trace *trace, hpw_trace_event *event) {
     int got;
-    if (trace->format == HPW_TRACE_TEXT)
-        got = hpw_text_next(trace, event);
-    else if (trace->merge)
-        got = hpw_merge_next(trace, event);
-    else
-        got = hpw_ids_next(trace, event);
-    if (got == 1 && !trace->merge) got = check_id(trace, event);
+    if (trace->by_id) {
+        got = trace->format == HPW_TRACE_TEXT ? hpw_text_next(trace, event) : hpw_ids_next(trace, event);
+        if (got == 1) got = check_id(trace, event);
+    } else {
+        got = read_other(trace, event);
+    }
     if (got == 1) trace->events++;
     return got;
 }
 
-/* Binary or text? Both begin after this. */
+/* Reads so many of the first bytes, fewer only at the end of the file. False and trace->error. */
+static bool look_ahead(hpw_trace *trace, size_t n) {
+    hpw_input *input = &trace->input;
+    while (input->end < n) {
+        int more = hpw_input_more(input, &trace->error);
+        if (more < 0) return false;
+        if (!more) break;
+    }
+    return true;
+}
+
+/* A binary trace: its header, and a recorder's chunks, which lie where they please. */
+static int open_binary(hpw_trace *trace) {
+    trace->format = HPW_TRACE_BINARY;
+    int got = hpw_binary_open(trace);
+    if (got != 1 || trace->header.mode != HPW_MODE_ADDRESSES) return got;
+    uint8_t header[HPW_HEADER_SIZE];
+    hpw_header_encode(&trace->header, header);
+    if (trace->input.unpacking && !hpw_input_spool(&trace->input, header, sizeof header, &trace->error))
+        return -1;
+    return hpw_merge_open(trace) ? 1 : -1;
+}
+
+/* Packed? Binary, text, or another format? */
 static int open_format(hpw_trace *trace) {
     hpw_input *input = &trace->input;
     const size_t magic = sizeof HPW_TRACE_MAGIC - 1;
-    while (input->end < magic) {
-        int more = hpw_input_more(input, &trace->error);
-        if (more < 0) return -1;
-        if (!more) break;
-    }
+    if (!look_ahead(trace, magic)) return -1;
+    int packed = hpw_input_unpack(input, &trace->error);
+    if (packed < 0 || (packed && !look_ahead(trace, magic))) return -1;
     size_t have = input->end < magic ? input->end : magic;
     if (!have) return 0;
-    if (memcmp(input->buffer, HPW_TRACE_MAGIC, have) != 0) return 1;
-    trace->format = HPW_TRACE_BINARY;
-    int got = hpw_binary_open(trace);
-    if (got == 1 && trace->header.mode == HPW_MODE_ADDRESSES) return hpw_merge_open(trace) ? 1 : -1;
-    return got;
+    if (memcmp(input->buffer, HPW_TRACE_MAGIC, have) == 0) return open_binary(trace);
+    return hpw_import_recognise(trace);
 }
 
 /* A trace without an event is refused, with the reason. */
@@ -120,6 +147,7 @@ hpw_trace *hpw_trace_open(const char *path, hpw_trace_error *error) {
         return NULL;
     }
     trace->state = open_format(trace);
+    trace->by_id = !trace->merge && !trace->importer;
     if (trace->state == 1) trace->state = read_event(trace, &trace->ahead);
     if (trace->state == 0) trace->state = refuse_empty(trace);
     if (trace->state < 0) {
@@ -146,59 +174,26 @@ const hpw_trace_error *hpw_trace_failure(const hpw_trace *trace) {
     return trace->state < 0 ? &trace->error : NULL;
 }
 
-/* Appends a formatted clause to the warning. */
-__attribute__((format(printf, 2, 3))) static void add(hpw_trace *trace, const char *format, ...) {
-    size_t used = strlen(trace->warning), room = sizeof trace->warning;
-    if (used && used + 3 < room) used += (size_t)snprintf(trace->warning + used, room - used, "; ");
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(trace->warning + used, room - used, format, arguments);
-    va_end(arguments);
-}
-
-const char *hpw_trace_warning(hpw_trace *trace) {
-    const hpw_trace_notes *notes = &trace->notes;
-    typedef unsigned long long number;
-    trace->warning[0] = '\0';
-    if (notes->stopped)
-        add(trace, "the recording stopped at byte %llu, after %llu events: %s", (number)notes->cut_at,
-            (number)trace->events, strerror((int)notes->stop_errno));
-    else if (notes->cut && trace->state == 0)
-        add(trace,
-            "cut off at byte %llu of %llu, after %llu events: the program ended without closing the trace",
-            (number)notes->cut_at, (number)(trace->input.size ? trace->input.size : trace->input.offset),
-            (number)trace->events);
-    if (notes->missing) add(trace, "%llu records are missing", (number)notes->missing);
-    if (notes->unknown_frees)
-        add(trace, "%llu frees are left out: their blocks were not recorded", (number)notes->unknown_frees);
-    if (notes->unknown_resizes)
-        add(trace, "%llu resizes count as allocations: their blocks were not recorded",
-            (number)notes->unknown_resizes);
-    if (notes->reused)
-        add(trace,
-            "%llu blocks count as freed when their address was given out again: their frees were not "
-            "recorded",
-            (number)notes->reused);
-    if (notes->no_line_end && trace->state == 0)
-        add(trace, "the last line, %llu, has no line end: it may be cut off", (number)(trace->line - 1));
-    return trace->warning[0] ? trace->warning : NULL;
-}
-
 hpw_trace_format hpw_trace_format_of(const hpw_trace *trace) { return trace->format; }
 
 const char *hpw_trace_program(const hpw_trace *trace) { return trace->header.program; }
 
+const char *hpw_trace_packing(const hpw_trace *trace) {
+    return trace->input.packing ? trace->input.packing : "";
+}
+
 double hpw_trace_progress(const hpw_trace *trace) {
     if (trace->state == 0) return 1.0;
-    if (!trace->input.size) return 0.0;
-    uint64_t done = trace->merge ? hpw_merge_done(trace->merge) : trace->input.offset;
-    return (double)done / (double)trace->input.size;
+    if (!trace->merge) return hpw_input_progress(&trace->input);
+    return trace->input.size ? (double)hpw_merge_done(trace->merge) / (double)trace->input.size : 0.0;
 }
 
 void hpw_trace_close(hpw_trace *trace) {
     if (!trace) return;
     hpw_merge_close(trace->merge);
+    hpw_import_close(trace);
     hpw_live_free(&trace->live);
+    hpw_live_free(&trace->addresses.moving);
     hpw_slots_free(&trace->slots);
     hpw_input_close(&trace->input);
     free(trace->payload);

@@ -3,13 +3,15 @@
  * Traces: recorded sequences of allocation events, read and written one event
  * at a time. Private to the library (the command, the module and replay.c).
  *
- * Two formats, told apart by content and never by name:
+ * Two formats of our own, told apart by content and never by name:
  *  - text, one event a line: `a ID SIZE [ALIGN]`, `f ID`, `r ID SIZE`, then
  *    optionally `@NANOSECONDS` and `%THREAD`; `#` begins a comment;
  *  - binary (.hwt), chunks of varints with lengths and checksums, laid out in
  *    trace_chunk.h. Its events are keyed by id (what this writer writes) or by
  *    address and sequence number (what the recorder writes); the reader brings
  *    the latter into one order, see trace_order.c. Callers see no difference.
+ * Those of other programs are in import/, a file each, told by content too. All may
+ * be packed by gzip, xz or zstd, or be the one file of a zip.
  *
  * What a reader hands out is consistent: every id is allocated before it is
  * freed or resized, is live at most once at a time, and sizes are below 2^63.
@@ -17,8 +19,8 @@
  *
  * Memory: 32 bytes a live block and its slot, one chunk for each thread whose
  * chunks overlap at this point, and 32 bytes for each run of neighbouring
- * chunks of one thread. Cost of an event: O(1) expected, and O(log threads)
- * in a recorder's trace.
+ * chunks of one thread; of a MiniMalloc table all of it. Cost of an event: O(1)
+ * expected, and O(log threads) in a recorder's trace.
  *
  * A reader or writer belongs to one thread at a time. Nothing here is global.
  */
@@ -29,7 +31,25 @@
 
 typedef enum hpw_trace_kind { HPW_TRACE_ALLOC, HPW_TRACE_FREE, HPW_TRACE_RESIZE } hpw_trace_kind;
 
-typedef enum hpw_trace_format { HPW_TRACE_TEXT, HPW_TRACE_BINARY } hpw_trace_format;
+typedef enum hpw_trace_format {
+    HPW_TRACE_TEXT, /* ours, as the next */
+    HPW_TRACE_BINARY,
+    HPW_TRACE_REP, /* the CS:APP malloc lab's */
+    HPW_TRACE_MINIMALLOC,
+    HPW_TRACE_WRITABLE, /* the formats above can be written */
+    HPW_TRACE_MTRACE = HPW_TRACE_WRITABLE,
+    HPW_TRACE_MEMORY_REPLAY, /* Android's */
+    HPW_TRACE_VALGRIND,
+    HPW_TRACE_LTRACE,
+    HPW_TRACE_HEAPTRACK,
+    HPW_TRACE_FORMATS /* how many there are */
+} hpw_trace_format;
+
+/* The name of a format, "text" and the like; NULL for no format. */
+const char *hpw_trace_format_name(hpw_trace_format format);
+
+/* What a format does not tell of a program, in words; NULL nothing. */
+const char *hpw_trace_format_loses(hpw_trace_format format);
 
 typedef struct hpw_trace_event {
     hpw_trace_kind kind;
@@ -62,9 +82,11 @@ typedef struct hpw_trace_writer hpw_trace_writer;
  *  - HPW_IO: the file can't be opened or read, or is no regular file or pipe;
  *  - HPW_CORRUPTED: it is empty, holds no event, is of a newer version, or what
  *    stands before its first event (in a recorder's trace: any chunk's header)
- *    is malformed;
+ *    is malformed; it is known to be of a kind that can't be replayed;
  *  - HPW_NO_MEMORY.
- * A recorder's trace must be seekable. `path` is copied.
+ * A recorder's trace must be seekable; one that is packed is unpacked into a
+ * temporary file without a name first, which HPW_IO refuses where the disk is full.
+ * `path` is copied.
  */
 hpw_trace *hpw_trace_open(const char *path, hpw_trace_error *error);
 
@@ -90,6 +112,9 @@ hpw_trace_format hpw_trace_format_of(const hpw_trace *trace);
 /* The program that a recorder's trace is of, "" where unknown. Lives as long as the trace. */
 const char *hpw_trace_program(const hpw_trace *trace);
 
+/* What it is packed by, "gzip" and the like; "" for nothing. Lives as long as the program. */
+const char *hpw_trace_packing(const hpw_trace *trace);
+
 /* How far the reader is, 0 ... 1, for progress lines. */
 double hpw_trace_progress(const hpw_trace *trace);
 
@@ -113,6 +138,7 @@ typedef struct hpw_trace_summary {
     uint64_t largest;  /* the largest request */
     uint64_t duration; /* nanoseconds from the first to the last event; 0 where not given */
     char program[32];  /* see hpw_trace_program */
+    char packing[8];   /* see hpw_trace_packing */
     char warning[512]; /* see hpw_trace_warning; "" for none */
 } hpw_trace_summary;
 
@@ -136,13 +162,15 @@ bool hpw_trace_scan(const char *path, hpw_trace_summary *summary, hpw_trace_erro
 
 /*
  * Creates (or overwrites) a trace. NULL and *error: HPW_IO, HPW_NO_MEMORY,
- * HPW_INVALID_ARGUMENT (no such format). Binary traces are keyed by id.
+ * HPW_INVALID_ARGUMENT (no format below HPW_TRACE_WRITABLE). Binary traces are keyed
+ * by id. A .rep's events wait in a temporary file until they are counted.
  */
 hpw_trace_writer *hpw_trace_create(const char *path, hpw_trace_format format, hpw_trace_error *error);
 
 /*
  * Writes one event. False where this or an earlier write failed: the first
- * failure is remembered for hpw_trace_finish. Ids are not checked.
+ * failure is remembered for hpw_trace_finish. Ids are not checked, but for .rep and
+ * MiniMalloc: an event of an id that is not live fails, HPW_INVALID_ARGUMENT.
  */
 bool hpw_trace_put(hpw_trace_writer *writer, const hpw_trace_event *event);
 
@@ -168,10 +196,13 @@ void hpw_trace_sink(void *writer, const hpw_event *event);
  */
 bool hpw_trace_finish(hpw_trace_writer *writer, hpw_trace_error *error);
 
+/* The same, and in words what the format could not hold of the events; "" for nothing. NULL is fine. */
+bool hpw_trace_finish_telling(hpw_trace_writer *writer, char lost[512], hpw_trace_error *error);
+
 /*
  * Rewrites a trace in a format, in one pass; `to` appears whole or not at all.
  * False and *error as reading and writing fail. *warning of 512 bytes (may be
- * NULL) receives the source's warning, "" for none.
+ * NULL) receives the source's warning and what the format can't hold, "" for neither.
  */
 bool hpw_trace_convert(const char *from, const char *to, hpw_trace_format format, char *warning,
                        hpw_trace_error *error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a trace's bytes come from: a regular file or a pipe, through one buffer
- * of 64 KiB, whatever the file's size. O(bytes).
+ * Where a trace's bytes come from: a regular file or a pipe, as it is or unpacked,
+ * through one buffer of 64 KiB, whatever the file's size. O(bytes).
  */
 #define _FILE_OFFSET_BITS 64
 #include "trace_reader.h"
@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "import/unpack.h"
 
 static bool refuse(int fd, hpw_trace_error *error, const char *path, const char *why) {
     if (fd >= 0) close(fd);
@@ -42,11 +44,32 @@ bool hpw_input_open(hpw_input *input, const char *path, hpw_trace_error *error) 
 }
 
 void hpw_input_close(hpw_input *input) {
+    hpw_unpack_close(input->unpacking);
     if (input->fd >= 0) close(input->fd);
     free(input->path);
 }
 
+int hpw_input_unpack(hpw_input *input, hpw_trace_error *error) {
+    const char *packing = hpw_packing_of(input->buffer + input->begin, input->end - input->begin);
+    if (!packing) return 0;
+    input->unpacking = hpw_unpack_open(input->fd, input->path, packing, input->buffer, input->end, error);
+    if (!input->unpacking) return -1;
+    input->packing = packing;
+    input->end = 0;
+    input->packed_size = input->size;
+    input->size = 0;
+    input->seekable = false;
+    return 1;
+}
+
+double hpw_input_progress(const hpw_input *input) {
+    uint64_t size = input->unpacking ? input->packed_size : input->size;
+    uint64_t done = input->unpacking ? hpw_unpack_consumed(input->unpacking) : input->offset;
+    return size ? (double)done / (double)size : 0.0;
+}
+
 static int64_t read_some(const hpw_input *input, void *to, size_t n, hpw_trace_error *error) {
+    if (input->unpacking) return hpw_unpack_read(input->unpacking, to, n, error);
     ssize_t got;
     do got = read(input->fd, to, n);
     while (got < 0 && errno == EINTR);

@@ -11,13 +11,9 @@
  *  3. The top cursor's record is decoded and handed out; the chunk is read when
  *     its first record is due, and let go with its last, so the chunks in
  *     memory are those that overlap here, at most one a thread.
- *  4. Records are events of addresses. A table maps live addresses to ids; a
- *     block whose resize has begun waits in a second table, by the number of
- *     its _BEGIN, and keeps its id.
+ *  4. Records are events of addresses, which trace_addresses.c turns into ids.
  *
- * Numbers that no record has were lost with a killed thread: counted. So are
- * frees and resizes of addresses never seen allocated, and addresses given out
- * twice, whose older block then counts as freed.
+ * Numbers that no record has were lost with a killed thread: counted.
  *
  * O(log threads) a record; memory as trace.h says.
  */
@@ -59,14 +55,10 @@ struct hpw_trace_merge {
     uint32_t *heap;
     uint32_t heap_count;
     hpw_live_table threads; /* number -> index of the source, while opening */
-    hpw_live_table moving;  /* resizes that have begun */
     uint8_t *spare;         /* a payload's buffer let go */
     uint64_t expected;      /* the next number */
-    uint64_t ids;
-    uint64_t done; /* bytes of chunks used up */
-    uint64_t time; /* of the last event: times never go back */
-    bool has_second;
-    hpw_trace_event second; /* a record that is two events */
+    uint64_t done;          /* bytes of chunks used up */
+    uint64_t time;          /* of the last event: times never go back */
 };
 
 typedef struct hpw_trace_merge merge;
@@ -204,7 +196,6 @@ void hpw_merge_close(merge *m) {
     free(m->heap);
     free(m->spare);
     hpw_live_free(&m->threads);
-    hpw_live_free(&m->moving);
     free(m);
 }
 
@@ -322,7 +313,8 @@ static int next_record(hpw_trace *trace, record *r) {
     trace->notes.missing += due - m->expected;
     m->expected = due + 1;
     if (s->time > m->time) m->time = s->time;
-    trace->last.thread = s->thread;
+    trace->addresses.stamp =
+        (hpw_trace_event){.has_time = true, .has_thread = true, .thread = s->thread, .time = m->time};
     if (--s->left) {
         if (!peek(s)) return hpw_chunk_refuse(trace, s->offset, "a record makes no sense");
     } else {
@@ -336,117 +328,26 @@ static int next_record(hpw_trace *trace, record *r) {
     return 1;
 }
 
-/* ---- Addresses to ids ------------------------------------------------------------ */
-
-static hpw_trace_event event_of(hpw_trace *trace, hpw_trace_kind kind, const hpw_live *block) {
-    return (hpw_trace_event){.kind = kind,
-                             .has_time = true,
-                             .has_thread = true,
-                             .thread = trace->last.thread,
-                             .time = trace->merge->time,
-                             .id = block->id,
-                             .size = block->size,
-                             .slot = block->slot};
-}
-
-/* Puts a block at an address; one that is live there counts as freed first, its free in *event. */
-static int settle(hpw_trace *trace, hpw_live *block, uint64_t address, hpw_trace_event *event, bool *freed) {
-    hpw_live *older = hpw_live_find(&trace->live, address);
-    *freed = older != NULL;
-    if (older) {
-        trace->notes.reused++;
-        *event = event_of(trace, HPW_TRACE_FREE, older);
-        hpw_slot_return(&trace->slots, older->slot);
-        hpw_live_remove(&trace->live, older);
-    }
-    block->key = address;
-    if (block->slot == HPW_NO_SLOT && !hpw_slot_take(&trace->slots, &block->slot))
-        return hpw_trace_no_memory(trace);
-    return hpw_live_add(&trace->live, block) ? 1 : hpw_trace_no_memory(trace);
-}
-
-/* Hands out `then`, after *event where that holds a free. */
-static int deliver(hpw_trace *trace, bool freed, const hpw_trace_event *then, hpw_trace_event *event) {
-    merge *m = trace->merge;
-    m->has_second = freed;
-    *(freed ? &m->second : event) = *then;
-    return 1;
-}
-
-static int allocated(hpw_trace *trace, const record *r, hpw_trace_event *event) {
-    hpw_live block = {.id = ++trace->merge->ids, .size = r->size, .slot = HPW_NO_SLOT};
-    bool freed;
-    if (settle(trace, &block, r->address, event, &freed) < 0) return -1;
-    hpw_trace_event then = event_of(trace, HPW_TRACE_ALLOC, &block);
-    then.alignment = r->alignment;
-    return deliver(trace, freed, &then, event);
-}
-
-static int released(hpw_trace *trace, const record *r, hpw_trace_event *event) {
-    hpw_live *block = hpw_live_find(&trace->live, r->address);
-    if (!block) {
-        trace->notes.unknown_frees++;
-        return 0;
-    }
-    *event = event_of(trace, HPW_TRACE_FREE, block);
-    hpw_slot_return(&trace->slots, block->slot);
-    hpw_live_remove(&trace->live, block);
-    return 1;
-}
-
-/* The old address may be given out from here on. */
-static int resize_began(hpw_trace *trace, const record *r) {
-    hpw_live *block = hpw_live_find(&trace->live, r->address);
-    if (!block) return 0;
-    hpw_live moving = *block;
-    moving.key = r->number;
-    hpw_live_remove(&trace->live, block);
-    return hpw_live_add(&trace->merge->moving, &moving) ? 0 : hpw_trace_no_memory(trace);
-}
-
-static int resize_ended(hpw_trace *trace, const record *r, hpw_trace_event *event) {
-    merge *m = trace->merge;
-    hpw_live *began = hpw_live_find(&m->moving, r->begin);
-    if (!began) {
-        if (r->kind == HPW_RECORD_FAILED) return 0;
-        trace->notes.unknown_resizes++;
-        return allocated(trace, r, event);
-    }
-    hpw_live block = *began;
-    hpw_live_remove(&m->moving, began);
-    uint64_t previous = block.size;
-    if (r->kind == HPW_RECORD_END) block.size = r->size;
-    bool freed;
-    if (settle(trace, &block, r->address, event, &freed) < 0) return -1;
-    if (r->kind == HPW_RECORD_FAILED) return freed;
-    hpw_trace_event then = event_of(trace, HPW_TRACE_RESIZE, &block);
-    then.previous = previous;
-    return deliver(trace, freed, &then, event);
-}
-
 int hpw_merge_next(hpw_trace *trace, hpw_trace_event *event) {
-    merge *m = trace->merge;
-    if (m->has_second) {
-        m->has_second = false;
-        *event = m->second;
-        return 1;
-    }
     for (;;) {
         record r = {0};
         int got = next_record(trace, &r);
         if (got <= 0) return got;
         switch (r.kind) {
         case HPW_RECORD_ALLOC:
-            got = allocated(trace, &r, event);
+            got = hpw_address_alloc(trace, r.address, r.size, r.alignment, event);
             break;
         case HPW_RECORD_FREE:
-            got = released(trace, &r, event);
+            got = hpw_address_free(trace, r.address, event);
             break;
         case HPW_RECORD_BEGIN:
-            got = resize_began(trace, &r);
+            got = hpw_address_begin(trace, r.address, r.number);
+            break;
+        case HPW_RECORD_END:
+            got = hpw_address_end(trace, r.begin, r.address, r.size, event);
             break;
         default:
-            got = resize_ended(trace, &r, event);
+            got = hpw_address_stay(trace, r.begin, r.address, event);
             break;
         }
         if (got) return got;

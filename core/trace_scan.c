@@ -105,6 +105,7 @@ bool hpw_trace_scan(const char *path, hpw_trace_summary *summary, hpw_trace_erro
     if (!trace) return false;
     *summary = (hpw_trace_summary){.format = hpw_trace_format_of(trace)};
     snprintf(summary->program, sizeof summary->program, "%s", hpw_trace_program(trace));
+    snprintf(summary->packing, sizeof summary->packing, "%s", hpw_trace_packing(trace));
     scan s = {.summary = summary};
     bool well = scan_events(&s, trace, path, error);
     if (well) {
@@ -133,13 +134,13 @@ char *hpw_trace_part_name(const char *path) {
     return name;
 }
 
-static bool copy(hpw_trace *trace, hpw_trace_writer *writer, hpw_trace_error *error) {
+static bool copy(hpw_trace *trace, hpw_trace_writer *writer, char lost[512], hpw_trace_error *error) {
     hpw_trace_event event;
     int got;
     while ((got = hpw_trace_next(trace, &event, error)) == 1)
         if (!hpw_trace_put(writer, &event)) break;
     /* Of two errors the reader's came first. */
-    bool finished = hpw_trace_finish(writer, got < 0 ? NULL : error);
+    bool finished = hpw_trace_finish_telling(writer, lost, got < 0 ? NULL : error);
     return finished && got == 0;
 }
 
@@ -154,10 +155,10 @@ static void name_target(hpw_trace_error *error, const char *name, const char *to
 
 /* Copies into `name`, then gives it the name `to`. */
 static bool convert_by(hpw_trace *trace, const char *name, const char *to, hpw_trace_format format,
-                       hpw_trace_error *error) {
+                       char lost[512], hpw_trace_error *error) {
     hpw_trace_writer *writer = hpw_trace_create(name, format, error);
     bool separate = strcmp(name, to) != 0;
-    bool well = writer && copy(trace, writer, error);
+    bool well = writer && copy(trace, writer, lost, error);
     if (well && separate && rename(name, to)) {
         hpw_trace_fail(error, HPW_IO, "%s: %s", to, strerror(errno));
         well = false;
@@ -173,10 +174,11 @@ bool hpw_trace_convert(const char *from, const char *to, hpw_trace_format format
     if (!trace) return false;
     char *name = hpw_trace_part_name(to);
     if (!name) hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to write it", to);
-    bool well = name && convert_by(trace, name, to, format, error);
+    char lost[512] = "";
+    bool well = name && convert_by(trace, name, to, format, lost, error);
     if (well && warning) {
         const char *words = hpw_trace_warning(trace);
-        snprintf(warning, 512, "%s", words ? words : "");
+        snprintf(warning, 512, "%s%s%s", words ? words : "", words && *lost ? "; " : "", lost);
     }
     free(name);
     hpw_trace_close(trace);

@@ -53,8 +53,6 @@ static void set_text(lua_State *L, const char *name, const char *text) {
 
 /* ---- Whole traces ---------------------------------------------------------------------- */
 
-static const char *const formats[] = {[HPW_TRACE_TEXT] = "text", [HPW_TRACE_BINARY] = "binary", NULL};
-
 /* A path whole: one that a zero byte would cut raises. */
 static const char *check_path(lua_State *L, int arg) {
     luaL_checkstring(L, arg);
@@ -66,8 +64,11 @@ static int info(lua_State *L) {
     hpw_trace_summary s;
     hpw_trace_error error;
     if (!hpw_trace_scan(path, &s, &error)) return fail(L, &error);
-    lua_createtable(L, 0, 15);
-    set_text(L, "format", formats[s.format]);
+    lua_createtable(L, 0, 17);
+    set_text(L, "format", hpw_trace_format_name(s.format));
+    set_text(L, "packing", s.packing);
+    const char *loses = hpw_trace_format_loses(s.format);
+    if (loses) set_text(L, "loses", loses);
     set_count(L, "events", s.events);
     set_count(L, "allocations", s.allocations);
     set_count(L, "frees", s.frees);
@@ -85,9 +86,16 @@ static int info(lua_State *L) {
     return 1;
 }
 
+/* The format that is named at an argument. */
+static hpw_trace_format check_format(lua_State *L, int arg) {
+    const char *names[HPW_TRACE_WRITABLE + 1] = {NULL};
+    for (int f = 0; f < HPW_TRACE_WRITABLE; f++) names[f] = hpw_trace_format_name((hpw_trace_format)f);
+    return (hpw_trace_format)luaL_checkoption(L, arg, NULL, names);
+}
+
 static int convert(lua_State *L) {
     const char *from = check_path(L, 1), *to = check_path(L, 2);
-    hpw_trace_format format = (hpw_trace_format)luaL_checkoption(L, 3, NULL, formats);
+    hpw_trace_format format = check_format(L, 3);
     hpw_trace_error error;
     char warning[512];
     if (!hpw_trace_convert(from, to, format, warning, &error)) return fail(L, &error);

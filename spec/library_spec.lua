@@ -45,6 +45,14 @@ describe("the annotations", function()
     assert.is_string(heapwright.version)
   end)
 
+  it("name every function of heapwright.traces, and every method of a reader", function()
+    local of_traces = annotated "lua/library/traces.lua"
+    assert.same(keys(require "heapwright.traces"), keys(of_traces.traces))
+    local reader <close> = assert(require("heapwright.traces").open "spec/support/traces/shop.mtrace")
+    assert.same(keys(debug.getregistry()["heapwright.trace_reader"].__index), keys(of_traces.Reader))
+    assert.is_truthy(reader)
+  end)
+
   it("name every method of a pool", function()
     local mem <close> = heapwright.new()
     assert.same(keys(debug.getmetatable(mem).__index), keys(names.Pool))

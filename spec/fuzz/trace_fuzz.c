@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libFuzzer target: any bytes at all, read as a trace. Beyond not crashing: what
- * the reader hands out keeps trace.h's promises, and what it accepts survives a
- * copy in either format.
+ * libFuzzer target: any bytes at all, read as a trace of any format, packed or not.
+ * Beyond not crashing: what the reader hands out keeps trace.h's promises, what it
+ * refuses it refuses in one line, and what it accepts survives a copy in either of
+ * our formats, and with its peak one in every other that can be written.
  *
- *      clang -g -O1 -fsanitize=fuzzer,address,undefined -Icore \
- *            spec/fuzz/trace_fuzz.c core/trace*.c -o /tmp/trace_fuzz
- *      /tmp/trace_fuzz -max_len=4096 -max_total_time=180
+ *      sh .cmake/fuzz.sh trace 180
  *
  * Checksums hide what is behind them from a fuzzer, so the second byte of an
  * input that begins with 'B' asks for them to be put right first.
@@ -52,26 +51,42 @@ static size_t compose(const uint8_t *from, size_t n, uint8_t *to) {
     return used;
 }
 
-/* Reads all; a sum over the events that does not depend on the format. */
-static int read_all(uint64_t *sum) {
+/* What a trace is, whatever its format. */
+typedef struct gist {
+    uint64_t sum;  /* over its events */
+    uint64_t peak; /* of live bytes */
+    bool large;    /* too large to be summed up */
+} gist;
+
+/* Reads all. */
+static int read_all(gist *g) {
     hpw_trace_error error;
     hpw_trace *trace = hpw_trace_open(path, &error);
-    *sum = 0;
-    if (!trace) return -1;
+    *g = (gist){0};
+    if (!trace) {
+        if (!error.code || !*error.message || strchr(error.message, '\n')) abort();
+        return -1;
+    }
     hpw_trace_event event;
     int got;
-    uint64_t live = 0, most = 0;
+    uint64_t live = 0, most = 0, bytes = 0;
     while ((got = hpw_trace_next(trace, &event, &error)) == 1) {
         if (event.kind == HPW_TRACE_ALLOC) live++;
         if (live > most) most = live;
         if (!live || event.slot >= most || event.size > INT64_MAX) abort();
+        if (event.alignment & (event.alignment - 1)) abort();
         if (event.kind == HPW_TRACE_FREE) live--;
+        bytes += event.kind == HPW_TRACE_FREE ? 0 - event.size : event.size - event.previous;
+        if (bytes > g->peak) g->peak = bytes;
+        if (bytes > INT64_MAX) g->large = true;
         uint64_t word = event.id * 31 + event.size * 7 + event.time * 3 + event.thread + event.alignment +
                         event.slot * 5 + (uint64_t)event.kind;
-        *sum = (*sum ^ word) * 0x9e3779b97f4a7c15u;
+        g->sum = (g->sum ^ word) * 0x9e3779b97f4a7c15u;
     }
+    if (got < 0 && (!error.code || !*error.message || strchr(error.message, '\n'))) abort();
     const char *warning = hpw_trace_warning(trace);
     if (warning && !*warning) abort();
+    if (!hpw_trace_format_name(hpw_trace_format_of(trace))) abort();
     hpw_trace_close(trace);
     return got;
 }
@@ -84,18 +99,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
         put(composed, compose(bytes + 1, n - 1, composed));
     else
         put(bytes, n);
-    uint64_t sum, copied;
-    if (read_all(&sum) != 0) return 0;
-    static const char copy[] = "/dev/shm/heapwright-fuzz-copy";
-    char source[sizeof path];
+    gist whole, copied;
+    if (read_all(&whole) != 0) return 0;
+    char copy[sizeof path], source[sizeof path];
+    snprintf(copy, sizeof copy, "/dev/shm/heapwright-fuzz-%ld", (long)getpid());
     memcpy(source, path, sizeof path);
-    for (int format = HPW_TRACE_TEXT; format <= HPW_TRACE_BINARY; format++) {
+    for (int format = 0; format < HPW_TRACE_WRITABLE; format++) {
         hpw_trace_error error;
         if (!hpw_trace_convert(source, copy, (hpw_trace_format)format, NULL, &error)) abort();
-        strcpy(path, copy);
+        memcpy(path, copy, sizeof path);
         if (read_all(&copied) != 0) abort();
-        if (copied != sum) abort();
+        bool ours = format == HPW_TRACE_TEXT || format == HPW_TRACE_BINARY;
+        if (ours && copied.sum != whole.sum) abort();
+        if (!whole.large && copied.peak != whole.peak) abort();
         memcpy(path, source, sizeof path);
     }
+    unlink(copy);
     return 0;
 }

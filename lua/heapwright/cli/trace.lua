@@ -13,7 +13,8 @@ end
 
 -- The lines of `info`: label, words made of the figures; nil leaves the line out.
 local INFO = {
-  { "format", function(i) return i.format end },
+  { "format", function(i) return i.packing and ("%s, packed by %s"):format(i.format, i.packing) or i.format end },
+  { "not told", function(i) return i.loses end },
   {
     "events",
     function(i)
@@ -27,7 +28,7 @@ local INFO = {
   { "largest", function(i) return bytes(i.largest) end },
   { "live at end", function(i) return text.counted(i.live_at_end, "block") end },
   { "duration", function(i) return (i.duration or 0) > 0 and text.duration(i.duration) or nil end },
-  { "warning", function(i) return i.warning ~= "" and i.warning or nil end },
+  { "warning", function(i) return i.warning end },
 }
 
 local function info(given)
@@ -42,14 +43,24 @@ local function info(given)
   end
 end
 
-local FORMATS = { text = true, binary = true }
+local FORMATS = { "text", "binary", "rep", "minimalloc" }
+local BY_ENDING = { hwt = "binary", rep = "rep", csv = "minimalloc" }
+
+local function format_of(given)
+  if not given.to_format then return BY_ENDING[given.to:match "%.(%w+)$"] or "text" end
+  for _, format in ipairs(FORMATS) do
+    if format == given.to_format then return format end
+  end
+  fault.raise("unknown format '%s'; known are %s", given.to_format, table.concat(FORMATS, ", "))
+end
 
 local function convert(given)
-  local format = given.to_format or (given.to:match "%.hwt$" and "binary" or "text")
-  if not FORMATS[format] then fault.raise("unknown format '%s'; known are text, binary", format) end
+  local format = format_of(given)
   options.readable(given.from)
   host.converts_to(given.to)
-  fault.check(traces.convert(given.from, given.to, format))
+  local converted, warning = traces.convert(given.from, given.to, format)
+  fault.check(converted, warning)
+  if warning then io.stderr:write("heapwright: ", given.to, ": ", warning, "\n") end
 end
 
 local function cat(given)
@@ -65,6 +76,17 @@ return {
   name = "trace",
   summary = "Look into traces and convert them.",
   epilog = table.concat({
+    "Every verb reads these, told by their content, as they are or packed by gzip, xz",
+    "or zstd, or as the one file of a zip:",
+    "  ours           text, and binary (.hwt: heapwright record)",
+    "  rep            the CS:APP malloc lab's traces",
+    "  mtrace         glibc's MALLOC_TRACE",
+    "  memory_replay  Android's malloc debug, record_allocs",
+    "  valgrind       valgrind --trace-malloc=yes",
+    "  ltrace         ltrace -f -e malloc+calloc+realloc+free",
+    "  heaptrack      heaptrack --raw",
+    "  minimalloc     MiniMalloc's CSV",
+    "",
     "Examples:",
     "  heapwright trace info app.hwt",
     "  heapwright trace convert app.hwt app.txt",
@@ -78,11 +100,16 @@ return {
     end
     add("info", "Show what is in a trace.", "Example:\n  heapwright trace info app.hwt")
       :argument("file", "Traces."):args "+"
-    local conversion = add("convert", "Write a trace in the other format.",
-      "Example:\n  heapwright trace convert app.hwt app.txt")
-    conversion:argument("from", "A trace in any format.")
-    conversion:argument("to", "The new file: binary where its name ends in .hwt, else text.")
-    conversion:option("--to", "The format, text or binary, whatever the name.")
+    local conversion = add("convert", "Write a trace in another format.", table.concat({
+      "Formats: text, binary (.hwt), rep (the CS:APP malloc lab's .rep), minimalloc",
+      "(MiniMalloc's .csv). What the format can't hold is told on standard error.",
+      "",
+      "Example:",
+      "  heapwright trace convert app.hwt app.txt",
+    }, "\n"))
+    conversion:argument("from", "A trace in any format that is read, see heapwright trace --help.")
+    conversion:argument("to", "The new file; its ending tells the format, text where it is none of these.")
+    conversion:option("--to", "The format, whatever the name.")
       :argname("FORMAT"):target "to_format"
     add("cat", "Print a trace as text.", "Example:\n  heapwright trace cat app.hwt | head")
       :argument("file", "Traces."):args "+"
