@@ -219,7 +219,7 @@ describe("heapwright.new", function()
 
   it("refuses options that it does not know, by name", function()
     local known = " (known: capacity, max_capacity, granule, policy, order, seed, guard, red_zone, quarantine, "
-      .. "thread_safe, small_pages, thread_caches)"
+      .. "thread_safe, small_pages, thread_caches, classes)"
     refuses({ polcy = "best-fit" }, "unknown option 'polcy'" .. known)
     refuses({ "64K" }, "unknown option '1'" .. known)
     refuses({ [1.5] = 1 }, "unknown option '1.5'" .. known)
