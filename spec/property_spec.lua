@@ -26,7 +26,9 @@ local POOLS = {
   { "a pool of blocks past 64 KiB", { capacity = "1M", usual_size = 150 * 1024 } },
   { "a pool that grows and shrinks", { capacity = 100000, max_capacity = 1000000, usual_size = 60 * 1024 } },
 }
-local OWN_CLASSES = { "a pool of size classes of its own", { capacity = "64K", classes = { 16, 48, 64, 176, 1024 }, usual_size = 100 } }
+local OWN_CLASSES = {
+  "a pool of size classes of its own", { capacity = "64K", classes = { 16, 48, 64, 176, 1024 }, usual_size = 100 },
+}
 local CACHES = { "a pool with caches of threads", { capacity = "64K", thread_caches = 2, usual_size = 100 } }
 
 -- Guards with their options.

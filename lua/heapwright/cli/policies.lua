@@ -6,7 +6,9 @@ local pool = require "heapwright.pool"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 
-local KEYS = { "name", "chooses", "index", "bound", "source", "takes_order", "takes_caches", "takes_classes", "exact", "monotone" }
+local KEYS = {
+  "name", "chooses", "index", "bound", "source", "takes_order", "takes_caches", "takes_classes", "exact", "monotone",
+}
 
 -- What the flags of a policy mean, in the order in which they are told.
 local REMARKS = {
