@@ -88,7 +88,9 @@ static hpw_error build(building *b, const char *path, hpw_trace *trace, hpw_what
     s->format = hpw_trace_format_of(trace);
     s->peak_blocks = b->program->slots;
     s->lower_bound = hpw_program_lower_bound(b->program, 0);
-    return HPW_OK;
+    if (s->lower_bound || !b->program->count) return HPW_OK;
+    hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory for its lower bound", path);
+    return HPW_NO_MEMORY;
 }
 
 hpw_program *hpw_program_load(const char *path, hpw_trace_error *error) {
