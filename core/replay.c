@@ -307,13 +307,14 @@ static bool may_escape(hpw_pool *pool, uint64_t address, uint64_t size) {
 /* One operation of a whole run, and the capacities that it leaves in doubt. */
 static void perform_watched(replay *run, const operation *op, bool watched, hpw_answer *answer,
                             replay_doubt *doubt) {
-    uint64_t before = run->pool->counts.high_water;
+    uint64_t before = pool_bytes(run->pool, run->pool->counts.high_water);
     bool escapes =
         watched && op->kind == HPW_TRACE_RESIZE && may_escape(run->pool, run->addresses[op->slot], op->size);
     if (!perform(run->pool, run->addresses, op)) answer->failures++;
-    if (!escapes || run->pool->counts.high_water == before) return;
+    uint64_t after = pool_bytes(run->pool, run->pool->counts.high_water);
+    if (!escapes || after == before) return;
     if (before < doubt->from) doubt->from = before;
-    doubt->to = run->pool->counts.high_water;
+    doubt->to = after;
 }
 
 /* The whole trace, failures and all, and what the pool says of itself. */
