@@ -193,7 +193,7 @@ typedef struct hpw_config {
                                granules, ascending, HPW_LARGEST_CLASS granules at most; a request gets the
                                least that holds it, one above the last is best fit's. All 0: the usual ones,
                                1 ... 8 granules, then four to each power of two */
-    hpw_host host;          /* zeroed: see hpw_host */
+    hpw_host host;                      /* zeroed: see hpw_host */
 } hpw_config;
 
 /* ---- Life cycle ------------------------------------------------------------- */

@@ -58,7 +58,13 @@ hpw_error image_fail(hpw_image_error *error, hpw_error code, uint64_t offset, co
 
 /* ---- Layout ---- */
 
-enum { POLICY_AT = 16, POLICY_LONGEST = 15, RED_ZONE_AT = 104, CHOICE_AT = 120, HEADER_CHECK = IMAGE_HEADER - 8 };
+enum {
+    POLICY_AT = 16,
+    POLICY_LONGEST = 15,
+    RED_ZONE_AT = 104,
+    CHOICE_AT = 120,
+    HEADER_CHECK = IMAGE_HEADER - 8
+};
 
 /* What order random has, or what slab has. */
 static uint64_t image_choice(const hpw_config *config) {
@@ -162,8 +168,8 @@ static hpw_error check_header(image_reader *reader, const uint8_t *header) {
                           "at byte %u: the policy '%s' is unknown", (uint64_t)POLICY_AT,
                           (const char *)header + POLICY_AT);
     decode(reader, header, known->info.name);
-    bool chosen = image->config.granule && take_choice(&image->config, get64(header + CHOICE_AT),
-                                                       known->info.takes_classes);
+    bool chosen = image->config.granule &&
+                  take_choice(&image->config, get64(header + CHOICE_AT), known->info.takes_classes);
     hpw_config config = image->config;
     bool zeros = !config.capacity || !config.max_capacity;
     if (!chosen || zeros || pool_config(&config) || config.capacity != image->config.capacity ||

@@ -32,8 +32,8 @@ static bool takes_caches(const hpw_config *config, const policy *chosen) {
 static bool classes_fit(const hpw_config *config, const policy *chosen) {
     uint32_t any = 0;
     for (size_t i = 0; i < HPW_MOST_CLASSES; i++) any |= config->classes[i];
-    return !any || (chosen->info.takes_classes &&
-                    slot_classes_valid(config->classes, bits_lowest(config->granule)));
+    return !any ||
+           (chosen->info.takes_classes && slot_classes_valid(config->classes, bits_lowest(config->granule)));
 }
 
 hpw_error pool_config(hpw_config *config) {

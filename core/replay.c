@@ -423,7 +423,8 @@ static uint64_t unbounded(const hpw_program *program, const hpw_question *questi
         if (op->kind == HPW_TRACE_FREE) continue;
         uint64_t alignment = (uint64_t)1 << op->align_bits;
         if (op->size >= most || alignment >= most || all >= most) return most;
-        all += 2 * (slot_size(question, op->size) + granule) + alignment; /* a buddy may take twice the size */
+        all +=
+            2 * (slot_size(question, op->size) + granule) + alignment; /* a buddy may take twice the size */
     }
     uint64_t power = (uint64_t)granule << bits_width(2 * all / granule); /* whole for buddies too */
     return power < most ? power : most;

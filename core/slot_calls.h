@@ -44,7 +44,8 @@ typedef struct slot_way {
 
 /* ---- Allocate ---- */
 
-_Static_assert((int)CLASS_SHIFT == (int)PLAIN_SHIFT, "kinds by bytes are for granules as the short ways have");
+_Static_assert((int)CLASS_SHIFT == (int)PLAIN_SHIFT,
+               "kinds by bytes are for granules as the short ways have");
 
 /* The kind of slot for `size` bytes; 0: none, or a request that goes the general way. */
 HOT unsigned kind_for(const slots_heap *h, uint64_t size) {
@@ -110,7 +111,8 @@ APART void *take_first_of_page(hpw_pool *pool, uint64_t size, bool remembers) {
 HOT void *take_slot(hpw_pool *pool, uint64_t size, bool remembers) {
     slab *state = pool_state(pool);
     if (size > LARGEST_SLOT_BYTES) return take_first_of_page(pool, size, remembers);
-    uint64_t kind = state->heap.kind_of_bytes[size], at = state->heap.top[kind][-1], bytes = state->heap.bytes[kind];
+    uint64_t kind = state->heap.kind_of_bytes[size], at = state->heap.top[kind][-1],
+             bytes = state->heap.bytes[kind];
     page_state *page = slab_page(state, at);
     if (!MOSTLY(page->live)) return take_first_of_page(pool, size, remembers);
     ANEW(page);

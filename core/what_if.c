@@ -13,9 +13,9 @@ static const uint64_t MOST_SCALE = 1000000000000, MOST_BY = 1000000, MOST_HEADER
 /* The block in a slot of the trace's. */
 typedef struct known_block {
     uint64_t id, size, alignment;
-    uint64_t birth;     /* number of the event that allocated it */
-    uint32_t thread;    /* that did */
-    uint32_t slot;      /* what callers get, once it is told to them */
+    uint64_t birth;  /* number of the event that allocated it */
+    uint32_t thread; /* that did */
+    uint32_t slot;   /* what callers get, once it is told to them */
     bool live, kept, has_thread;
 } known_block;
 
@@ -30,10 +30,10 @@ struct hpw_what_if_reader {
     hpw_trace_error failure;
 
     /* Where it selects. */
-    known_block *blocks; /* by the trace's slots */
+    known_block *blocks;  /* by the trace's slots */
     uint32_t *free_slots; /* callers' slots below `slots` that nobody has */
     size_t room, slots, free_count;
-    bool *found;                /* of each of the threads asked for: it allocates */
+    bool *found; /* of each of the threads asked for: it allocates */
     uint32_t told_threads[THREADS_TOLD];
     size_t thread_count; /* told_threads; one more: there are others */
 
@@ -151,7 +151,8 @@ static bool wants_thread(hpw_what_if_reader *reader, const hpw_trace_event *even
         if (reader->what.threads[i] == event->thread) wanted = reader->found[i] = true;
     size_t i = 0;
     while (i < reader->thread_count && i < THREADS_TOLD && reader->told_threads[i] != event->thread) i++;
-    if (i < THREADS_TOLD && i == reader->thread_count) reader->told_threads[reader->thread_count++] = event->thread;
+    if (i < THREADS_TOLD && i == reader->thread_count)
+        reader->told_threads[reader->thread_count++] = event->thread;
     if (i == THREADS_TOLD) reader->thread_count = THREADS_TOLD + 1;
     return wanted;
 }
@@ -176,7 +177,8 @@ static known_block *follow(hpw_what_if_reader *reader, const hpw_trace_event *ev
 static int tell_slot(hpw_what_if_reader *reader, known_block *block, hpw_trace_event *event,
                      hpw_trace_error *error) {
     if (event->kind == HPW_TRACE_ALLOC)
-        block->slot = reader->free_count ? reader->free_slots[--reader->free_count] : (uint32_t)reader->slots++;
+        block->slot =
+            reader->free_count ? reader->free_slots[--reader->free_count] : (uint32_t)reader->slots++;
     if (event->kind == HPW_TRACE_FREE) reader->free_slots[reader->free_count++] = block->slot;
     event->slot = block->slot;
     return tell(reader, event, error);

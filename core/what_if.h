@@ -23,9 +23,9 @@
 
 /* Zeroed: the trace as it is. */
 typedef struct hpw_what_if {
-    uint32_t granule;   /* for the lower bound; 0: 16 */
-    uint64_t header;    /* bytes, below 2^62 */
-    uint64_t alignment; /* a power of two; 0, 1: as the trace says */
+    uint32_t granule;         /* for the lower bound; 0: 16 */
+    uint64_t header;          /* bytes, below 2^62 */
+    uint64_t alignment;       /* a power of two; 0, 1: as the trace says */
     uint64_t scale, scale_by; /* the factor scale / scale_by; scale_by 0: 1. At most 10^12 and 10^6 */
     const uint32_t *threads;  /* numbers as in the trace; the caller's, until hpw_what_if_close */
     size_t thread_count;      /* 0: all */

@@ -254,7 +254,8 @@ static void classes_field(lua_State *L, int index, uint32_t classes[HPW_MOST_CLA
     lua_pop(L, 1);
 }
 
-/* The {policy =, order =, seed =, granule =, classes =} on the stack's top. The name points into the policies' own table. */
+/* The {policy =, order =, seed =, granule =, classes =} on the stack's top. The name points into the
+ * policies' own table. */
 static void read_policy(lua_State *L, hpw_question *question, const uint32_t classes[HPW_MOST_CLASSES]) {
     if (!lua_istable(L, -1)) luaL_error(L, "policies must hold tables with a policy and an order");
     lua_getfield(L, -1, "policy");
@@ -363,9 +364,13 @@ static int measure(lua_State *L) {
 
 int luaopen_heapwright_replay(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"source", source},      {"measure", measure},       {"close", close_program},
+        {"source", source},
+        {"measure", measure},
+        {"close", close_program},
         {"sizes_at_peak", sizes_at_peak},
-        {"__gc", close_program}, {"__close", close_program}, {NULL, NULL},
+        {"__gc", close_program},
+        {"__close", close_program},
+        {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"load", load}, {NULL, NULL}};
     if (luaL_newmetatable(L, PROGRAM_TYPE)) {

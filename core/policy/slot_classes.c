@@ -53,7 +53,8 @@ void slot_classes_sizes(const slot_classes *classes, unsigned shift, uint32_t si
 
 uint64_t slot_classes_word(const uint32_t sizes[HPW_MOST_CLASSES], unsigned shift) {
     uint64_t word = 0;
-    for (size_t i = 0; i < HPW_MOST_CLASSES && sizes[i]; i++) word |= (uint64_t)1 << ((sizes[i] >> shift) - 1);
+    for (size_t i = 0; i < HPW_MOST_CLASSES && sizes[i]; i++)
+        word |= (uint64_t)1 << ((sizes[i] >> shift) - 1);
     return word;
 }
 

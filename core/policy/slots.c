@@ -110,7 +110,8 @@ static uint32_t lot(const slots_heap *h) { return h->room / 2 < LOT ? h->room / 
  */
 static bool fetch(const blocks *map, slots_heap *h, unsigned kind, granule_t begin, granule_t *most,
                   granule_t high) {
-    granule_t size = h->classes->size[kind], end = begin + PAGE / size * size; /* what lies behind is no slot */
+    granule_t size = h->classes->size[kind],
+              end = begin + PAGE / size * size; /* what lies behind is no slot */
     granule_t *first = slots_bottom(h, kind), *next = h->top[kind];
     bool more = false;
     for (size_t word = begin / WORD_BITS; word < begin / WORD_BITS + PAGE_WORDS && !more; word++) {

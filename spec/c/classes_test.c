@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "image.h"
 #include "heapwright.h"
+#include "image.h"
 #include "little_endian.h"
 #include "policy/slot_classes.h"
 #include "trace_chunk.h"
@@ -72,7 +72,8 @@ static void sizes_are_granted(void) {
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         for (hpw_guard guard = 0; guard < HPW_GUARD_COUNT; guard++)
             for (uint32_t granule = 16; granule <= 64; granule *= 2) {
-                hpw_config config = {.policy = "slab", .capacity = CAPACITY, .granule = granule, .guard = guard};
+                hpw_config config = {
+                    .policy = "slab", .capacity = CAPACITY, .granule = granule, .guard = guard};
                 memcpy(config.classes, lists[i], sizeof config.classes);
                 config.single_threaded = i % 2 == 0;
                 grant_all(config);
@@ -85,8 +86,8 @@ static void sizes_are_granted(void) {
                 config.max_capacity = 4 * CAPACITY;
                 grant_all(config);
             }
-    grant_all((hpw_config){
-        .policy = "slab", .capacity = CAPACITY, .granule = 8, .classes = {8, 24, 40, 120, 512}});
+    grant_all(
+        (hpw_config){.policy = "slab", .capacity = CAPACITY, .granule = 8, .classes = {8, 24, 40, 120, 512}});
 }
 
 /* 256 granules of a page in slots of 5: 51, and a granule that nobody takes. */

@@ -96,7 +96,8 @@ static void resizes_may_escape(void) {
     hpw_trace_error error;
     hpw_answer answer;
     hpw_program *program = hpw_program_load(path, &error);
-    CHECK_EQ(hpw_ask(program, &(hpw_question){.policy = "first-fit", .smallest = true}, NULL, &answer), HPW_OK);
+    CHECK_EQ(hpw_ask(program, &(hpw_question){.policy = "first-fit", .smallest = true}, NULL, &answer),
+             HPW_OK);
     CHECK_EQ(answer.high_water, 336);
     CHECK_EQ(answer.smallest_pool, 320);
     CHECK(answer.smallest_exact);

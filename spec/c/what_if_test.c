@@ -27,16 +27,16 @@ void *__wrap_realloc(void *block, size_t size) { return refused() ? NULL : __rea
 
 /* ---- Reading ---- */
 
-static const char TRACE[] = "a 1 100 %1\n"    /* 1 */
-                            "a 2 7 64 %2\n"   /* 2 */
-                            "r 1 300 %2\n"    /* 3 */
-                            "a 3 0 %1\n"      /* 4 */
-                            "f 2 %1\n"        /* 5 */
-                            "a 4 50 %3\n"     /* 6 */
-                            "f 1 %3\n"        /* 7 */
-                            "a 5 1000 %2\n"   /* 8 */
-                            "f 4 %1\n"        /* 9 */
-                            "r 3 20 %1\n";    /* 10 */
+static const char TRACE[] = "a 1 100 %1\n"  /* 1 */
+                            "a 2 7 64 %2\n" /* 2 */
+                            "r 1 300 %2\n"  /* 3 */
+                            "a 3 0 %1\n"    /* 4 */
+                            "f 2 %1\n"      /* 5 */
+                            "a 4 50 %3\n"   /* 6 */
+                            "f 1 %3\n"      /* 7 */
+                            "a 5 1000 %2\n" /* 8 */
+                            "f 4 %1\n"      /* 9 */
+                            "r 3 20 %1\n";  /* 10 */
 
 static const char *trace_path(void) {
     const char *path = in_folder("trace.txt");
@@ -56,10 +56,10 @@ static const char *read_as(hpw_what_if what) {
     int more = -1;
     text[0] = '\0';
     while (reader && (more = hpw_what_if_next(reader, &event, &error)) == 1)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%c %llu %llu@%llu/%llu",
-                                 used ? ", " : "", "afr"[event.kind], (unsigned long long)event.id,
-                                 (unsigned long long)event.size, (unsigned long long)event.alignment,
-                                 (unsigned long long)event.slot);
+        used +=
+            (size_t)snprintf(text + used, sizeof text - used, "%s%c %llu %llu@%llu/%llu", used ? ", " : "",
+                             "afr"[event.kind], (unsigned long long)event.id, (unsigned long long)event.size,
+                             (unsigned long long)event.alignment, (unsigned long long)event.slot);
     if (more < 0) snprintf(text, sizeof text, "%s", error.message + strlen(path) + 2);
     if (reader) CHECK_EQ(hpw_what_if_next(reader, &event, NULL), more); /* it stays so */
     hpw_what_if_close(reader);
@@ -132,20 +132,24 @@ static void sizes_too_large_are_refused(void) {
     static const char text[] = "a 1 9223372036854775800\nr 1 5\nr 1 9223372036854775806\n";
     put_file(path, text, sizeof text - 1);
     hpw_trace_error error = {0};
-    static const hpw_what_if cases[] = {{.header = 8}, {.scale = 2, .scale_by = 1}, {.scale = 1000001, .scale_by = 1000000}};
+    static const hpw_what_if cases[] = {
+        {.header = 8}, {.scale = 2, .scale_by = 1}, {.scale = 1000001, .scale_by = 1000000}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK(!hpw_program_load_as(path, &cases[i], &error));
         CHECK_EQ(error.code, HPW_INVALID_ARGUMENT);
-        CHECK(strstr(error.message, "large.txt: event 1: 9223372036854775800 bytes, scaled and with a header, "
-                                    "are more than 2^63 - 1"));
+        CHECK(strstr(error.message,
+                     "large.txt: event 1: 9223372036854775800 bytes, scaled and with a header, "
+                     "are more than 2^63 - 1"));
     }
-    CHECK(!hpw_program_load_as(path, &(hpw_what_if){.header = 7}, &error)); /* 2^63 - 1, rounded to granules */
+    CHECK(
+        !hpw_program_load_as(path, &(hpw_what_if){.header = 7}, &error)); /* 2^63 - 1, rounded to granules */
     hpw_program *half = hpw_program_load_as(path, &(hpw_what_if){.scale = 1, .scale_by = 2}, &error);
     if (CHECK(half != NULL)) CHECK_EQ(hpw_program_summary(half)->peak_in_use, 4611686018427387903);
     hpw_program_free(half);
     static const char plain[] = "a 1 5\n";
     put_file(path, plain, sizeof plain - 1);
-    CHECK(!hpw_program_load_as(path, &(hpw_what_if){.threads = (const uint32_t[]){0}, .thread_count = 1}, &error));
+    CHECK(!hpw_program_load_as(path, &(hpw_what_if){.threads = (const uint32_t[]){0}, .thread_count = 1},
+                               &error));
     CHECK(strstr(error.message, "no thread 0 allocates in it: it does not tell threads"));
 }
 

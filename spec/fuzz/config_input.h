@@ -81,7 +81,8 @@ static inline void mend_config(hpw_config *config, bool mapped) {
 
 /* For whoever reads a crash. */
 static inline void tell_config(const hpw_config *config, const char *where) {
-    TELL("%s, order %d, seed %llu, guard %d, granule %u, capacity %llu to %llu, %s, %s%s, caches %u, classes from %u, %u\n",
+    TELL("%s, order %d, seed %llu, guard %d, granule %u, capacity %llu to %llu, %s, %s%s, caches %u, classes "
+         "from %u, %u\n",
          config->policy, (int)config->order, (unsigned long long)config->seed, (int)config->guard,
          config->granule, (unsigned long long)config->capacity, (unsigned long long)config->max_capacity,
          where, config->single_threaded ? "unlocked" : "locked", config->host.lock ? " by the host" : "",
