@@ -61,12 +61,12 @@ static int load(lua_State *L) {
     luaL_checkstring(L, 1);
     const char *path = path_at(L, 1, 1);
     const char *name = luaL_optstring(L, 2, path);
+    what_if_threads threads;
+    hpw_what_if what = what_if_read(L, 3, &threads); /* before anything takes its place */
     hpw_trace_error error = {0};
     loaded *self = lua_newuserdatauv(L, sizeof *self, 0);
     *self = (loaded){0};
     luaL_setmetatable(L, PROGRAM_TYPE);
-    what_if_threads threads;
-    hpw_what_if what = what_if_read(L, 3, &threads);
     self->program = hpw_program_load_as(path, &what, &error);
     if (!self->program) return fail(L, error.message, error.code);
     self->name = strdup(name);
