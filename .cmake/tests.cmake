@@ -46,6 +46,9 @@ target_include_directories(growth_test PRIVATE spec/bench)
 # A pool as its rules state it.
 target_sources(small_worlds_test PRIVATE spec/c/model.c spec/c/model_places.c)
 
+# A trace that is read as it would have been, with the system's memory failing.
+target_link_options(what_if_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+
 # The two lua_Allocs that note what passes through them, with the system's memory failing.
 if(TARGET alloc_notes_test)
   target_sources(alloc_notes_test PRIVATE lua/consumers.c)

@@ -39,8 +39,8 @@ HOT void count_taken(thread_cache *mine, const slots_heap *h, unsigned kind, uin
 static tried take_cached(hpw_pool *pool, thread_cache *mine, uint64_t size, void **block) {
     slab *state = pool->index.state;
     const blocks *map = &pool->index.map;
-    unsigned kind = kind_for(size);
     slots_heap *h = slab_heap(state, mine->number);
+    unsigned kind = kind_for(h, size);
     if (!kind) return TRIED_NOTHING;
     if (!slots_held(h, kind) && !fill_magazine(pool, h, kind, mine)) return TRIED_PAGES;
     uint64_t bytes = h->bytes[kind];
@@ -56,8 +56,8 @@ static tried take_cached(hpw_pool *pool, thread_cache *mine, uint64_t size, void
 static bool add_page(hpw_pool *pool, thread_cache *mine, uint64_t size) {
     slab *state = pool->index.state;
     slots_heap *h = slab_heap(state, mine->number);
-    unsigned kind = kind_for(size);
-    request want = {.size = slots_size[kind], .align = 1};
+    unsigned kind = kind_for(h, size);
+    request want = {.size = h->classes->size[kind], .align = 1};
     lock_enter(pool->lock);
     caches_bring_home(pool, mine);
     work w = begin_work(pool);
@@ -110,7 +110,7 @@ static void *allocate_cached(hpw_pool *pool, uint64_t size) {
     if (!mine || size > LARGEST_SLOT_BYTES || !caches_begin(pool->caches, mine))
         return allocate_somehow(pool, size);
     slots_heap *h = mine->heap;
-    unsigned kind = kind_of_bytes[size];
+    unsigned kind = h->kind_of_bytes[size];
     granule_t at = h->top[kind][-1];
     if (at == pool->index.capacity || !word_load(&pool->index.map.live[at / WORD_BITS]) ||
         pool->index.map.freed) { /* capacity: see slots_heap */

@@ -170,7 +170,7 @@ typedef struct hpw_host {
                                      with sanitizers */
 } hpw_host;
 
-enum { HPW_MOST_THREAD_CACHES = 128 };
+enum { HPW_MOST_THREAD_CACHES = 128, HPW_MOST_CLASSES = 20, HPW_LARGEST_CLASS = 64 };
 
 /* A zeroed config is the default pool: 1 MiB, best fit, address order, locked, guard off. */
 typedef struct hpw_config {
@@ -189,7 +189,11 @@ typedef struct hpw_config {
     bool small_pages;     /* false: pools of 2 MiB and more ask for huge pages; hpw_open only */
     uint32_t thread_caches; /* 0: none; else up to so many threads, HPW_MOST_THREAD_CACHES at most, have a
                                cache of their own: see hpw_open */
-    hpw_host host;          /* zeroed: see hpw_host */
+    uint32_t classes[HPW_MOST_CLASSES]; /* slab: the sizes of its slots in bytes, such as {16, 48, 256}: whole
+                               granules, ascending, HPW_LARGEST_CLASS granules at most; a request gets the
+                               least that holds it, one above the last is best fit's. All 0: the usual ones,
+                               1 ... 8 granules, then four to each power of two */
+    hpw_host host;                      /* zeroed: see hpw_host */
 } hpw_config;
 
 /* ---- Life cycle ------------------------------------------------------------- */
@@ -226,7 +230,9 @@ typedef struct hpw_config {
  *    the seed is not 0 without order random; half a lock was given; thread_caches is above
  * HPW_MOST_THREAD_CACHES, or set with a policy that takes none (hpw_policy_info), a lock of the host's or
  *    none, granules other than 16, guard full, or a pool that grows; red_zone or
- *    quarantine are set without guard full;
+ *    quarantine are set without guard full; classes are set with a policy that has none
+ *    (hpw_policy_info), or one is no multiple of the granule, not above the one before it,
+ *    more than HPW_LARGEST_CLASS granules, or behind a 0;
  *  - HPW_NO_MEMORY: the system has no such range of addresses.
  * Hosted profile only. Cost: two mappings.
  */
@@ -517,6 +523,7 @@ typedef struct hpw_policy_info {
     const char *source;  /* who described it */
     bool takes_order;    /* fifo, lifo and random are accepted */
     bool takes_caches;   /* thread_caches is accepted */
+    bool takes_classes;  /* classes are accepted */
     bool exact;          /* the address is defined by the rule alone (and the seed), see `chooses` */
     bool monotone;       /* a trace without resizes that fits in P fits in every larger pool: proved */
 } hpw_policy_info;

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 
 #include "little_endian.h"
+#include "policy/slot_classes.h"
 #include "trace_chunk.h"
 
 /* ---- Messages: without a C library ---- */
@@ -57,7 +58,26 @@ hpw_error image_fail(hpw_image_error *error, hpw_error code, uint64_t offset, co
 
 /* ---- Layout ---- */
 
-enum { POLICY_AT = 16, POLICY_LONGEST = 15, RED_ZONE_AT = 104, HEADER_CHECK = IMAGE_HEADER - 8 };
+enum {
+    POLICY_AT = 16,
+    POLICY_LONGEST = 15,
+    RED_ZONE_AT = 104,
+    CHOICE_AT = 120,
+    HEADER_CHECK = IMAGE_HEADER - 8
+};
+
+/* What order random has, or what slab has. */
+static uint64_t image_choice(const hpw_config *config) {
+    if (config->order == HPW_ORDER_RANDOM) return config->seed;
+    return slot_classes_word(config->classes, bits_lowest(config->granule));
+}
+
+/* False: what no pool has. */
+static bool take_choice(hpw_config *config, uint64_t choice, bool has_classes) {
+    if (has_classes) return slot_classes_from_word(choice, bits_lowest(config->granule), config->classes);
+    config->seed = choice;
+    return true;
+}
 
 void image_encode(const hpw_image *image, uint64_t largest_align, uint8_t to[IMAGE_HEADER]) {
     const hpw_config *config = &image->config;
@@ -78,7 +98,7 @@ void image_encode(const hpw_image *image, uint64_t largest_align, uint8_t to[IMA
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) put64(to + 48 + 8 * i, sizes[i]);
     put64(to + RED_ZONE_AT, config->red_zone);
     put64(to + RED_ZONE_AT + 8, config->quarantine);
-    put64(to + RED_ZONE_AT + 16, config->seed);
+    put64(to + CHOICE_AT, image_choice(config));
     put64(to + HEADER_CHECK, hpw_checksum(to, HEADER_CHECK));
 }
 
@@ -120,7 +140,6 @@ static void decode(image_reader *reader, const uint8_t *from, const char *name) 
                    .red_zone = get64(from + RED_ZONE_AT),
                    .quarantine = get64(from + RED_ZONE_AT + 8),
                    .order = (hpw_order)get32(from + 32),
-                   .seed = get64(from + RED_ZONE_AT + 16),
                    .guard = (hpw_guard)get32(from + 36),
                    .single_threaded = (get32(from + 40) & IMAGE_SINGLE_THREADED) != 0,
                    .small_pages = (get32(from + 40) & IMAGE_SMALL_PAGES) != 0,
@@ -149,9 +168,11 @@ static hpw_error check_header(image_reader *reader, const uint8_t *header) {
                           "at byte %u: the policy '%s' is unknown", (uint64_t)POLICY_AT,
                           (const char *)header + POLICY_AT);
     decode(reader, header, known->info.name);
+    bool chosen = image->config.granule &&
+                  take_choice(&image->config, get64(header + CHOICE_AT), known->info.takes_classes);
     hpw_config config = image->config;
-    bool zeros = !config.capacity || !config.max_capacity || !config.granule;
-    if (zeros || pool_config(&config) || config.capacity != image->config.capacity ||
+    bool zeros = !config.capacity || !config.max_capacity;
+    if (!chosen || zeros || pool_config(&config) || config.capacity != image->config.capacity ||
         config.max_capacity != image->config.max_capacity)
         return image_fail(reader->error, HPW_INVALID_ARGUMENT, 12,
                           "at byte 12: no pool has such options: %s, %u bytes to %u, granules of %u",

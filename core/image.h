@@ -6,15 +6,16 @@
  *      image  = header block*
  *      header = magic[8] version:4 granule:4 policy[16] order:4 guard:4 flags:4 thread_caches:4
  *               capacity:8 max_capacity:8 now:8 largest_align:8 blocks:8 in_use:8 size:8
- *               red_zone:8 quarantine:8 seed:8 check:8                           (136 bytes)
+ *               red_zone:8 quarantine:8 seed or classes:8 check:8                (136 bytes)
  *      block  = address:8 granted:8 requested:8 flags:4 check:4 piece*           (32 bytes + pieces)
  *      piece  = bytes[64 KiB, or what is left of the block's requested ones] check:8
  *
- * Blocks come in address order. `now` is the capacity when it was saved, `size` that of the
- * image, so a reader knows from the first 136 bytes whether a file is whole. The checksum is that of binary
- * traces (trace_chunk.h): a change within 8 aligned bytes is always seen, any other with probability 1 -
- * 2^-64, of a block's first 32 bytes 1 - 2^-32. It keeps out accidents; an image is believed no further than
- * a pool's own calls could go.
+ * The seed is of order random; the classes are slab's, bit n - 1 for one of n granules, 0 the usual ones:
+ * slab takes no order, so that there is never both. Blocks come in address order. `now` is the capacity when
+ * it was saved, `size` that of the image, so a reader knows from the first 136 bytes whether a file is whole.
+ * The checksum is that of binary traces (trace_chunk.h): a change within 8 aligned bytes is always seen, any
+ * other with probability 1 - 2^-64, of a block's first 32 bytes 1 - 2^-32. It keeps out accidents; an image
+ * is believed no further than a pool's own calls could go.
  */
 #ifndef HPW_IMAGE_H
 #define HPW_IMAGE_H

@@ -2,8 +2,8 @@
 /*
  * A pool from its image. For each block, in address order:
  *
- *   1. how many granules it gets: as many as it had, under the policy and granule that
- *      it was saved with; else what this policy grants for its requested size;
+ *   1. how many granules it gets: as many as it had, under the policy, granule and classes
+ *      that it was saved with; else what this policy grants for its requested size;
  *   2. the pool grows, where it may, until the block lies inside of it;
  *   3. the free block around its place: the policy had it, and now the block is cut out
  *      of it, as if the policy had named it. A block that lay in a slab's slot gets its page
@@ -15,6 +15,7 @@
  */
 #include "guard.h"
 #include "image.h"
+#include "policy/slot_classes.h"
 #define POLICY (*pool->policy)
 #include "operations.h"
 
@@ -22,7 +23,7 @@ typedef struct restoring {
     hpw_pool *pool;
     image_reader reader;
     work w;
-    bool same; /* policy and granule as saved */
+    bool same; /* policy, granule and classes as saved */
     image_block block;
     uint64_t offset; /* of the block in the image */
     granule_t at, size;
@@ -168,6 +169,14 @@ static hpw_error restore_blocks(restoring *r) {
     return error ? error : image_finish(&r->reader);
 }
 
+/* Does the pool grant what the one that was saved granted? */
+static bool grants_alike(const hpw_pool *pool, const hpw_config *saved) {
+    uint32_t classes[HPW_MOST_CLASSES];
+    slot_classes_sizes(pool->index.classes, pool->index.shift, classes);
+    return policy_in_order(policy_named(saved->policy), pool->index.order) == pool->policy &&
+           saved->granule == pool_bytes(pool, 1) && !memcmp(classes, saved->classes, sizeof classes);
+}
+
 static hpw_error restore(restoring *r) {
     hpw_pool *pool = r->pool;
     const tally *counts = &pool->counts;
@@ -177,9 +186,7 @@ static hpw_error restore(restoring *r) {
     if (pool->guards) guard_empty(pool);
     hpw_error error = image_begin(&r->reader);
     if (error) return error;
-    const hpw_config *saved = &r->reader.image.config;
-    r->same = policy_in_order(policy_named(saved->policy), pool->index.order) == pool->policy &&
-              saved->granule == pool_bytes(pool, 1);
+    r->same = grants_alike(pool, &r->reader.image.config);
     if (pool->largest_align < r->reader.largest_align) pool->largest_align = r->reader.largest_align;
     error = restore_blocks(r);
     if (error) pool_reset(pool);

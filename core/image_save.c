@@ -7,6 +7,7 @@
 #include "guard.h"
 #include "image.h"
 #include "little_endian.h"
+#include "policy/slot_classes.h"
 #include "trace_chunk.h"
 
 typedef struct image_writer {
@@ -70,6 +71,7 @@ static hpw_image measure(const hpw_pool *pool) {
         .capacity = pool_bytes(pool, map->count),
         .size = IMAGE_HEADER,
     };
+    slot_classes_sizes(pool->index.classes, pool->index.shift, image.config.classes);
     if (pool->guards) {
         image.config.red_zone = or_none(pool->guards->red_zone);
         image.config.quarantine = or_none(pool->guards->quarantine);

@@ -8,6 +8,7 @@
  * mappings of the system's.
  */
 #include "guard.h"
+#include "policy/slot_classes.h"
 #ifndef HPW_FREESTANDING
 #include "caches.h"
 #endif
@@ -25,6 +26,14 @@ static bool takes_caches(const hpw_config *config, const policy *chosen) {
     return chosen->caches && config->thread_caches <= HPW_MOST_THREAD_CACHES && !config->single_threaded &&
            !config->host.lock && config->granule == 1 << PLAIN_SHIFT && config->guard != HPW_GUARD_FULL &&
            config->max_capacity == config->capacity;
+}
+
+/* Are the classes those of a pool with this policy and granule? */
+static bool classes_fit(const hpw_config *config, const policy *chosen) {
+    uint32_t any = 0;
+    for (size_t i = 0; i < HPW_MOST_CLASSES; i++) any |= config->classes[i];
+    return !any ||
+           (chosen->info.takes_classes && slot_classes_valid(config->classes, bits_lowest(config->granule)));
 }
 
 hpw_error pool_config(hpw_config *config) {
@@ -51,6 +60,7 @@ hpw_error pool_config(hpw_config *config) {
     if (config->seed && config->order != HPW_ORDER_RANDOM) return HPW_INVALID_ARGUMENT;
     if (!config->host.lock != !config->host.unlock) return HPW_INVALID_ARGUMENT;
     if (config->thread_caches && !takes_caches(config, chosen)) return HPW_INVALID_ARGUMENT;
+    if (!classes_fit(config, chosen)) return HPW_INVALID_ARGUMENT;
     return HPW_OK;
 }
 
@@ -104,10 +114,14 @@ static size_t claims_size(const hpw_config *config) {
     return round16((cells + WORD_BITS - 1) / WORD_BITS * sizeof(uint64_t));
 }
 
+static size_t classes_size(const hpw_config *config) {
+    return config->classes[0] ? round16(sizeof(slot_classes)) : 0;
+}
+
 size_t pool_metadata_size(const hpw_config *config) {
     return round16(sizeof(hpw_pool)) + host_size(config) + round16(map_size(config)) +
            round16(state_size(config)) + round16(caches_size(config)) + claims_size(config) +
-           guard_size(config);
+           classes_size(config) + guard_size(config);
 }
 
 size_t hpw_metadata_size(const hpw_config *config) {
@@ -160,7 +174,12 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
     blocks_init(&pool->index.map, next, pool->max_capacity, config->guard != HPW_GUARD_OFF);
     next += round16(map_size(config));
     pool->claims = (uint64_t *)(void *)next;
-    if (guard_size(config)) guard_open(pool, next + claims_size(config), config);
+    next += claims_size(config);
+    if (classes_size(config)) {
+        slot_classes_make((slot_classes *)next, config->classes, pool->index.shift);
+        pool->index.classes = (slot_classes *)next;
+    }
+    if (guard_size(config)) guard_open(pool, next + classes_size(config), config);
     pool->skew = (uint32_t)((uintptr_t)bytes >> pool->index.shift);
     pool_choose_way(pool);
     pool_open_policy(pool);

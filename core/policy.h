@@ -27,6 +27,8 @@
 
 #include "blocks.h"
 
+typedef struct slot_classes slot_classes; /* policy/slot_classes.h */
+
 /* What a policy sees of its pool. */
 typedef struct free_index {
     blocks map;           /* pool.c's: a policy reads it */
@@ -47,6 +49,8 @@ typedef struct free_index {
     granule_t broken_at;
 
     uint64_t seed; /* of HPW_ORDER_RANDOM */
+
+    const slot_classes *classes; /* of slots, that the pool was opened with; NULL: the usual ones */
 } free_index;
 
 /* A request: `size` granules at a granule `at` with (at + skew) % align == 0; align a power of two. */

@@ -11,6 +11,8 @@
 #include "pool.h"
 #include "replay_run.h"
 
+#define NOWHERE UINT64_MAX /* the slot's block was refused, or there is none */
+
 /* ---- Compiling ---- */
 
 typedef struct building {
@@ -62,10 +64,11 @@ static void note(building *b, const hpw_trace_event *event) {
     }
 }
 
-static hpw_error build(building *b, const char *path, hpw_trace *trace, hpw_trace_error *error) {
+static hpw_error build(building *b, const char *path, hpw_trace *trace, hpw_what_if_reader *reader,
+                       hpw_trace_error *error) {
     hpw_trace_event event;
     int more;
-    while ((more = hpw_trace_next(trace, &event, error)) > 0) {
+    while ((more = hpw_what_if_next(reader, &event, error)) > 0) {
         if (!hpw_trace_sum(&b->rounded, &event)) {
             hpw_trace_refuse_sum(error, path, b->program->count + 1);
             return HPW_CORRUPTED;
@@ -77,7 +80,7 @@ static hpw_error build(building *b, const char *path, hpw_trace *trace, hpw_trac
         }
         note(b, &event);
     }
-    if (more < 0) return HPW_CORRUPTED;
+    if (more < 0) return HPW_CORRUPTED; /* or whatever *error says */
     hpw_trace_summary *s = &b->program->summary;
     const char *warning = hpw_trace_warning(trace);
     if (warning) strncpy(s->warning, warning, sizeof s->warning - 1);
@@ -86,19 +89,28 @@ static hpw_error build(building *b, const char *path, hpw_trace *trace, hpw_trac
     s->format = hpw_trace_format_of(trace);
     s->peak_blocks = b->program->slots;
     s->lower_bound = hpw_program_lower_bound(b->program, 0);
-    return HPW_OK;
+    if (s->lower_bound || !b->program->count) return HPW_OK;
+    hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory for its lower bound", path);
+    return HPW_NO_MEMORY;
 }
 
 hpw_program *hpw_program_load(const char *path, hpw_trace_error *error) {
+    return hpw_program_load_as(path, NULL, error);
+}
+
+hpw_program *hpw_program_load_as(const char *path, const hpw_what_if *what, hpw_trace_error *error) {
     hpw_trace *trace = hpw_trace_open(path, error);
     if (!trace) return NULL;
-    building b = {.program = calloc(1, sizeof *b.program)};
+    hpw_what_if_reader *reader = hpw_what_if_open(trace, path, what, error);
+    building b = {.program = reader ? calloc(1, sizeof *b.program) : NULL};
+    if (b.program) b.program->granule = what ? what->granule : 0;
     if (!b.program) {
-        hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to load it", path);
-    } else if (build(&b, path, trace, error)) {
+        if (reader) hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to load it", path);
+    } else if (build(&b, path, trace, reader, error)) {
         hpw_program_free(b.program);
         b.program = NULL;
     }
+    hpw_what_if_close(reader);
     hpw_trace_close(trace);
     return b.program;
 }
@@ -112,7 +124,7 @@ void hpw_program_free(hpw_program *program) {
 const hpw_trace_summary *hpw_program_summary(const hpw_program *program) { return &program->summary; }
 
 uint64_t hpw_program_lower_bound(const hpw_program *program, uint32_t granule) {
-    if (!granule) granule = 16;
+    if (!granule) granule = program->granule ? program->granule : 16;
     uint64_t *sizes = calloc(program->slots + 1, sizeof *sizes), now = 0, peak = 0;
     if (!sizes) return 0;
     for (size_t i = 0; i < program->count; i++) {
@@ -127,6 +139,21 @@ uint64_t hpw_program_lower_bound(const hpw_program *program, uint32_t granule) {
     return peak;
 }
 
+bool hpw_program_sizes_at_peak(const hpw_program *program, uint64_t most, uint64_t counts[]) {
+    uint64_t *sizes = malloc((program->slots + 1) * sizeof *sizes);
+    if (!sizes) return false;
+    for (size_t i = 0; i <= program->slots; i++) sizes[i] = NOWHERE;
+    memset(counts, 0, (most + 1) * sizeof *counts);
+    for (size_t i = 0; i < program->peak_operation; i++) {
+        const operation *op = &program->operations[i];
+        sizes[op->slot] = op->kind == HPW_TRACE_FREE ? NOWHERE : op->size;
+    }
+    for (size_t i = 0; i < program->slots; i++)
+        if (sizes[i] <= most) counts[sizes[i]]++;
+    free(sizes);
+    return true;
+}
+
 /* ---- Running ---- */
 
 static uint64_t nanoseconds(void) {
@@ -137,7 +164,6 @@ static uint64_t nanoseconds(void) {
 
 enum { STOP_EVERY = 65536 };
 static const uint64_t CHECKED_CAPACITY = (uint64_t)1 << 32; /* above, the check costs seconds and a GiB */
-#define NOWHERE UINT64_MAX                                  /* the slot's block was refused */
 
 /* One operation that is neither a free nor a usual allocation. */
 static bool perform_rare(hpw_pool *pool, uint64_t *address, const operation *op) {
@@ -215,9 +241,7 @@ static hpw_pool *open_in_arena(replay_arena *arena, const hpw_config *config) {
     return hpw_open_in(arena->memory + before, metadata + capacity, config, NULL);
 }
 
-hpw_error replay_open(const hpw_program *program, const hpw_question *question, uint64_t capacity,
-                      replay_arena *arena, replay *run) {
-    hpw_error error;
+static hpw_config config_of(const hpw_question *question, uint64_t capacity) {
     hpw_config config = {
         .policy = question->policy,
         .order = question->order,
@@ -226,6 +250,14 @@ hpw_error replay_open(const hpw_program *program, const hpw_question *question, 
         .capacity = capacity,
         .single_threaded = true,
     };
+    memcpy(config.classes, question->classes, sizeof config.classes);
+    return config;
+}
+
+hpw_error replay_open(const hpw_program *program, const hpw_question *question, uint64_t capacity,
+                      replay_arena *arena, replay *run) {
+    hpw_error error;
+    hpw_config config = config_of(question, capacity);
     *run = (replay){.program = program};
     if (arena && program->largest_align <= MAPPED_ALIGN) run->pool = open_in_arena(arena, &config);
     if (!run->pool) run->pool = hpw_open(&config, &error);
@@ -276,13 +308,14 @@ static bool may_escape(hpw_pool *pool, uint64_t address, uint64_t size) {
 /* One operation of a whole run, and the capacities that it leaves in doubt. */
 static void perform_watched(replay *run, const operation *op, bool watched, hpw_answer *answer,
                             replay_doubt *doubt) {
-    uint64_t before = run->pool->counts.high_water;
+    uint64_t before = pool_bytes(run->pool, run->pool->counts.high_water);
     bool escapes =
         watched && op->kind == HPW_TRACE_RESIZE && may_escape(run->pool, run->addresses[op->slot], op->size);
     if (!perform(run->pool, run->addresses, op)) answer->failures++;
-    if (!escapes || run->pool->counts.high_water == before) return;
+    uint64_t after = pool_bytes(run->pool, run->pool->counts.high_water);
+    if (!escapes || after == before) return;
     if (before < doubt->from) doubt->from = before;
-    doubt->to = run->pool->counts.high_water;
+    doubt->to = after;
 }
 
 /* The whole trace, failures and all, and what the pool says of itself. */
@@ -375,15 +408,24 @@ static hpw_error measure_time(const hpw_program *program, const hpw_question *qu
 
 /* ---- Asking ---- */
 
+/* The class of a request's size, where the pool has its own and one that large; else the size. */
+static uint64_t slot_size(const hpw_question *question, uint64_t size) {
+    for (size_t i = 0; i < HPW_MOST_CLASSES && question->classes[i]; i++)
+        if (question->classes[i] >= size) return question->classes[i];
+    return size;
+}
+
 /* A capacity in which the free end is larger than all else together. */
-static uint64_t unbounded(const hpw_program *program, uint32_t granule) {
+static uint64_t unbounded(const hpw_program *program, const hpw_question *question) {
+    uint32_t granule = question->granule;
     uint64_t most = hpw_max_capacity(granule), all = (uint64_t)granule << 16; /* a page for every class */
     for (size_t i = 0; i < program->count; i++) {
         const operation *op = &program->operations[i];
         if (op->kind == HPW_TRACE_FREE) continue;
         uint64_t alignment = (uint64_t)1 << op->align_bits;
         if (op->size >= most || alignment >= most || all >= most) return most;
-        all += 2 * (op->size + granule) + alignment; /* a buddy may take twice the size */
+        all +=
+            2 * (slot_size(question, op->size) + granule) + alignment; /* a buddy may take twice the size */
     }
     uint64_t power = (uint64_t)granule << bits_width(2 * all / granule); /* whole for buddies too */
     return power < most ? power : most;
@@ -392,13 +434,17 @@ static uint64_t unbounded(const hpw_program *program, uint32_t granule) {
 hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, const atomic_bool *stop,
                   hpw_answer *answer) {
     hpw_question full = *question;
-    if (!full.granule) full.granule = 16;
+    if (!full.granule) full.granule = program->granule ? program->granule : 16;
     if (full.granule & (full.granule - 1)) return HPW_INVALID_ARGUMENT;
     *answer = (hpw_answer){.capacity = question->capacity};
-    uint64_t capacity = full.capacity ? full.capacity : unbounded(program, full.granule);
+    uint64_t capacity = full.capacity ? full.capacity : unbounded(program, &full);
     replay_doubt doubt = {.from = UINT64_MAX};
     hpw_error error = run_whole(program, &full, capacity, stop, answer, &doubt);
     if (!error && full.smallest) error = replay_search(program, &full, &doubt, stop, answer);
-    if (error || !full.timed) return error;
+    if (error) return error;
+    uint64_t told = full.capacity ? full.capacity : answer->high_water;
+    hpw_config config = config_of(&full, answer->has_smallest ? answer->smallest_pool : told);
+    answer->metadata = hpw_metadata_size(&config);
+    if (!full.timed) return HPW_OK;
     return measure_time(program, &full, answer->has_smallest ? answer->smallest_pool : capacity, answer);
 }

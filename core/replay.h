@@ -15,7 +15,7 @@
 
 #include <stdatomic.h>
 
-#include "trace.h"
+#include "what_if.h"
 
 typedef struct hpw_program hpw_program;
 
@@ -23,11 +23,12 @@ typedef struct hpw_program hpw_program;
 typedef struct hpw_question {
     const char *policy;
     hpw_order order;
-    uint64_t seed;     /* of order random; else 0 */
-    uint32_t granule;  /* 0: 16 */
-    uint64_t capacity; /* 0: unbounded */
-    bool smallest;     /* search the smallest pool */
-    bool timed;        /* measure nanoseconds an operation */
+    uint64_t seed;                      /* of order random; else 0 */
+    uint32_t granule;                   /* 0: that of the program's what-if, or 16 */
+    uint32_t classes[HPW_MOST_CLASSES]; /* bytes, of a policy that takes them; all 0: the usual ones */
+    uint64_t capacity;                  /* 0: unbounded */
+    bool smallest;                      /* search the smallest pool */
+    bool timed;                         /* measure nanoseconds an operation */
 } hpw_question;
 
 typedef struct hpw_answer {
@@ -40,6 +41,8 @@ typedef struct hpw_answer {
     double internal_fragmentation; /* at the peak moment */
     uint64_t steps_max;
     double steps_mean;
+
+    uint64_t metadata; /* of the smallest pool; else the one asked for, or one as large as the high water */
 
     bool has_smallest;
     uint64_t smallest_pool; /* it fits: it was run */
@@ -54,13 +57,24 @@ typedef struct hpw_answer {
 
 /* Loads and compiles a trace. NULL and *error as hpw_trace_open and hpw_trace_next, or HPW_NO_MEMORY. */
 hpw_program *hpw_program_load(const char *path, hpw_trace_error *error);
+
+/* The same of the trace as it would have been; NULL: as it is. Also NULL as hpw_what_if_open and _next say.
+ */
+hpw_program *hpw_program_load_as(const char *path, const hpw_what_if *what, hpw_trace_error *error);
 void hpw_program_free(hpw_program *program);
 
-/* The trace's figures; `lower_bound` and the rest are those of a granule of 16. */
+/* The trace's figures, as it would have been; `lower_bound` is that of the what-if's granule, or 16. */
 const hpw_trace_summary *hpw_program_summary(const hpw_program *program);
 
-/* The lower bound for a granule (0: 16): the peak of live bytes, rounded block by block. O(events). */
+/*
+ * The lower bound for a granule (0: the what-if's, or 16): the peak of live bytes, rounded block by
+ * block. O(events).
+ */
 uint64_t hpw_program_lower_bound(const hpw_program *program, uint32_t granule);
+
+/* How many blocks of each size of 0 ... most bytes are live at the peak moment: counts[size]. False: no
+ * memory. */
+bool hpw_program_sizes_at_peak(const hpw_program *program, uint64_t most, uint64_t counts[]);
 
 /*
  * Answers a question. Any number of threads may ask one program at once.

@@ -17,6 +17,7 @@ struct hpw_program {
     operation *operations;
     size_t count;
     size_t slots;
+    uint32_t granule; /* of the what-if, 0: 16 */
     uint64_t largest_align;
     size_t peak_operation; /* operations up to the peak moment */
     hpw_trace_summary summary;

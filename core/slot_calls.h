@@ -44,20 +44,13 @@ typedef struct slot_way {
 
 /* ---- Allocate ---- */
 
-enum { LARGEST_SLOT_BYTES = LARGEST_SLOT << PLAIN_SHIFT };
+_Static_assert((int)CLASS_SHIFT == (int)PLAIN_SHIFT,
+               "kinds by bytes are for granules as the short ways have");
 
-/* The kind of slot for a size in bytes, 16 at a time. 0: none; a request of 0 bytes goes the general way. */
-#define KIND(k) k, k, k, k, k, k, k, k, k, k, k, k, k, k, k, k
-#define KIND2(k) KIND(k), KIND(k)
-#define KIND4(k) KIND2(k), KIND2(k)
-#define KIND8(k) KIND4(k), KIND4(k)
-static const uint8_t kind_of_bytes[LARGEST_SLOT_BYTES + 1] = {
-    0,         KIND(1),   KIND(2),   KIND(3),   KIND(4),   KIND(5),   KIND(6),
-    KIND(7),   KIND(8),   KIND2(9),  KIND2(10), KIND2(11), KIND2(12), KIND4(13),
-    KIND4(14), KIND4(15), KIND4(16), KIND8(17), KIND8(18), KIND8(19), KIND8(20)};
-
-/* The kind of slot for `size` bytes; 0: none. */
-HOT unsigned kind_for(uint64_t size) { return size <= LARGEST_SLOT_BYTES ? kind_of_bytes[size] : 0; }
+/* The kind of slot for `size` bytes; 0: none, or a request that goes the general way. */
+HOT unsigned kind_for(const slots_heap *h, uint64_t size) {
+    return size <= LARGEST_SLOT_BYTES ? h->kind_of_bytes[size] : 0;
+}
 
 /* The slot at `at`, of `bytes`, is live now: a slot without slack has its mark taken, all others keep it. */
 HOT void *occupy_slot(const free_index *index, uint64_t at, uint64_t bytes, uint64_t size, slot_way way) {
@@ -105,7 +98,7 @@ HOT void *count_granted(hpw_pool *pool, uint64_t granted, uint64_t requested, vo
 APART void *take_first_of_page(hpw_pool *pool, uint64_t size, bool remembers) {
     slab *state = pool_state(pool);
     slots_heap *h = &state->heap;
-    unsigned kind = kind_for(size);
+    unsigned kind = kind_for(h, size);
     if (!kind || !slots_held(h, kind))
         return remembers ? allocate_validating(pool, size) : allocate(pool, size);
     slots_take(&pool->index.map, &state->pages, h, kind);
@@ -118,7 +111,8 @@ APART void *take_first_of_page(hpw_pool *pool, uint64_t size, bool remembers) {
 HOT void *take_slot(hpw_pool *pool, uint64_t size, bool remembers) {
     slab *state = pool_state(pool);
     if (size > LARGEST_SLOT_BYTES) return take_first_of_page(pool, size, remembers);
-    uint64_t kind = kind_of_bytes[size], at = state->heap.top[kind][-1], bytes = state->heap.bytes[kind];
+    uint64_t kind = state->heap.kind_of_bytes[size], at = state->heap.top[kind][-1],
+             bytes = state->heap.bytes[kind];
     page_state *page = slab_page(state, at);
     if (!MOSTLY(page->live)) return take_first_of_page(pool, size, remembers);
     ANEW(page);

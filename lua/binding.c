@@ -337,6 +337,7 @@ static int module_policies(lua_State *L) {
         set_string(L, "source", info->source);
         set_flag(L, "takes_order", info->takes_order);
         set_flag(L, "takes_caches", info->takes_caches);
+        set_flag(L, "takes_classes", info->takes_classes);
         set_flag(L, "exact", info->exact);
         set_flag(L, "monotone", info->monotone);
         lua_rawseti(L, -2, (lua_Integer)i + 1);

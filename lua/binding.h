@@ -132,6 +132,10 @@ const char *path_at(lua_State *L, int index, int arg);
 /* Reads the options at `arg` (none and nil are the default pool); raises for what it can't take. */
 const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config);
 
+/* The list of sizes at the stack's top; and, with the granule known, whether the policy may have them. */
+void options_read_classes(lua_State *L, int arg, const char *name, hpw_config *config);
+void options_check_classes(lua_State *L, int arg, const hpw_config *config, const hpw_policy_info *policy);
+
 /* The same, where what the table doesn't say is as in *base, whose fields are all filled in. */
 const hpw_policy_info *options_read_over(lua_State *L, int arg, const hpw_config *base, hpw_config *config);
 

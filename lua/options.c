@@ -176,7 +176,7 @@ static size_t read_name(lua_State *L, int arg, const char *option, const char *(
 typedef struct options {
     int arg;
     uint64_t granule;
-    bool has_capacity, has_seed;
+    bool has_capacity, has_seed, has_classes;
     size_t policy;
     hpw_config *config;
 } options;
@@ -249,6 +249,11 @@ static void read_thread_caches(lua_State *L, options *o, const char *name) {
     o->config->thread_caches = (uint32_t)count;
 }
 
+static void read_classes(lua_State *L, options *o, const char *name) {
+    options_read_classes(L, o->arg, name, o->config);
+    o->has_classes = true;
+}
+
 typedef struct option {
     const char *name;
     void (*read)(lua_State *L, options *o, const char *name);
@@ -267,6 +272,7 @@ static const option known[] = {
     {"thread_safe", read_thread_safe},
     {"small_pages", read_small_pages},
     {"thread_caches", read_thread_caches},
+    {"classes", read_classes},
 };
 
 const char *options_name(size_t number) {
@@ -342,8 +348,11 @@ static const hpw_policy_info *read_options(lua_State *L, options *given) {
     const hpw_policy_info *policy = hpw_policy_at(o.policy);
     config->policy = policy->name;
     config->granule = (uint32_t)o.granule;
+    if (!o.has_classes && !policy->takes_classes) /* a loaded pool's, that now has another policy */
+        memset(config->classes, 0, sizeof config->classes);
     check_together(L, &o, policy);
     check_caches(L, &o, policy);
+    options_check_classes(L, o.arg, config, policy);
     return policy;
 }
 

@@ -2,10 +2,12 @@
 /*
  * The Lua module heapwright.replay: a trace loaded once, asked often.
  *
- *      local program = assert(replay.load("trace.hwt" [, name]))
+ *      local program = assert(replay.load("trace.hwt" [, name [, what_if]]))      -- see lua/what_if.c
  *      program:source()    --> { name, events, allocations, peak_in_use, lower_bound, warning }
- *      program:measure { policies = { { policy = "best-fit", order = "address", seed = nil } },
- *                        capacity = nil, granule = nil, smallest = true, time = false,
+ *      program:sizes_at_peak(most)    --> { [size] = blocks }, of at most so many bytes, live at the peak
+ *      program:measure { policies = { { policy = "best-fit", order = "address", seed = nil,
+ *                                       granule = nil, classes = nil } },   -- bytes; else:
+ *                        capacity = nil, granule = nil, classes = nil, smallest = true, time = false,
  *                        threads = nil, progress = function(done, total) end }
  *                          --> { { policy =, ... }, ... } in the order of the question
  *
@@ -28,6 +30,7 @@
 #include "fields.h"
 #include "module.h"
 #include "replay.h"
+#include "what_if_fields.h"
 
 #define PROGRAM_TYPE "heapwright.program"
 
@@ -58,11 +61,13 @@ static int load(lua_State *L) {
     luaL_checkstring(L, 1);
     const char *path = path_at(L, 1, 1);
     const char *name = luaL_optstring(L, 2, path);
+    what_if_threads threads;
+    hpw_what_if what = what_if_read(L, 3, &threads); /* before anything takes its place */
     hpw_trace_error error = {0};
     loaded *self = lua_newuserdatauv(L, sizeof *self, 0);
     *self = (loaded){0};
     luaL_setmetatable(L, PROGRAM_TYPE);
-    self->program = hpw_program_load(path, &error);
+    self->program = hpw_program_load_as(path, &what, &error);
     if (!self->program) return fail(L, error.message, error.code);
     self->name = strdup(name);
     return self->name ? 1 : fail(L, "no memory for the trace's name", HPW_NO_MEMORY);
@@ -90,6 +95,22 @@ static int source(lua_State *L) {
     set_count(L, "lower_bound", s.lower_bound);
     if (s.program[0]) set_string(L, "program", s.program);
     if (s.warning[0]) set_string(L, "warning", s.warning);
+    return 1;
+}
+
+static int sizes_at_peak(lua_State *L) {
+    enum { MOST = HPW_LARGEST_CLASS * 4096 };
+    lua_Integer most = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, most >= 0 && most <= MOST, 2, "bytes of a size class");
+    uint64_t *counts = lua_newuserdatauv(L, ((size_t)most + 1) * sizeof *counts, 0);
+    if (!hpw_program_sizes_at_peak(check_program(L)->program, (uint64_t)most, counts))
+        return fail(L, "no memory for the sizes", HPW_NO_MEMORY);
+    lua_newtable(L);
+    for (lua_Integer size = 0; size <= most; size++) {
+        if (!counts[size]) continue;
+        lua_pushinteger(L, (lua_Integer)counts[size]);
+        lua_rawseti(L, -2, size);
+    }
     return 1;
 }
 
@@ -188,6 +209,7 @@ static void push_answer(lua_State *L, const task *t) {
         set_count(L, "reversals", a->reversals);
         set_count(L, "runs", a->runs);
     }
+    if (a->metadata) set_count(L, "metadata", a->metadata);
     set_count(L, "steps_max", a->steps_max);
     set_number(L, "steps_mean", a->steps_mean);
     if (!a->has_time) return;
@@ -214,8 +236,27 @@ static bool flag_field(lua_State *L, int index, const char *key) {
     return set;
 }
 
-/* The {policy =, order =, seed =} on the stack's top. The name points into the policies' own table. */
-static void read_policy(lua_State *L, hpw_question *question) {
+/* The core has 32 bits for it. */
+static uint32_t granule_field(lua_State *L, int index) {
+    uint64_t granule = number_field(L, index, "granule");
+    if (granule > UINT32_MAX) luaL_error(L, "granule: %I bytes are too many", (LUAI_UACINT)granule);
+    return (uint32_t)granule;
+}
+
+/* The sizes of the field `classes`, in bytes; absent: as they are. */
+static void classes_field(lua_State *L, int index, uint32_t classes[HPW_MOST_CLASSES]) {
+    lua_getfield(L, index, "classes");
+    if (!lua_isnil(L, -1)) {
+        hpw_config config = {0};
+        options_read_classes(L, 2, "classes", &config);
+        memcpy(classes, config.classes, sizeof config.classes);
+    }
+    lua_pop(L, 1);
+}
+
+/* The {policy =, order =, seed =, granule =, classes =} on the stack's top. The name points into the
+ * policies' own table. */
+static void read_policy(lua_State *L, hpw_question *question, const uint32_t classes[HPW_MOST_CLASSES]) {
     if (!lua_istable(L, -1)) luaL_error(L, "policies must hold tables with a policy and an order");
     lua_getfield(L, -1, "policy");
     const char *name = luaL_checkstring(L, -1);
@@ -232,13 +273,11 @@ static void read_policy(lua_State *L, hpw_question *question) {
     lua_getfield(L, -3, "seed");
     if (question->order == HPW_ORDER_RANDOM) question->seed = (uint64_t)luaL_optinteger(L, -1, 0);
     lua_pop(L, 3);
-}
-
-/* The core has 32 bits for it. */
-static uint32_t granule_field(lua_State *L, int index) {
-    uint64_t granule = number_field(L, index, "granule");
-    if (granule > UINT32_MAX) luaL_error(L, "granule: %I bytes are too many", (LUAI_UACINT)granule);
-    return (uint32_t)granule;
+    uint32_t granule = granule_field(L, lua_gettop(L));
+    if (granule) question->granule = granule;
+    if (!info->takes_classes) return;
+    memcpy(question->classes, classes, sizeof question->classes);
+    classes_field(L, lua_gettop(L), question->classes);
 }
 
 static measuring *read_questions(lua_State *L) {
@@ -248,6 +287,8 @@ static measuring *read_questions(lua_State *L) {
         .smallest = flag_field(L, 2, "smallest"),
         .timed = flag_field(L, 2, "time"),
     };
+    uint32_t classes[HPW_MOST_CLASSES] = {0};
+    classes_field(L, 2, classes);
     lua_getfield(L, 2, "policies");
     luaL_checktype(L, -1, LUA_TTABLE);
     size_t count = lua_rawlen(L, -1);
@@ -259,7 +300,7 @@ static measuring *read_questions(lua_State *L) {
     for (size_t i = 0; i < count; i++) {
         m->tasks[i].question = common;
         lua_geti(L, -1, (lua_Integer)i + 1);
-        read_policy(L, &m->tasks[i].question);
+        read_policy(L, &m->tasks[i].question, classes);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -323,8 +364,13 @@ static int measure(lua_State *L) {
 
 int luaopen_heapwright_replay(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"source", source},      {"measure", measure},       {"close", close_program},
-        {"__gc", close_program}, {"__close", close_program}, {NULL, NULL},
+        {"source", source},
+        {"measure", measure},
+        {"close", close_program},
+        {"sizes_at_peak", sizes_at_peak},
+        {"__gc", close_program},
+        {"__close", close_program},
+        {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"load", load}, {NULL, NULL}};
     if (luaL_newmetatable(L, PROGRAM_TYPE)) {

@@ -217,9 +217,46 @@ describe("heapwright.new", function()
       "thread_caches: a pool that is not thread_safe has one thread")
   end)
 
+  it("takes size classes for slab, and grants them", function()
+    local mem <close> = heapwright.new { policy = "slab", classes = { 16, 48, "1K" } }
+    for size, class in pairs { [0] = 16, [16] = 16, [17] = 48, [48] = 48, [49] = 1024, [1024] = 1024, [1025] = 1040 } do
+      assert.equal(class, mem:usable_size(mem:alloc(size)))
+    end
+    assert.is_true(mem:check())
+    local wide <close> = heapwright.new { policy = "slab", granule = 64, classes = { 4096 } }
+    assert.equal(4096, wide:usable_size(wide:alloc(1)))
+    local state <close> = assert(heapwright.state { policy = "slab", classes = { 32, 64 }, limit = "1M" })
+    assert.equal(3, state:eval "return 1 + 2")
+  end)
+
+  it("refuses classes that are none", function()
+    local function slab(classes, granule) return { policy = "slab", classes = classes, granule = granule } end
+    refuses(slab "16", "classes: a list of sizes expected, got string")
+    local units = "; a size is a number of bytes, or one with a unit of B, K, KiB, M, MiB, G, GiB, T, TiB"
+    refuses(slab {}, "classes: a list of sizes expected, and nothing else")
+    refuses(slab { 16, many = 32 }, "classes: a list of sizes expected, and nothing else")
+    refuses(slab { 32, 16 }, "classes: 16 after 32: they must ascend, from more than 0")
+    refuses(slab { 32, 32 }, "classes: 32 after 32: they must ascend, from more than 0")
+    refuses(slab { 0 }, "classes: 0 after 0: they must ascend, from more than 0")
+    refuses(slab { -16 }, "classes: '-16' is negative" .. units)
+    refuses(slab { 16.5 }, "classes: '16.5' is not a whole number of bytes" .. units)
+    refuses(slab { "16Q" }, "classes: '16Q' is not a size" .. units)
+    refuses(slab { true }, "classes: size expected, got boolean")
+    refuses(slab { 24 }, "classes: 24 is no multiple of the granule of 16 bytes")
+    refuses(slab { 16, 1040 }, "classes: 1040 is more than 1024, 64 granules of 16 bytes")
+    refuses(slab({ 520 }, 8), "classes: 520 is more than 512, 64 granules of 8 bytes")
+    refuses(slab { "8G" }, "classes: 8589934592 is too large")
+    refuses({ classes = { 16 } }, "classes: best-fit has none")
+    local many = {}
+    for i = 1, 21 do many[i] = 16 * i end
+    refuses(slab(many), "classes: 21 are too many, a pool has 20 at most")
+    many[21] = nil
+    heapwright.new(slab(many)):close()
+  end)
+
   it("refuses options that it does not know, by name", function()
     local known = " (known: capacity, max_capacity, granule, policy, order, seed, guard, red_zone, quarantine, "
-      .. "thread_safe, small_pages, thread_caches)"
+      .. "thread_safe, small_pages, thread_caches, classes)"
     refuses({ polcy = "best-fit" }, "unknown option 'polcy'" .. known)
     refuses({ "64K" }, "unknown option '1'" .. known)
     refuses({ [1.5] = 1 }, "unknown option '1.5'" .. known)

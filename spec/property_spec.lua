@@ -26,6 +26,9 @@ local POOLS = {
   { "a pool of blocks past 64 KiB", { capacity = "1M", usual_size = 150 * 1024 } },
   { "a pool that grows and shrinks", { capacity = 100000, max_capacity = 1000000, usual_size = 60 * 1024 } },
 }
+local OWN_CLASSES = {
+  "a pool of size classes of its own", { capacity = "64K", classes = { 16, 48, 64, 176, 1024 }, usual_size = 100 },
+}
 local CACHES = { "a pool with caches of threads", { capacity = "64K", thread_caches = 2, usual_size = 100 } }
 
 -- Guards with their options.
@@ -57,6 +60,7 @@ local function cases()
   for _, rule in ipairs(contract.rules()) do
     for _, guard in ipairs(guards) do
       for _, pool in ipairs(POOLS) do add(rule, pool, guard) end
+      if rule.policy == "slab" then add(rule, OWN_CLASSES, guard) end
       if rule.policy == "slab" and guard[2].guard ~= "full" then add(rule, CACHES, guard) end
     end
   end

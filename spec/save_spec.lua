@@ -111,6 +111,27 @@ describe("save and load", function()
     assert.has_error(function() load { order = "fifo", seed = 4 } end)
   end)
 
+  it("keep size classes, while the policy takes them", function()
+    local mem <close> = heapwright.new { capacity = "64K", policy = "slab", classes = { 48, 1008 } }
+    local a = mem:malloc(10)
+    mem:write(a, "kept")
+    assert(mem:save(path))
+    local function granted(options)
+      local loaded <close> = assert(heapwright.load(path, options))
+      assert.equal("kept", loaded:read(a, 4))
+      contract.consistent(loaded)
+      return loaded:usable_size(a), loaded:usable_size(loaded:alloc(10)), loaded:usable_size(loaded:alloc(49))
+    end
+    assert.same({ 48, 48, 1008 }, { granted() })
+    assert.same({ 48, 48, 1008 }, { granted { capacity = "128K", guard = "off" } })
+    assert.same({ 32, 32, 96 }, { granted { classes = { 32, 96 } } })
+    assert.same({ 16, 16, 64 }, { granted { policy = "best-fit" } })
+    assert.same({ 16, 16, 64 }, { granted { policy = "buddy" } })
+    local _, message = pcall(heapwright.load, path, { granule = 32 })
+    assert.truthy(tostring(message):find("classes: 48 is no multiple of the granule of 32 bytes", 1, true))
+    assert.is_false((pcall(heapwright.load, path, { policy = "best-fit", classes = { 32 } })))
+  end)
+
   it("refuse with reason and numbers what does not fit", function()
     local mem <close> = heapwright.new { capacity = "64K" }
     for _ = 1, 3 do mem:malloc(100) end

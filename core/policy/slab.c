@@ -3,8 +3,8 @@
  * Slab: small requests take slots of the next larger kind, from pages that are
  * cut out of the pool as runs; everything else goes to best fit.
  *
- *   1. A request of at most 64 granules takes the newest free slot of its kind
- *      (slots.h). Where there is none, best fit (bins.h) gives a page, which is
+ *   1. A request of at most 64 granules, or the pool's largest class, takes the newest
+ *      free slot of its kind (slots.h). Where there is none, best fit (bins.h) gives a page, which is
  *      cut into slots at once.
  *   2. Larger or over-aligned requests, and small ones when no page is to be
  *      had, go to best fit.
@@ -57,35 +57,42 @@ HOT bool in_page(const free_index *index, granule_t at) {
 
 static granule_t round_up(const free_index *index, granule_t size) {
     if (size > LARGEST_SLOT) return size;
-    granule_t slot = slots_size[slots_kind[size]];
-    return slot <= index->capacity ? slot : size; /* a pool that small has no pages either */
+    const slot_classes *classes = slot_classes_of(index);
+    granule_t slot = classes->size[classes->kind[size]];
+    return slot && slot <= index->capacity ? slot : size; /* a pool that small has no pages either */
 }
 
-static bool takes_slot(const request *want) { return want->size <= LARGEST_SLOT && want->align == 1; }
+/* The kind of slot that it takes; 0: none. */
+HOT unsigned kind_of(const free_index *index, const request *want) {
+    const slot_classes *classes = ((slab *)index->state)->heap.classes;
+    return want->size <= LARGEST_SLOT && want->align == 1 ? classes->kind[want->size] : 0;
+}
 
-HOT granule_t find_slot(free_index *index, granule_t size) {
+HOT granule_t find_slot(free_index *index, unsigned kind) {
     slab *state = index->state;
     slots_heap *h = state->current;
-    granule_t slot = slots_find(&index->map, &state->pages, h, slots_kind[size], state->high);
+    granule_t slot = slots_find(&index->map, &state->pages, h, kind, state->high);
     count_steps(index, h);
     return slot;
 }
 
 HOT placement choose(free_index *index, const request *want) {
     slab *state = index->state;
-    if (!takes_slot(want)) return bins_choose_smallest(index, state->large, want);
-    granule_t slot = find_slot(index, want->size);
+    unsigned kind = kind_of(index, want);
+    if (!kind) return bins_choose_smallest(index, state->large, want);
+    granule_t slot = find_slot(index, kind);
     return slot == NO_GRANULE ? placement_none() : (placement){slot, want->size, slot};
 }
 
 /* Another heap's free slots, while its thread does not run; then best fit. */
 static placement choose_last(free_index *index, const request *want) {
     slab *state = index->state;
-    if (!takes_slot(want)) return placement_none();
+    unsigned kind = kind_of(index, want);
+    if (!kind) return placement_none();
 #ifndef HPW_FREESTANDING
     for (uint32_t i = 0; i < state->thread_count; i++) {
-        slots_adopt(&index->map, &state->pages, state->current, &state->threads[i], slots_kind[want->size]);
-        granule_t slot = find_slot(index, want->size);
+        slots_adopt(&index->map, &state->pages, state->current, &state->threads[i], kind);
+        granule_t slot = find_slot(index, kind);
         if (slot != NO_GRANULE) return (placement){slot, want->size, slot};
     }
 #endif
@@ -148,7 +155,7 @@ static granule_t largest(free_index *index) {
 
 static bool wants_run(free_index *index, const request *want, slot_run *wanted) {
     slab *state = index->state;
-    if (!takes_slot(want)) return false;
+    if (!kind_of(index, want)) return false;
     wanted->place = bins_choose_smallest(index, state->large, &(request){.size = PAGE, .align = PAGE});
     wanted->size = PAGE;
     wanted->slot = want->size;
@@ -165,7 +172,8 @@ static bool wants_slot(free_index *index, granule_t at, granule_t size, slot_run
         return free;
     }
     granule_t offset = at % PAGE;
-    if (size > LARGEST_SLOT || !slots_is_at(slots_kind[size], offset, size)) return false;
+    if (size > LARGEST_SLOT || !slots_is_at(&state->heap, state->heap.classes->kind[size], offset, size))
+        return false;
     *wanted = (slot_run){.place = {NO_GRANULE, 0, at - offset}, .size = PAGE, .slot = size};
     return true;
 }
@@ -173,7 +181,7 @@ static bool wants_slot(free_index *index, granule_t at, granule_t size, slot_run
 static void run_added(free_index *index, const slot_run *made) {
     slab *state = index->state;
     if (state->thread_count) state->pages.owners[made->place.at / PAGE] = (uint8_t)state->current->number;
-    slots_add_page(&state->pages, state->current, made->place.at, slots_kind[made->slot]);
+    slots_add_page(&state->pages, state->current, made->place.at, state->heap.classes->kind[made->slot]);
 }
 
 HOT granule_t give_up_page(free_index *index, slots_heap *h, bool all) {
@@ -265,6 +273,7 @@ const policy policy_slab = {
 #ifndef HPW_FREESTANDING
             .takes_caches = true,
 #endif
+            .takes_classes = true,
         },
     .general = GENERAL_CALLS,
     .validating = VALIDATING_CALLS,

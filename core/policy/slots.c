@@ -43,14 +43,17 @@ void slots_open(const free_index *index, slots *s, void *memory) {
 
 void slots_heap_open(const free_index *index, slots_heap *h, void *memory, uint32_t number) {
     granule_t *next = memory;
+    h->classes = slot_classes_of(index);
+    h->kind_of_bytes = h->classes->kind_of_bytes;
     h->room = room_for(index->capacity, number);
     for (unsigned kind = 1; kind < KINDS; kind++, next += h->room) {
-        granule_t least = slots_size[kind - 1], size = slots_size[kind];
+        granule_t least = h->classes->size[kind - 1], size = h->classes->size[kind];
+        uint32_t most_slack = size ? ((size - least) << index->shift) - 1 : 0;
         *next++ = index->capacity; /* below the oldest slot */
         h->top[kind] = next;
         h->full[kind] = next + h->room;
         h->bytes[kind] = (uint32_t)size << index->shift;
-        h->most_slack[kind] = ((size - least) << index->shift) - 1;
+        h->most_slack[kind] = most_slack < LARGEST_SLACK ? most_slack : LARGEST_SLACK;
         h->line[kind] = NO_PAGE;
     }
     h->top[0] = h->full[0] = h->top[1];
@@ -107,7 +110,8 @@ static uint32_t lot(const slots_heap *h) { return h->room / 2 < LOT ? h->room / 
  */
 static bool fetch(const blocks *map, slots_heap *h, unsigned kind, granule_t begin, granule_t *most,
                   granule_t high) {
-    granule_t size = slots_size[kind], end = begin + PAGE / size * size; /* what lies behind is no slot */
+    granule_t size = h->classes->size[kind],
+              end = begin + PAGE / size * size; /* what lies behind is no slot */
     granule_t *first = slots_bottom(h, kind), *next = h->top[kind];
     bool more = false;
     for (size_t word = begin / WORD_BITS; word < begin / WORD_BITS + PAGE_WORDS && !more; word++) {
@@ -175,7 +179,7 @@ void slots_push(slots *s, slots_heap *h, granule_t at) {
 
 bool slots_bring_up(const blocks *map, slots *s, slots_heap *h, granule_t at, granule_t size) {
     unsigned kind = slots_kind_at(s, at);
-    if (!slots_is_at(kind, at % PAGE, size) || !blocks_is_free(map, at)) return false;
+    if (!slots_is_at(h, kind, at % PAGE, size) || !blocks_is_free(map, at)) return false;
     granule_t *place = slots_bottom(h, kind);
     h->steps += slots_held(h, kind);
     while (place < h->top[kind] && *place != at) place++;
@@ -258,7 +262,7 @@ static const char *check_page(const free_index *index, const slots *s, const slo
     const blocks *map = &index->map;
     unsigned kind = s->pages[page].kind;
     uint32_t live_slots = 0;
-    granule_t begin = page * PAGE, size = slots_size[kind], end = begin + PAGE / size * size;
+    granule_t begin = page * PAGE, size = h->classes->size[kind], end = begin + PAGE / size * size;
     *at = begin;
     if (begin + PAGE > map->count) return "a page lies past the pool's end";
     for (granule_t block = begin; block < begin + PAGE; block += size) {

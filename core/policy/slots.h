@@ -3,8 +3,8 @@
  * Slots: small blocks of one size side by side in pages, and where the free ones
  * are. Slab chooses from it.
  *
- *   1. Sizes to 64 granules are rounded up to a *kind*: 1 ... 8 granules one by
- *      one, then four kinds to each power of two. A *page* is 256 granules at a
+ *   1. Sizes to 64 granules are rounded up to a *kind*: by the pool's classes, see
+ *      slot_classes.h. A *page* is 256 granules at a
  *      multiple of 256, cut into slots of one kind; where the size does not
  *      divide 256, a free block that nobody takes is left at its end.
  *   2. A kind has a *magazine*: a stack of free slots, from whatever pages they
@@ -34,29 +34,20 @@
 #ifndef HPW_SLOTS_H
 #define HPW_SLOTS_H
 
-#include "../policy.h"
+#include "slot_classes.h"
 
 enum {
     PAGE = 256,
     PAGE_WORDS = PAGE / (int)WORD_BITS,
-    LARGEST_SLOT = 64,
-    KINDS = 21, /* 0: none */
     LEAST_ROOM = 4,
     MOST_ROOM = 240,       /* of the pool's own magazines */
     MOST_THREAD_ROOM = 64, /* of a thread's */
     LOT = 32,              /* half a smaller magazine */
-    MOST_KEPT = 64
+    MOST_KEPT = 64,
+    LARGEST_SLACK = 254 /* that a size record of one byte tells */
 };
 
 #define NO_PAGE UINT32_MAX
-
-/* A kind's size in granules, and the kind of a size. */
-static const uint8_t slots_size[KINDS] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  10, 12,
-                                          14, 16, 20, 24, 28, 32, 40, 48, 56, 64};
-static const uint8_t slots_kind[LARGEST_SLOT + 1] = {
-    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  9,  10, 10, 11, 11, 12, 12, 13, 13, 13, 13, 14,
-    14, 14, 14, 15, 15, 15, 15, 16, 16, 16, 16, 17, 17, 17, 17, 17, 17, 17, 17, 18, 18, 18,
-    18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19, 20, 20, 20, 20, 20, 20, 20, 20};
 
 /* A page's place in its line, a circular list. */
 typedef struct page_link {
@@ -72,13 +63,16 @@ typedef struct page_link {
  * magazine.
  */
 typedef struct slots_heap {
+    const uint8_t *kind_of_bytes; /* of `classes` */
+
     /* Of each kind; kind 0, which is none, has a magazine that is both full and empty. */
     granule_t *top[KINDS];      /* where the next slot goes; below it is the newest one */
     granule_t *full[KINDS];     /* the top of a full magazine */
     uint32_t bytes[KINDS];      /* granted with a slot */
-    uint32_t most_slack[KINDS]; /* of them, with a request of this kind */
+    uint32_t most_slack[KINDS]; /* of them, with a request of this kind that kind_of_bytes knows */
     uint32_t line[KINDS];       /* its first page, or NO_PAGE */
 
+    const slot_classes *classes;
     uint32_t room;  /* of each magazine */
     uint32_t *kept; /* the empty pages, the one emptied last at the end */
     uint32_t kept_count, most_kept;
@@ -149,8 +143,8 @@ void slots_put(const blocks *map, slots *s, slots_heap *h, granule_t at);
 void slots_push(slots *s, slots_heap *h, granule_t at);
 
 /* Is there a slot of `size` granules, `offset` into a page of this kind? */
-HOT bool slots_is_at(unsigned kind, granule_t offset, granule_t size) {
-    return slots_size[kind] == size && offset % size == 0 && offset < PAGE / size * size;
+HOT bool slots_is_at(const slots_heap *h, unsigned kind, granule_t offset, granule_t size) {
+    return h->classes->size[kind] == size && offset % size == 0 && offset < PAGE / size * size;
 }
 
 /*

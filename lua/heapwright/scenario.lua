@@ -304,11 +304,18 @@ local function end_plan(mem, result, without)
   }
 end
 
+local function takes_classes(name)
+  for _, info in ipairs(pool.policies()) do
+    if info.name == name then return info.takes_classes end
+  end
+end
+
 --- Runs a scenario under one policy. What is expected is not asked of a run in which requests failed by plan.
 ---@param scenario heapwright.Scenario
 ---@param choice heapwright.Choice
----@param options {seed: integer, capacity: integer|nil, growing: integer|nil, record: string|nil,
----  inject: heapwright.Injection|nil, without: heapwright.Outcome|nil, leaks: boolean|nil}
+---@param options {seed: integer, capacity: integer|nil, granule: integer|nil, classes: integer[]|nil,
+---  growing: integer|nil, record: string|nil, inject: heapwright.Injection|nil, without: heapwright.Outcome|nil,
+---  leaks: boolean|nil}
 ---@return heapwright.Outcome|nil # nil where there is no such pool, trace or thread
 ---@return string|nil message
 ---@return string|nil code
@@ -319,6 +326,8 @@ function M.run(scenario, choice, options)
     policy = choice.policy,
     order = choice.order,
     seed = choice.order == "random" and options.seed or nil,
+    granule = options.granule,
+    classes = takes_classes(choice.policy) and options.classes or nil,
     -- For the lines that allocated; blocks lie where they would without.
     guard = options.leaks and "full" or nil,
     red_zone = options.leaks and 0 or nil,

@@ -47,6 +47,8 @@
 ---@field thread_safe? boolean false drops the lock; true unless given
 ---@field small_pages? boolean true asks for no huge pages; they are for pools of 2 MiB and more
 ---@field thread_caches? integer for slab: so many threads, 128 at most, need no lock; 0 unless given
+---@field classes? heapwright.Size[] for slab: the sizes of its slots, such as { 16, 48, 256 }: whole granules,
+---ascending, 20 at most, 64 granules at most; unless given 1 to 8 granules, then four to each power of two
 
 ---@class heapwright.PolicyInfo
 ---@field name string
@@ -56,6 +58,7 @@
 ---@field source string who described it
 ---@field takes_order boolean fifo, lifo and random are accepted
 ---@field takes_caches boolean thread_caches is accepted
+---@field takes_classes boolean classes are accepted
 ---@field exact boolean the address follows from the rule (and the seed) alone
 ---@field monotone boolean what fits in a pool fits in every larger one: proved
 

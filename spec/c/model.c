@@ -62,6 +62,7 @@ model *model_open(const hpw_config *config, const void *first, bool mapped) {
     m->order = config->order;
     m->seed = config->seed;
     m->told = must_be_told(m, config);
+    memcpy(m->classes, config->classes, sizeof m->classes);
     m->skew = (uint32_t)((uintptr_t)first >> m->shift);
     set_guard(m, config);
     if (mapped) {
@@ -78,8 +79,17 @@ size_t model_bytes(const model *m) { return sizeof *m + ((size_t)m->most + 1) * 
 
 static uint64_t bytes_of(const model *m, uint32_t granules) { return (uint64_t)granules << m->shift; }
 
+/* The least of the pool's own classes that holds so many granules; else so many. */
+static uint64_t class_for(const model *m, uint64_t granules) {
+    uint32_t i = 0;
+    while (i < HPW_MOST_CLASSES && m->classes[i] && m->classes[i] >> m->shift < granules) i++;
+    uint64_t slot = i < HPW_MOST_CLASSES ? m->classes[i] >> m->shift : 0;
+    return slot && slot <= m->most ? slot : granules;
+}
+
 /* What slab makes of a request: to 8 granules one by one, then four sizes to each power of two, to 64. */
 static uint64_t slot_for(const model *m, uint64_t granules) {
+    if (m->classes[0]) return class_for(m, granules);
     uint64_t step = 1;
     while (granules > 8 * step) step *= 2;
     uint64_t slot = (granules + step - 1) / step * step;
@@ -127,6 +137,13 @@ static void doubt(model *m, hpw_error mine, uint64_t granted, uint64_t wanted) {
     if (!mine && granted < wanted) m->wrong = "less was granted than asked for";
 }
 
+/* Whatever slab places has its class's size, in a slot or elsewhere. */
+static void doubt_class(model *m, uint64_t granted, uint64_t bytes) {
+    uint64_t granules = bytes ? ((bytes - 1) >> m->shift) + 1 : 1;
+    if (m->policy == SLAB && !m->wrong && granted != slot_for(m, granules))
+        m->wrong = "what was granted is not of the size of its class";
+}
+
 void model_set_capacity(model *m, uint64_t bytes) {
     uint32_t to = (uint32_t)(bytes >> m->shift), from = m->capacity;
     if (to == from) return;
@@ -169,6 +186,7 @@ hpw_error model_allocate(model *m, uint64_t size, uint64_t alignment, uint64_t *
         return refuse(m);
     }
     doubt(m, HPW_OK, bytes_of(m, granted), size + m->red_zone);
+    doubt_class(m, granted, size + m->red_zone);
     m->cells[at].requested = size;
     m->cells[at].aligned = over;
     if (over && alignment > m->largest_align) m->largest_align = alignment;

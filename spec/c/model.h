@@ -55,6 +55,7 @@ typedef struct model {
     uint64_t most_align; /* bytes: no larger alignment is granted; 0: no such limit */
     uint64_t red_zone;   /* bytes; guard full */
     uint64_t quarantine; /* bytes; guard full */
+    uint32_t classes[HPW_MOST_CLASSES]; /* bytes, slab's own; all 0: the usual ones */
 
     /* What happened. */
     uint32_t capacity;

@@ -88,6 +88,22 @@ static void smallest_pools(bool resizes, bool aligned) {
     hpw_program_free(program);
 }
 
+/* A resize that grows past the high water, and in a smaller pool moves to a hole instead. */
+static void resizes_may_escape(void) {
+    const char *path = random_trace(1, false, false);
+    FILE *file = fopen(path, "w");
+    if (!CHECK(file && fputs("a 1 100\nr 1 300\na 3 0\nf 1\nr 3 20\n", file) > 0 && !fclose(file))) return;
+    hpw_trace_error error;
+    hpw_answer answer;
+    hpw_program *program = hpw_program_load(path, &error);
+    CHECK_EQ(hpw_ask(program, &(hpw_question){.policy = "first-fit", .smallest = true}, NULL, &answer),
+             HPW_OK);
+    CHECK_EQ(answer.high_water, 336);
+    CHECK_EQ(answer.smallest_pool, 320);
+    CHECK(answer.smallest_exact);
+    hpw_program_free(program);
+}
+
 static void failures_are_counted(void) {
     hpw_trace_error error;
     hpw_answer answer;
@@ -111,6 +127,7 @@ static void failures_are_counted(void) {
 
 int main(void) {
     for (unsigned round = 0; round < 24; round++) smallest_pools(round & 1, round & 2);
+    resizes_may_escape();
     failures_are_counted();
     unlink(random_trace(1, false, false));
     return CHECK_DONE();

@@ -19,6 +19,17 @@ static inline uint64_t draw_reserve(input *in) {
 }
 #endif
 
+/* Slab's size classes, mostly the usual ones. */
+static inline void draw_classes(input *in, hpw_config *config) {
+    uint8_t count = take_byte(in);
+    if (count & 1) return;
+    uint32_t granules = 0;
+    for (unsigned i = 0; i <= count / 2 % HPW_MOST_CLASSES; i++) {
+        granules += 1 + take_byte(in) % 8;
+        config->classes[i] = granules * config->granule;
+    }
+}
+
 /* Everything but the capacity. `locked`: of the host's lock. */
 static inline void draw_config(input *in, hpw_config *config, int *locked) {
     size_t policies = 0;
@@ -42,6 +53,7 @@ static inline void draw_config(input *in, hpw_config *config, int *locked) {
     default:
         break;
     }
+    if (strcmp(config->policy, "slab") == 0) draw_classes(in, config);
 #ifdef HPW_NONE
     if (config->guard != HPW_GUARD_FULL) return;
     config->red_zone = draw_reserve(in);
@@ -56,6 +68,10 @@ static inline void mend_config(hpw_config *config, bool mapped) {
     DEMAND(info);
     if (!info->takes_order || config->granule < 16) config->order = HPW_ORDER_ADDRESS, config->seed = 0;
     if (!mapped) config->max_capacity = 0;
+    for (unsigned i = 0; i < HPW_MOST_CLASSES; i++) {
+        if (!info->takes_classes || config->classes[i] > HPW_LARGEST_CLASS * config->granule)
+            config->classes[i] = 0;
+    }
     if (!info->takes_caches || config->granule != 16 || config->max_capacity > config->capacity)
         config->thread_caches = 0;
 #ifdef HPW_NONE
@@ -65,11 +81,12 @@ static inline void mend_config(hpw_config *config, bool mapped) {
 
 /* For whoever reads a crash. */
 static inline void tell_config(const hpw_config *config, const char *where) {
-    TELL("%s, order %d, seed %llu, guard %d, granule %u, capacity %llu to %llu, %s, %s%s, caches %u\n",
+    TELL("%s, order %d, seed %llu, guard %d, granule %u, capacity %llu to %llu, %s, %s%s, caches %u, classes "
+         "from %u, %u\n",
          config->policy, (int)config->order, (unsigned long long)config->seed, (int)config->guard,
          config->granule, (unsigned long long)config->capacity, (unsigned long long)config->max_capacity,
          where, config->single_threaded ? "unlocked" : "locked", config->host.lock ? " by the host" : "",
-         config->thread_caches);
+         config->thread_caches, config->classes[0], config->classes[1]);
 }
 
 #endif

@@ -158,6 +158,9 @@ local OPTIONS = {
   thread_safe = function() return byte() % 2 == 0 end,
   small_pages = function() return true end,
   thread_caches = function() return byte() % 4 end,
+  classes = function()
+    return one_of { { 16, 48, 256 }, { 64, "1K" }, { 4096 }, { 32, 16 }, {}, "16", { 0 }, { 24 } }
+  end,
   limit = function() return one_of { "32K", "64K", "256K", "1M", 100, -1, "8M" } end,
   headroom = small,
   instructions = function() return one_of { 1000, 5000, 0, -1, 1 } end,
@@ -189,7 +192,9 @@ end
 local function pool_options()
   local made = { capacity = 64 * (byte() + 1), policy = one_of(POLICIES) }
   for _ = 1, byte() % 4 do
-    local name = one_of { "order", "guard", "granule", "thread_safe", "thread_caches", "max_capacity", "red_zone" }
+    local name = one_of {
+      "order", "guard", "granule", "thread_safe", "thread_caches", "max_capacity", "red_zone", "classes",
+    }
     made[name] = OPTIONS[name]()
   end
   return made

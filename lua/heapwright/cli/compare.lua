@@ -71,6 +71,7 @@ return {
     "  heapwright compare app.hwt",
     "  heapwright compare app.hwt examples/churn.lua --policy best-fit,buddy --json",
     "  heapwright compare app.hwt --capacity 8M",
+    "  heapwright compare app.hwt --header 16 --scale 2   # what if?",
   }, "\n"),
 
   describe = function(command)
@@ -78,6 +79,7 @@ return {
     options.add_policy(command)
     options.add_capacity(command, "Replay in pools of this size.")
     options.add_seed(command)
+    options.add_what_if(command)
     options.add_json(command)
   end,
 

@@ -15,12 +15,14 @@ return {
     "Examples:",
     "  heapwright fit app.hwt",
     "  heapwright fit app.hwt --policy best-fit --json",
+    "  heapwright fit app.hwt --granule 8 --window 1000,   # what if?",
   }, "\n"),
 
   describe = function(command)
     command:argument("source", "Traces; a .lua file is a scenario, of which one run is recorded."):args "+"
     options.add_policy(command)
     options.add_seed(command)
+    options.add_what_if(command)
     options.add_json(command)
   end,
 

@@ -2,10 +2,11 @@
 -- The one JSON object of --json: keys in a fixed order, nothing that was not measured.
 local dkjson = require "dkjson"
 local pool = require "heapwright.pool"
+local what_if = require "heapwright.cli.what_if"
 
 local M = {}
 
-local SOURCE = { "name", "events", "allocations", "peak_in_use", "lower_bound" }
+local SOURCE = { "name", "events", "allocations", "peak_in_use", "lower_bound", "what_if" }
 local RESULT = {
   "policy", "capacity", "failures", "peak_in_use", "peak_granted", "high_water",
   "external_fragmentation", "internal_fragmentation", "smallest_pool", "overhead",
@@ -23,6 +24,12 @@ local function pick(from, keys)
   end
   return object
 end
+
+--- The fields of a table with these names, in this order.
+---@param from table
+---@param keys string[]
+---@return table
+M.object = pick
 
 ---@class cli.Report
 ---@field source table name and what is known of the events
@@ -43,7 +50,12 @@ local function body(report, head)
     results[i].inject = inject
   end
   local keys = { "source", "results", "ok" }
-  local object = { source = pick(report.source, SOURCE), results = results, ok = report.ok }
+  local source = pick(report.source, SOURCE)
+  if source.what_if then
+    source.what_if = pick(source.what_if, what_if.KEYS)
+    source.what_if.window = source.what_if.window and pick(source.what_if.window, what_if.WINDOW)
+  end
+  local object = { source = source, results = results, ok = report.ok }
   if head then
     table.insert(keys, 1, "heapwright")
     object.heapwright = head

@@ -4,6 +4,7 @@ local fault = require "heapwright.cli.fault"
 local host = require "heapwright.host"
 local policies = require "heapwright.policies"
 local pool = require "heapwright.pool"
+local what_if = require "heapwright.cli.what_if"
 
 local M = {}
 
@@ -34,6 +35,9 @@ function M.seed(options)
   if not seed then fault.raise("--seed: '%s' is no integer", options.seed) end
   return seed
 end
+
+--- Adds --granule, --header and the others of a what-if; `pools`: of a scenario's pools.
+M.add_what_if = what_if.add
 
 --- Adds --json.
 function M.add_json(command)

@@ -6,13 +6,16 @@ local pool = require "heapwright.pool"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 
-local KEYS = { "name", "chooses", "index", "bound", "source", "takes_order", "takes_caches", "exact", "monotone" }
+local KEYS = {
+  "name", "chooses", "index", "bound", "source", "takes_order", "takes_caches", "takes_classes", "exact", "monotone",
+}
 
 -- What the flags of a policy mean, in the order in which they are told.
 local REMARKS = {
   { "exact", "exact: the rule alone defines each address" },
   { "takes_order", "takes /fifo, /lifo and /random" },
   { "takes_caches", "takes caches of threads" },
+  { "takes_classes", "takes size classes" },
   { "monotone", "a trace that fits also fits in every larger pool" },
 }
 

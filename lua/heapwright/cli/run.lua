@@ -12,6 +12,7 @@ local scripts = require "heapwright.cli.scripts"
 local sweep = require "heapwright.cli.sweep"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
+local what_if = require "heapwright.cli.what_if"
 local verdicts = require "heapwright.cli.verdicts"
 
 local COLUMNS = {
@@ -62,6 +63,7 @@ end
 -- Pool, seed and threads, which make placements depend on chance.
 local function heading(one, given)
   local words = (": %s, seed %d"):format(text.size(given.capacity or one.capacity), given.seed)
+  if given.what.json then words = words .. ", " .. table.concat(given.what.words, ", ") end
   if not one.threads then return words end
   return ("%s, %s: placements differ from run to run"):format(words, text.counted(one.threads, "thread"))
 end
@@ -82,11 +84,13 @@ end
 -- Runs one scenario under its policies: the report for JSON, and the outcomes.
 local function run_scenario(one, given)
   local choices = given.choices or one.policies or policies.all()
+  what_if.check(given.what, choices)
   local progress = terminal.progress(one.name)
   local outcomes, results, ok = {}, {}, true
   for i, choice in ipairs(choices) do
     local outcome, message = scenario.run(one, choice, {
       seed = given.seed, capacity = given.capacity, leaks = given.leaks,
+      granule = given.what.granule, classes = given.what.classes,
     })
     if not outcome then fault.raise("%s under %s: %s", one.name, choice.label, message) end
     if given.leaks then outcome.result.leaks = leaks.by_site(outcome.leaks or {}) end
@@ -95,7 +99,7 @@ local function run_scenario(one, given)
     progress(i, #choices)
   end
   progress()
-  return { source = { name = one.name }, results = results, ok = ok }, outcomes
+  return { source = { name = one.name, what_if = given.what.json }, results = results, ok = ok }, outcomes
 end
 
 local function run_file(script, given, reports)
@@ -155,6 +159,7 @@ return {
     options.add_policy(command)
     options.add_capacity(command, "Run in pools of this size, whatever the scenario says.")
     options.add_seed(command)
+    options.add_what_if(command, true)
     injection.add(command)
     command:flag("--leaks", leaks.help)
     options.add_json(command)
@@ -173,6 +178,7 @@ return {
       json = given.json,
       injection = injection.read(given),
       leaks = given.leaks,
+      what = what_if.of_pools(given),
       shell = given,
     }
     local out = options.output(given)

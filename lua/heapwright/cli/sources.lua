@@ -8,6 +8,7 @@ local replay = require "heapwright.replay"
 local scenario = require "heapwright.scenario"
 local scripts = require "heapwright.cli.scripts"
 local text = require "heapwright.text"
+local what_if = require "heapwright.cli.what_if"
 
 local M = {}
 
@@ -19,16 +20,18 @@ local GROWING = 1 << 30
 ---@field name string
 ---@field program table what heapwright.replay loaded
 ---@field threads integer|nil of a scenario: on so many at once it was recorded
+---@field what cli.WhatIf what was asked of it
 
 local function is_script(path)
   return path:match "%.lua$" ~= nil
 end
 
-local function load_trace(path, name)
-  local program = fault.check(replay.load(path, name))
-  return { name = program:source().name, program = program }
+local function load_trace(path, name, what)
+  local program = fault.check(replay.load(path, name, what.program))
+  return { name = program:source().name, program = program, what = what }
 end
 
+-- One run of a scenario as a trace: its path, a file to be removed.
 local function record_scenario(one, seed)
   local path = fault.check(host.temporary ".hwt")
   local outcome, message = scenario.run(one, policies.all()[1], {
@@ -42,17 +45,14 @@ local function record_scenario(one, seed)
     fault.broken(("%s: raised%s while it was recorded\n%s"):format(one.name, thread, outcome.raised))
   end
   if outcome.result.allocations == 0 then fault.raise("%s: allocates nothing", one.name) end
-  local source = load_trace(path, one.name)
-  source.threads = one.threads
-  os.remove(path)
-  return source
+  return path
 end
 
---- Loads what the command line names; the command ends where one can't be read.
+--- Calls `visit` with each trace that the command line names; the command ends where one can't be read.
 ---@param given table with `source`, paths, and `seed`
----@return cli.Source[]
-function M.load(given)
-  local seed, files, list = options.seed(given), {}, {}
+---@param visit fun(path: string, scenario: heapwright.Scenario|nil)
+function M.each(given, visit)
+  local seed, files = options.seed(given), {}
   for _, path in ipairs(given.source) do
     if is_script(path) then files[path] = scripts.load(path) else options.readable(path) end
   end
@@ -62,12 +62,26 @@ function M.load(given)
       if not scenarios then fault.broken(raised) end
       if #scenarios == 0 then fault.raise("%s: returns no scenario", path) end
       for _, one in ipairs(scenarios) do
-        list[#list + 1] = record_scenario(one, seed)
+        local trace = record_scenario(one, seed)
+        visit(trace, one)
+        os.remove(trace)
       end
     else
-      list[#list + 1] = load_trace(path)
+      visit(path)
     end
   end
+end
+
+--- Loads what the command line names.
+---@param given table as of M.each, and the options of a what-if where there are any
+---@return cli.Source[]
+function M.load(given)
+  local list, what = {}, what_if.read(given)
+  M.each(given, function(path, one)
+    local source = load_trace(path, one and one.name, what)
+    source.threads = one and one.threads
+    list[#list + 1] = source
+  end)
   return list
 end
 
@@ -80,7 +94,9 @@ function M.headline(source)
     text.counted(known.events, "event"), text.counted(known.allocations, "allocation"),
     text.size(known.peak_in_use), text.size(known.lower_bound))
   local lines = { source.name .. words }
-  if known.warning and known.warning ~= "" then lines[2] = "Note: " .. known.warning end
+  if source.what.json then lines[#lines + 1] = ("What if: %s."):format(table.concat(source.what.words, ", ")) end
+  if source.what.note then lines[#lines + 1] = "Note: " .. source.what.note end
+  if known.warning and known.warning ~= "" then lines[#lines + 1] = "Note: " .. known.warning end
   if source.threads then
     lines[#lines + 1] = ("Note: recorded on %s, whose order is another in each run."):format(
       text.counted(source.threads, "thread"))
@@ -97,6 +113,7 @@ end
 function M.describe(source)
   local known = source.program:source()
   known.name = source.name
+  known.what_if = source.what.json
   return known
 end
 
@@ -106,6 +123,7 @@ end
 ---@param what {capacity: integer|nil, seed: integer, smallest: boolean, time: boolean, progress: function}
 ---@return table[]
 function M.measure(source, choices, what)
+  what_if.check(source.what, choices)
   local asked = {}
   for i, choice in ipairs(choices) do
     asked[i] = { policy = choice.policy, order = choice.order, seed = what.seed }
@@ -113,6 +131,8 @@ function M.measure(source, choices, what)
   local results = fault.check(source.program:measure {
     policies = asked,
     capacity = what.capacity,
+    granule = source.what.granule,
+    classes = source.what.classes,
     smallest = what.smallest,
     time = what.time,
     progress = what.progress,

@@ -80,6 +80,7 @@ end
 local function run_once(one, choice, given, plan, without)
   local outcome, message = scenario.run(scripts.again(one), choice, {
     seed = given.seed, capacity = given.capacity, inject = plan, without = without,
+    granule = given.what.granule, classes = given.what.classes,
   })
   if not outcome then fault.raise("%s under %s: %s", one.name, choice.label, message) end
   return outcome

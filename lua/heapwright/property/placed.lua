@@ -6,15 +6,34 @@
 --
 -- Free blocks are kept joined, whatever the policy's own list of them looks like.
 local Model = require "heapwright.property.model"
+local heapwright = require "heapwright"
 
 local Placed = setmetatable({}, { __index = Model })
 Placed.__index = Placed
+
+-- Slab's sizes, in bytes: the pool's own, or 1 to 8 granules and then four to each power of two, to 64. None
+-- is larger than the pool.
+local function classes_of(config, granule, most)
+  local list, size, step = {}, granule, granule
+  if config.classes then
+    for i, class in ipairs(config.classes) do list[i] = heapwright.parse_size(class) end
+  else
+    while size <= 64 * granule do
+      list[#list + 1] = size
+      if size >= 8 * step then step = 2 * step end
+      size = size + step
+    end
+  end
+  while #list > 0 and list[#list] > most do table.remove(list) end
+  return list
+end
 
 ---@param config table of heapwright.new, sizes in bytes, with capacity and policy
 function Placed.new(config)
   local joined = setmetatable({ policy = "placed" }, { __index = config })
   local self = setmetatable(Model.new(joined), Placed)
   self.rule = config.policy
+  self.classes = config.policy == "slab" and classes_of(config, self.granule, self.most) or nil
   self.cached = (config.thread_caches or 0) > 0
   return self
 end
@@ -68,10 +87,20 @@ function Placed:fail()
   return Model.fail(self)
 end
 
+-- Slab grants the least class that holds a request, in a slot or elsewhere.
+function Placed:granted(size)
+  local bytes = Model.granted(self, size)
+  for _, class in ipairs(self.classes or {}) do
+    if class >= bytes then return class end
+  end
+  return bytes
+end
+
 -- What is wrong with a place, or nil.
 local function fault(self, block, size, alignment)
   if self.at % alignment ~= 0 then return ("an address that is a multiple of %d"):format(alignment) end
-  if self.room < size then return ("a block of %d bytes, not of %d"):format(size, self.room) end
+  local differs = self.classes and self.room ~= size or self.room < size
+  if differs then return ("a block of %d bytes, not of %d"):format(size, self.room) end
   if not block then return ("an address inside the pool's %d bytes"):format(self.capacity) end
   local stop = block.at + block.size
   if block.taken then return ("a free place: %d is in the block from %d to %d"):format(self.at, block.at, stop) end
