@@ -168,6 +168,13 @@ static hpw_error restore_blocks(restoring *r) {
     return error ? error : image_finish(&r->reader);
 }
 
+/* Was the image's pool of this one's policy? */
+static bool is_policy_of(const hpw_pool *pool, const hpw_image *image) {
+    if (pool->chooser.choose) return memcmp(pool->chooser_name, image->chosen, sizeof image->chosen) == 0;
+    return !image->chosen[0] &&
+           policy_in_order(policy_named(image->config.policy), pool->index.order) == pool->policy;
+}
+
 static hpw_error restore(restoring *r) {
     hpw_pool *pool = r->pool;
     const tally *counts = &pool->counts;
@@ -177,9 +184,8 @@ static hpw_error restore(restoring *r) {
     if (pool->guards) guard_empty(pool);
     hpw_error error = image_begin(&r->reader);
     if (error) return error;
-    const hpw_config *saved = &r->reader.image.config;
-    r->same = policy_in_order(policy_named(saved->policy), pool->index.order) == pool->policy &&
-              saved->granule == pool_bytes(pool, 1);
+    const hpw_image *image = &r->reader.image;
+    r->same = is_policy_of(pool, image) && image->config.granule == pool_bytes(pool, 1);
     if (pool->largest_align < r->reader.largest_align) pool->largest_align = r->reader.largest_align;
     error = restore_blocks(r);
     if (error) pool_reset(pool);

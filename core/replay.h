@@ -23,11 +23,13 @@ typedef struct hpw_program hpw_program;
 typedef struct hpw_question {
     const char *policy;
     hpw_order order;
-    uint64_t seed;     /* of order random; else 0 */
-    uint32_t granule;  /* 0: 16 */
-    uint64_t capacity; /* 0: unbounded */
-    bool smallest;     /* search the smallest pool */
-    bool timed;        /* measure nanoseconds an operation */
+    uint64_t seed;       /* of order random; else 0 */
+    uint32_t granule;    /* 0: 16 */
+    uint64_t capacity;   /* 0: unbounded */
+    bool smallest;       /* search the smallest pool */
+    bool timed;          /* measure nanoseconds an operation */
+    hpw_chooser chooser; /* zeroed: `policy` is built in; else the host's own: each run of it is made by the
+                            calling thread, one after the other */
 } hpw_question;
 
 typedef struct hpw_answer {
