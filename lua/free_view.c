@@ -202,6 +202,8 @@ void free_view_push_fault(lua_State *L, const chooser *self, uint64_t size, uint
     else if (report->in_live_block)
         snprintf(why, sizeof why, "the block of %" PRIu64 " bytes at 0x%" PRIx64 " is live",
                  report->block_size, report->block);
+    else if (strstr(report->what, "granule"))
+        snprintf(why, sizeof why, "%s", report->what);
     else if (size > end - address && address == report->block)
         snprintf(why, sizeof why, "the free block there has %" PRIu64 " bytes", report->block_size);
     else if (size > end - address)

@@ -2,11 +2,13 @@
 -- heapwright policies: what there is to choose from.
 local json = require "heapwright.cli.json"
 local options = require "heapwright.cli.options"
+local preparation = require "heapwright.cli.preparation"
 local pool = require "heapwright.pool"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 
-local KEYS = { "name", "chooses", "index", "bound", "source", "takes_order", "takes_caches", "exact", "monotone" }
+local KEYS = { "name", "chooses", "index", "bound", "source", "takes_order", "takes_caches", "exact", "monotone",
+  "scripted" }
 
 -- What the flags of a policy mean, in the order in which they are told.
 local REMARKS = {
@@ -14,6 +16,7 @@ local REMARKS = {
   { "takes_order", "takes /fifo, /lifo and /random" },
   { "takes_caches", "takes caches of threads" },
   { "monotone", "a trace that fits also fits in every larger pool" },
+  { "scripted", "a function of Lua's, registered by heapwright.policy" },
 }
 
 local function describe(policy)
@@ -35,13 +38,15 @@ end
 return {
   name = "policies",
   summary = "Show the placement policies with their bounds.",
-  epilog = "Example:\n  heapwright policies --json",
+  epilog = "Examples:\n  heapwright policies --json\n  heapwright policies --load my_policy.lua",
 
   describe = function(command)
+    preparation.add(command)
     options.add_json(command)
   end,
 
   run = function(given)
+    preparation.run(given)
     if given.json then
       io.write(json.list("policies", pool.policies(), KEYS))
       return
