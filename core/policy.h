@@ -170,9 +170,9 @@ typedef struct policy {
 
     /*
      * Did the policy itself fail, in the latest round or choose? Then nothing else is tried for the request:
-     * it is refused for that. NULL: it never does.
+     * it is refused for that, which clears it. NULL: it never does.
      */
-    const policy_failure *(*failure)(free_index *index);
+    policy_failure *(*failure)(free_index *index);
 
     /*
      * Runs: a policy may have a part of a free block cut into slots, free blocks of

@@ -162,8 +162,11 @@ static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment)
 
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment) {
     pool->counts.failures++;
-    pool->failure =
-        pool->policy->failure ? *pool->policy->failure(&pool->index) : (policy_failure){HPW_OK, 0, NULL};
+    pool->failure = (policy_failure){HPW_OK, 0, NULL};
+    if (pool->policy->failure) {
+        pool->failure = *pool->policy->failure(&pool->index);
+        *pool->policy->failure(&pool->index) = (policy_failure){HPW_OK, 0, NULL};
+    }
     inject_note_latest(pool, 0);
     pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FAILURE,
                                 .address = address,

@@ -122,7 +122,7 @@ static granule_t round_up(const free_index *index, granule_t size) {
     return NO_GRANULE;
 }
 
-static const policy_failure *failure(free_index *index) { return &state_of(index)->failure; }
+static policy_failure *failure(free_index *index) { return &state_of(index)->failure; }
 
 static void added(free_index *index, granule_t at, granule_t size) {
     chosen *state = index->state;

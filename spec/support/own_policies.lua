@@ -52,9 +52,9 @@ M.SHORT = {
   },
   ["worst-fit"] = {
     choose = function(free, size, align)
-      local address, bytes = free:largest()
-      if free:place(address, size, align) then return address end
-      address, bytes = nil, 0
+      local largest = free:largest()
+      if free:place(largest, size, align) then return largest end
+      local address, bytes = nil, 0
       for at, room in free:blocks() do
         if room > bytes and free:place(at, size, align) then address, bytes = at, room end
       end
