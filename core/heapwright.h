@@ -172,6 +172,36 @@ typedef struct hpw_host {
 
 enum { HPW_MOST_THREAD_CACHES = 128, HPW_MOST_CLASSES = 20, HPW_LARGEST_CLASS = 64 };
 
+/* The free blocks of a pool, as a policy of the host's is shown them: see hpw_free_next and the others. */
+typedef struct hpw_free_blocks hpw_free_blocks;
+
+enum { HPW_POLICY_NAME = 15 }; /* the longest name of such a policy, in bytes */
+
+/*
+ * A placement policy of the host's own. `ud` is handed back to each function. They are called with the
+ * pool's lock held, by the thread that makes the call on the pool: they must not call it, but what
+ * hpw_free_blocks has, and that only until they return. All sizes are bytes.
+ *
+ * choose: where is a request of `size` bytes, a multiple of the granule, to lie, at a multiple of
+ * `alignment`, a power of two and the granule at least? HPW_OK with *address where a free block begins:
+ * at the lowest aligned place in it; or any other aligned address in one, which holds the request from there
+ * on: exactly there. HPW_NO_MEMORY: nowhere, and a pool that grows grows and asks again. Anything
+ * else that it returns fails the request with that error; a choice that doesn't fit, with
+ * HPW_INVALID_ARGUMENT: nothing has changed then but the count of failures, hpw_malloc and its like are
+ * NULL, and the report of hpw_allocate and hpw_resize has the address that was chosen. Asked only where
+ * some free block has the size; of a block that grows or shrinks in place nobody asks.
+ * round, or NULL: what is granted for `size`, a multiple of the granule: as much at least, which is rounded
+ * up to granules. Should answer the same for the same size. Errors as of choose.
+ * opened, or NULL: the pool is new, or was reset: what was remembered of its placements is void.
+ */
+typedef struct hpw_chooser {
+    void *ud;
+    hpw_error (*choose)(void *ud, const hpw_free_blocks *free, uint64_t size, uint64_t alignment,
+                        uint64_t *address);
+    hpw_error (*round)(void *ud, uint64_t size, uint64_t *granted);
+    void (*opened)(void *ud);
+} hpw_chooser;
+
 /* A zeroed config is the default pool: 1 MiB, best fit, address order, locked, guard off. */
 typedef struct hpw_config {
     const char *policy;    /* NULL: "best-fit"; else a name of hpw_policy_at */
@@ -194,6 +224,9 @@ typedef struct hpw_config {
                                least that holds it, one above the last is best fit's. All 0: the usual ones,
                                1 ... 8 granules, then four to each power of two */
     hpw_host host;                      /* zeroed: see hpw_host */
+    hpw_chooser chooser; /* zeroed: `policy` is one of hpw_policy_at; else a policy of the host's, for which
+                            `policy` is a name of its own, HPW_POLICY_NAME bytes at most (NULL: "chosen"),
+                            which images keep. Orders and thread_caches are not for it */
 } hpw_config;
 
 /* ---- Life cycle ------------------------------------------------------------- */
@@ -222,7 +255,8 @@ typedef struct hpw_config {
  * Where the system has no thread key left, the pool has its lock alone.
  *
  * Returns NULL and sets *error (which may be NULL) if and only if
- *  - HPW_INVALID_ARGUMENT: the policy is unknown; the granule is not a power of
+ *  - HPW_INVALID_ARGUMENT: the policy is unknown, or, of a chooser, empty, too long or one of
+ *    hpw_policy_at; the granule is not a power of
  *    two of 8 ... 4096; capacity is below one granule or above the maximum
  *    (hpw_max_capacity); max_capacity is not 0 and below capacity; the order or
  *    guard is not one of its enumeration, or the policy does not take this
@@ -531,6 +565,31 @@ typedef struct hpw_policy_info {
 /* The index-th policy, 0 ...; NULL past the last. Pure. */
 HPW_API const hpw_policy_info *hpw_policy_at(size_t index);
 
+/*
+ * What a policy of the host's may ask, in its `choose` alone; nothing of it changes the pool. Each block that
+ * is shown is a step of hpw_stats.
+ *
+ * hpw_free_next: the first free block that starts at or after *cursor, and *cursor past it; start with 0.
+ * False at the end. hpw_free_first: the first one that starts at or after `from` and holds `size` bytes at a
+ * multiple of `alignment` (0: the usual one). hpw_free_largest: the largest, the first of equals. Each
+ * O(log capacity), hpw_free_first for each block that is large enough but holds no aligned place.
+ * hpw_free_count: how many there are. hpw_free_capacity: bytes of the pool, free or not. O(1).
+ * hpw_free_look: the block around an address, free or live (which those in quarantine are here), so also
+ * what lies before a block, or behind it; of *out, address, size and live are set. False outside of the
+ * pool. O(log capacity).
+ * hpw_free_place: is `address` a choice that fits, and *place where the request would lie then? If not,
+ * HPW_INVALID_ARGUMENT with the numbers in *report, which may be NULL. O(log capacity).
+ */
+HPW_API bool hpw_free_next(const hpw_free_blocks *free, uint64_t *cursor, uint64_t *address, uint64_t *size);
+HPW_API bool hpw_free_first(const hpw_free_blocks *free, uint64_t from, uint64_t size, uint64_t alignment,
+                            uint64_t *address, uint64_t *block_size);
+HPW_API bool hpw_free_largest(const hpw_free_blocks *free, uint64_t *address, uint64_t *size);
+HPW_API uint64_t hpw_free_count(const hpw_free_blocks *free);
+HPW_API uint64_t hpw_free_capacity(const hpw_free_blocks *free);
+HPW_API bool hpw_free_look(const hpw_free_blocks *free, uint64_t address, hpw_block *out);
+HPW_API hpw_error hpw_free_place(const hpw_free_blocks *free, uint64_t address, uint64_t size,
+                                 uint64_t alignment, uint64_t *place, hpw_report *report);
+
 /* "no_memory", "invalid_free" ...; "unknown" for what is no error code. Pure. */
 HPW_API const char *hpw_error_name(hpw_error error);
 
@@ -712,8 +771,10 @@ typedef struct hpw_image_error {
 
 /* What an image says of its pool. */
 typedef struct hpw_image {
-    hpw_config config; /* as it was opened, zeros filled in, but `host`, which is zeroed; policy: static */
-    uint64_t capacity; /* bytes that the pool managed when it was saved */
+    hpw_config config; /* as it was opened, zeros filled in, but `host` and `chooser`, which are zeroed;
+                          policy: static, NULL for one of the host's */
+    char chosen[HPW_POLICY_NAME + 1]; /* of one of the host's, its name; else empty */
+    uint64_t capacity;                /* bytes that the pool managed when it was saved */
     uint64_t blocks;
     uint64_t in_use; /* bytes that were asked for */
     uint64_t size;   /* bytes of the image */
@@ -771,7 +832,8 @@ HPW_API hpw_error hpw_restore(hpw_pool *pool, hpw_get *get, void *ud, hpw_image_
  * hpw_open_image: that, and then opens the pool: as it was saved, or, where `config` is not NULL, as that
  * says, all of it (take hpw_examine's and change it). So what is damaged asks for no memory beyond
  * those 64 KiB, and what is whole for no more than opening such a pool and filling its blocks. NULL with
- * *error: as hpw_examine, hpw_open and hpw_restore.
+ * *error: as hpw_examine, hpw_open and hpw_restore; and HPW_INVALID_ARGUMENT where `config` is NULL and the
+ * image's policy the host's own.
  */
 HPW_API hpw_error hpw_save(hpw_pool *pool, const char *path, hpw_image_error *error);
 HPW_API hpw_error hpw_examine(const char *path, hpw_image *image, hpw_image_error *error);

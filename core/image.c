@@ -60,7 +60,7 @@ hpw_error image_fail(hpw_image_error *error, hpw_error code, uint64_t offset, co
 
 enum {
     POLICY_AT = 16,
-    POLICY_LONGEST = 15,
+    POLICY_LONGEST = HPW_POLICY_NAME,
     RED_ZONE_AT = 104,
     CHOICE_AT = 120,
     HEADER_CHECK = IMAGE_HEADER - 8
@@ -82,7 +82,8 @@ static bool take_choice(hpw_config *config, uint64_t choice, bool has_classes) {
 void image_encode(const hpw_image *image, uint64_t largest_align, uint8_t to[IMAGE_HEADER]) {
     const hpw_config *config = &image->config;
     uint32_t flags = (config->single_threaded ? IMAGE_SINGLE_THREADED : 0U) |
-                     (config->small_pages ? IMAGE_SMALL_PAGES : 0U);
+                     (config->small_pages ? IMAGE_SMALL_PAGES : 0U) |
+                     (config->chooser.choose ? IMAGE_CHOSEN : 0U);
     memset(to, 0, IMAGE_HEADER);
     memcpy(to, IMAGE_MAGIC, 8);
     put32(to + 8, IMAGE_VERSION);
@@ -160,28 +161,44 @@ static bool is_plausible(const hpw_image *image) {
     return image->in_use <= bytes;
 }
 
+/* In the place of the host's own while options are verified. */
+static hpw_error choose_nothing(void *ud, const hpw_free_blocks *free, uint64_t size, uint64_t alignment,
+                                uint64_t *address) {
+    (void)ud, (void)free, (void)size, (void)alignment, (void)address;
+    return HPW_NO_MEMORY;
+}
+
+/* Would a pool be opened so? Zeros must be filled in already. */
+static bool is_config(const hpw_image *image) {
+    hpw_config config = image->config;
+    if (!config.capacity || !config.max_capacity || !config.granule) return false;
+    if (image->chosen[0]) config.chooser.choose = choose_nothing, config.policy = image->chosen;
+    return !pool_config(&config) && config.capacity == image->config.capacity &&
+           config.max_capacity == image->config.max_capacity;
+}
+
 static hpw_error check_header(image_reader *reader, const uint8_t *header) {
     hpw_image *image = &reader->image;
-    const policy *known = policy_named((const char *)header + POLICY_AT);
-    if (!known)
+    bool chosen = get32(header + 40) & IMAGE_CHOSEN;
+    const policy *known = chosen ? &policy_chosen : policy_named((const char *)header + POLICY_AT);
+    if (!known || !header[POLICY_AT])
         return image_fail(reader->error, HPW_INVALID_ARGUMENT, POLICY_AT,
                           "at byte %u: the policy '%s' is unknown", (uint64_t)POLICY_AT,
                           (const char *)header + POLICY_AT);
-    decode(reader, header, known->info.name);
-    bool chosen = image->config.granule &&
-                  take_choice(&image->config, get64(header + CHOICE_AT), known->info.takes_classes);
-    hpw_config config = image->config;
-    bool zeros = !config.capacity || !config.max_capacity;
-    if (!chosen || zeros || pool_config(&config) || config.capacity != image->config.capacity ||
-        config.max_capacity != image->config.max_capacity)
+    decode(reader, header, chosen ? NULL : known->info.name);
+    if (chosen) memcpy(image->chosen, header + POLICY_AT, sizeof image->chosen);
+    bool has_classes = !chosen && known->info.takes_classes;
+    if (!image->config.granule || !take_choice(&image->config, get64(header + CHOICE_AT), has_classes) ||
+        !is_config(image))
         return image_fail(reader->error, HPW_INVALID_ARGUMENT, 12,
                           "at byte 12: no pool has such options: %s, %u bytes to %u, granules of %u",
-                          config.policy, image->config.capacity, image->config.max_capacity,
-                          (uint64_t)image->config.granule);
-    if (image->capacity < config.capacity || image->capacity > config.max_capacity ||
-        image->capacity % config.granule)
+                          chosen ? image->chosen : known->info.name, image->config.capacity,
+                          image->config.max_capacity, (uint64_t)image->config.granule);
+    const hpw_config *config = &image->config;
+    if (image->capacity < config->capacity || image->capacity > config->max_capacity ||
+        image->capacity % config->granule)
         return damaged(reader, 64, "the capacity lies outside of its bounds");
-    if (get32(header + 40) > (IMAGE_SINGLE_THREADED | IMAGE_SMALL_PAGES) ||
+    if (get32(header + 40) > (IMAGE_SINGLE_THREADED | IMAGE_SMALL_PAGES | IMAGE_CHOSEN) ||
         (reader->largest_align & (reader->largest_align - 1)))
         return damaged(reader, 40, "flags or an alignment that no writer wrote");
     if (!is_plausible(image)) return damaged(reader, 80, "blocks, bytes and size contradict each other");

@@ -303,9 +303,13 @@ hpw_pool *hpw_open_image(const char *path, const hpw_config *config, hpw_image_e
     image_file *file = open_image(path, &size, &wrong, error);
     if (!file) return NULL;
     hpw_pool *pool = NULL;
-    if (verify(file, size, &image, &why))
+    if (verify(file, size, &image, &why)) {
         fail(error, path, &why, file->failed);
-    else
+    } else if (!config && image.chosen[0]) {
+        image_fail(&why, HPW_INVALID_ARGUMENT, 0, "its policy '%s' is a host's, which has to bring it",
+                   image.chosen);
+        fail(error, path, &why, 0);
+    } else
         pool = restore_file(path, file, config ? config : &image.config, error);
     close_image(file);
     return pool;

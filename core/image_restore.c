@@ -169,12 +169,19 @@ static hpw_error restore_blocks(restoring *r) {
     return error ? error : image_finish(&r->reader);
 }
 
+/* Was the image's pool of this one's policy? */
+static bool is_policy_of(const hpw_pool *pool, const hpw_image *image) {
+    if (pool->chooser.choose) return memcmp(pool->chooser_name, image->chosen, sizeof image->chosen) == 0;
+    return !image->chosen[0] &&
+           policy_in_order(policy_named(image->config.policy), pool->index.order) == pool->policy;
+}
+
 /* Does the pool grant what the one that was saved granted? */
-static bool grants_alike(const hpw_pool *pool, const hpw_config *saved) {
+static bool grants_alike(const hpw_pool *pool, const hpw_image *image) {
     uint32_t classes[HPW_MOST_CLASSES];
     slot_classes_sizes(pool->index.classes, pool->index.shift, classes);
-    return policy_in_order(policy_named(saved->policy), pool->index.order) == pool->policy &&
-           saved->granule == pool_bytes(pool, 1) && !memcmp(classes, saved->classes, sizeof classes);
+    return is_policy_of(pool, image) && image->config.granule == pool_bytes(pool, 1) &&
+           !memcmp(classes, image->config.classes, sizeof classes);
 }
 
 static hpw_error restore(restoring *r) {
@@ -186,7 +193,7 @@ static hpw_error restore(restoring *r) {
     if (pool->guards) guard_empty(pool);
     hpw_error error = image_begin(&r->reader);
     if (error) return error;
-    r->same = grants_alike(pool, &r->reader.image.config);
+    r->same = grants_alike(pool, &r->reader.image);
     if (pool->largest_align < r->reader.largest_align) pool->largest_align = r->reader.largest_align;
     error = restore_blocks(r);
     if (error) pool_reset(pool);

@@ -58,7 +58,8 @@ static uint64_t or_none(uint64_t size) { return size ? size : HPW_NONE; }
 static hpw_image measure(const hpw_pool *pool) {
     const blocks *map = &pool->index.map;
     hpw_image image = {
-        .config = {.policy = pool->policy->info.name,
+        .config = {.policy = pool->chooser.choose ? pool->chooser_name : pool->policy->info.name,
+                   .chooser = pool->chooser,
                    .capacity = pool_bytes(pool, pool->capacity),
                    .max_capacity = pool_bytes(pool, pool->max_capacity),
                    .granule = (uint32_t)1 << pool->index.shift,

@@ -36,14 +36,30 @@ static bool classes_fit(const hpw_config *config, const policy *chosen) {
            (chosen->info.takes_classes && slot_classes_valid(config->classes, bits_lowest(config->granule)));
 }
 
+/* How long the text is, `most` at most. */
+static size_t strlen_to(const char *text, size_t most) {
+    size_t length = 0;
+    while (length < most && text[length]) length++;
+    return length;
+}
+
+/* The policy that the config names, or brings; NULL: neither. */
+static const policy *policy_asked(const hpw_config *config) {
+    const policy *named = policy_named(config->policy);
+    if (!config->chooser.choose) return named;
+    return named || !config->policy[0] || strlen_to(config->policy, HPW_POLICY_NAME + 1) > HPW_POLICY_NAME
+               ? NULL
+               : &policy_chosen;
+}
+
 hpw_error pool_config(hpw_config *config) {
-    if (!config->policy) config->policy = policy_at(0)->info.name;
+    if (!config->policy) config->policy = config->chooser.choose ? POLICY_CHOSEN : policy_at(0)->info.name;
     if (!config->capacity) config->capacity = DEFAULT_CAPACITY;
     if (!config->max_capacity) config->max_capacity = config->capacity;
     if (config->max_capacity < config->capacity) return HPW_INVALID_ARGUMENT;
     if (!config->granule) config->granule = DEFAULT_GRANULE;
     uint32_t granule = config->granule;
-    const policy *chosen = policy_named(config->policy);
+    const policy *chosen = policy_asked(config);
     if (!chosen || granule < LEAST_GRANULE || granule > LARGEST_GRANULE || (granule & (granule - 1)))
         return HPW_INVALID_ARGUMENT;
     config->capacity -= config->capacity % granule;
@@ -94,7 +110,7 @@ static size_t map_size(const hpw_config *config) {
 
 /* Of a valid config. */
 static const policy *policy_of(const hpw_config *config) {
-    return policy_in_order(policy_named(config->policy), config->order);
+    return policy_in_order(policy_asked(config), config->order);
 }
 
 static size_t state_size(const hpw_config *config) {
@@ -132,6 +148,7 @@ size_t hpw_metadata_size(const hpw_config *config) {
 }
 
 void pool_open_policy(hpw_pool *pool) {
+    if (pool->chooser.choose) *(hpw_chooser *)pool->index.state = pool->chooser;
     pool->policy->open(&pool->index);
     if (!pool->cache_count) return;
     unsigned char *memory = (unsigned char *)pool->index.state + pool->state_bytes - pool->caches_bytes;
@@ -156,7 +173,10 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
         .caches_bytes = round16(caches_size(config)),
         .cache_count = config->thread_caches,
         .metadata_size = pool_metadata_size(config),
+        .chooser = config->chooser,
     };
+    if (pool->chooser.choose)
+        memcpy(pool->chooser_name, config->policy, strlen_to(config->policy, HPW_POLICY_NAME));
     unsigned char *next = (unsigned char *)pool_state(pool) + pool->state_bytes;
 #ifndef HPW_FREESTANDING
     system_host_open(pool, next, config);

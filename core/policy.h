@@ -109,6 +109,15 @@ typedef struct policy_caches {
     bool (*collect)(free_index *index, uint32_t n);
 } policy_caches;
 
+/* Why a policy of the host's failed in a request: see chosen.c. HPW_OK: it did not. */
+typedef struct policy_failure {
+    hpw_error error;
+    uint64_t address;
+    const char *what; /* a static sentence */
+} policy_failure;
+
+#define POLICY_CHOSEN "chosen" /* its name where the host gives it none */
+
 typedef struct policy {
     hpw_policy_info info;
 
@@ -162,6 +171,12 @@ typedef struct policy {
 
     /* Chooses where neither choose nor wants_run had anything. NULL: nothing. */
     placement (*choose_last)(free_index *index, const request *want);
+
+    /*
+     * Did the policy itself fail, in the latest round or choose? Then nothing else is tried for the request:
+     * it is refused for that, which clears it. NULL: it never does.
+     */
+    policy_failure *(*failure)(free_index *index);
 
     /*
      * Runs: a policy may have a part of a free block cut into slots, free blocks of
@@ -239,6 +254,9 @@ typedef struct policy {
 /* The table from name to policy; NULL past its end, or where no policy has this name. */
 const policy *policy_at(size_t number);
 const policy *policy_named(const char *name);
+
+/* The one by which a host's function chooses: in no table. Its state begins with the hpw_chooser. */
+extern const policy policy_chosen;
 
 /* The one that places in this order; NULL: it does not take it. */
 const policy *policy_in_order(const policy *named, hpw_order order);

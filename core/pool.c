@@ -90,8 +90,8 @@ placement pool_grow_for(hpw_pool *pool, const request *want) {
     granule_t old = pool->index.map.count, step = pool->growth_step, from = free_end(pool);
     placement found = placement_none();
     if (place_in(want, from, pool->max_capacity - from) == NO_GRANULE) return found;
-    for (uint64_t end = from;
-         pool->index.map.count < pool->max_capacity && found.block == NO_GRANULE && !pool->index.broken;) {
+    for (uint64_t end = from; pool->index.map.count < pool->max_capacity && found.block == NO_GRANULE &&
+                              !pool->index.broken && !pool_policy_failed(pool);) {
         end += (uint64_t)want->align - 1 + want->size;
         if (end <= pool->index.map.count) end = (uint64_t)pool->index.map.count + 1;
         end = (end + step - 1) / step * step;
@@ -131,7 +131,8 @@ void *pool_allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment) {
         request want = {.size = granules, .align = align ? (granule_t)align : 1};
         want.skew = pool->skew & (want.align - 1);
         at = place_request(pool, size, alignment, &want, validates(pool));
-        if (at == NO_GRANULE && pool->guards && !pool->index.broken && guard_empty(pool))
+        if (at == NO_GRANULE && pool->guards && !pool->index.broken && !pool_policy_failed(pool) &&
+            guard_empty(pool))
             at = place_request(pool, size, alignment, &want, validates(pool));
     }
     if (at == NO_GRANULE) {
@@ -161,6 +162,11 @@ static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment)
 
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment) {
     pool->counts.failures++;
+    pool->failure = (policy_failure){HPW_OK, 0, NULL};
+    if (pool->policy->failure) {
+        pool->failure = *pool->policy->failure(&pool->index);
+        *pool->policy->failure(&pool->index) = (policy_failure){HPW_OK, 0, NULL};
+    }
     inject_note_latest(pool, 0);
     pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FAILURE,
                                 .address = address,
@@ -173,6 +179,9 @@ hpw_error pool_report_refused(const hpw_pool *pool, hpw_report *report, uint64_t
     if (pool->index.broken) return pool_report_broken(pool, report);
     uint64_t number = inject_latest(pool);
     if (!number && found_damage(pool)) return guard_report_damaged(pool, report);
+    if (!number && pool->failure.error)
+        return pool_report_at(pool, report, pool->failure.error, pool->failure.address, size,
+                              pool->failure.what);
     const char *what = number ? "injected: refused by plan" : "no free block holds the request";
     pool_report_at(pool, report, HPW_NO_MEMORY, address, size, what);
     if (report) report->injected = number;
@@ -514,13 +523,13 @@ static bool resize_here(hpw_pool *pool, work *w, resizing *r) {
     if (!is_broken(pool, w) && resize_forwards(pool, w, r)) return true;
     if (!is_broken(pool, w) && large && resize_backwards(pool, w, r)) return true;
     if (!is_broken(pool, w) && resize_by_moving(pool, w, r)) return true;
-    return !is_broken(pool, w) && !large && resize_backwards(pool, w, r);
+    return !is_broken(pool, w) && !pool_policy_failed(pool) && !large && resize_backwards(pool, w, r);
 }
 
 static bool resize_somehow(hpw_pool *pool, work *w, resizing *r) {
     if (r->new_size == NO_GRANULE) return false;
-    return resize_here(pool, w, r) ||
-           (pool->guards && !is_broken(pool, w) && guard_empty(pool) && resize_here(pool, w, r));
+    return resize_here(pool, w, r) || (pool->guards && !is_broken(pool, w) && !pool_policy_failed(pool) &&
+                                       guard_empty(pool) && resize_here(pool, w, r));
 }
 
 /* What guards know of a block that was resized. */

@@ -86,6 +86,10 @@ struct hpw_pool {
     size_t mapping_size, metadata_size;
 
     injection injection; /* the plan by which requests fail, see inject.h */
+
+    hpw_chooser chooser;    /* of a policy of the host's, else zeroed */
+    policy_failure failure; /* of that, in the latest request that was refused */
+    char chooser_name[HPW_POLICY_NAME + 1];
 };
 
 /* Where the policy's state lies, index.state: right behind the pool, so that who knows the pool reads no
@@ -288,6 +292,11 @@ granule_t pool_kept_align(const hpw_pool *pool, granule_t at);
 
 /* In bytes, whether or not the index is broken; counts no steps. */
 uint64_t pool_largest_free(const hpw_pool *pool);
+
+/* Did the host's policy fail in the request at hand? Then nothing else is tried for it. */
+static inline bool pool_policy_failed(hpw_pool *pool) {
+    return pool->policy->failure && pool->policy->failure(&pool->index)->error;
+}
 
 /* Counts and tells a request that nothing holds. */
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment);

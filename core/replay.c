@@ -249,6 +249,7 @@ static hpw_config config_of(const hpw_question *question, uint64_t capacity) {
         .granule = question->granule,
         .capacity = capacity,
         .single_threaded = true,
+        .chooser = question->chooser,
     };
     memcpy(config.classes, question->classes, sizeof config.classes);
     return config;

@@ -29,6 +29,8 @@ typedef struct hpw_question {
     uint64_t capacity;                  /* 0: unbounded */
     bool smallest;                      /* search the smallest pool */
     bool timed;                         /* measure nanoseconds an operation */
+    hpw_chooser chooser; /* zeroed: `policy` is built in; else the host's own: each run of it is made by the
+                            calling thread, one after the other */
 } hpw_question;
 
 typedef struct hpw_answer {

@@ -35,7 +35,7 @@ static bool push_copy(lua_State *L, const lua_pool *self, uint64_t address, uint
     if (check_range(self, address, n, report)) return false;
     luaL_Buffer buffer;
     char *bytes = luaL_buffinitsize(L, &buffer, (size_t)n);
-    pool_self(L); /* a finalizer may have closed it: so after whatever asks Lua for memory */
+    pool_reader(L); /* a finalizer may have closed it: so after whatever asks Lua for memory */
     if (hpw_read(self->pool, address, bytes, (size_t)n, report)) return false; /* another thread freed it */
     luaL_pushresultsize(&buffer, (size_t)n);
     return true;
@@ -68,7 +68,7 @@ static bool rest_of_block(const lua_pool *self, uint64_t address, uint64_t *rest
 
 /* read(address [, n]) */
 static int method_read(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    lua_pool *self = pool_reader(L);
     uint64_t address = arg_address(L, 2), n = 0;
     int is_integer;
     lua_Integer count = lua_tointegerx(L, 3, &is_integer);
@@ -123,7 +123,7 @@ static int method_copy(lua_State *L) {
 
 /* compare(a, b, n) */
 static int method_compare(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    lua_pool *self = pool_reader(L);
     uint64_t a = arg_address(L, 2), b = arg_address(L, 3), n = arg_size(L, 4);
     int order = 0;
     hpw_report report;
@@ -144,7 +144,7 @@ static int push_word(lua_State *L, uint64_t value) {
 
 /* load(address) */
 static int method_load(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    lua_pool *self = pool_reader(L);
     uint64_t value;
     hpw_report report;
     if (hpw_load(self->pool, arg_address(L, 2), &value, &report))
@@ -249,13 +249,13 @@ bool format_ran_out(const char *message) {
 
 /* unpack(address, format); upvalue 1 is string.unpack, 2 string.packsize */
 static int method_unpack(lua_State *L) {
-    pool_self(L);
+    pool_reader(L);
     uint64_t address = arg_address(L, 2), n = 0;
     const char *format = luaL_checkstring(L, FORMAT);
     hpw_report report;
     lua_settop(L, FORMAT);
     bool fixed = format_size(L, 2, &n);
-    lua_pool *self = pool_self(L);
+    lua_pool *self = pool_reader(L);
     if (!fixed && !rest_of_block(self, address, &n, &report)) return fail_access(L, "unpack", &report, self);
     lua_settop(L, FORMAT);
     lua_pushvalue(L, FORMAT);

@@ -17,12 +17,24 @@
 
 _Atomic(lua_pool *) pools_seen[SEEN];
 
-lua_pool *pool_check(lua_State *L) {
+void pool_enter_chosen(lua_State *L, lua_pool *self) {
+    chooser_enter(L, self->chooser);
+    if (self->chooser->orphans) blocks_sweep(self);
+}
+
+static lua_pool *check(lua_State *L, bool changes) {
     lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
     if (!self->pool) luaL_argerror(L, 1, "pool is closed");
-    atomic_store_explicit(seen_slot(self), self, memory_order_relaxed);
+    if (!self->chooser)
+        atomic_store_explicit(seen_slot(self), self, memory_order_relaxed);
+    else if (changes || !self->chooser->choosing)
+        pool_enter_chosen(L, self);
     return self;
 }
+
+lua_pool *pool_check(lua_State *L) { return check(L, true); }
+
+lua_pool *pool_check_reader(lua_State *L) { return check(L, false); }
 
 lua_Integer arg_negative(lua_State *L, int arg, lua_Integer value) {
     return luaL_argerror(L, arg, lua_pushfstring(L, "negative size %I", (LUAI_UACINT)value));
@@ -223,7 +235,7 @@ static int method_record(lua_State *L) {
 /* ---- Life cycle ---- */
 
 lua_pool *pool_push_closed(lua_State *L) {
-    lua_pool *self = lua_newuserdatauv(L, sizeof *self, 0);
+    lua_pool *self = lua_newuserdatauv(L, sizeof *self, 1);
     memset(self, 0, sizeof *self);
     luaL_setmetatable(L, POOL_TYPE);
     return self;
@@ -239,6 +251,15 @@ int pool_open_handle(lua_pool *self, pool_share *share) {
     return 1;
 }
 
+void pool_take_chooser(lua_State *L, lua_pool *self, hpw_config *config) {
+    if (!config->chooser.choose) return;
+    chooser *made = chooser_push(L, -2);
+    lua_setiuservalue(L, -2, 1);
+    self->chooser = made;
+    chooser_enter(L, made);
+    config->chooser = chooser_functions(made);
+}
+
 /* new([options]) */
 static int module_new(lua_State *L) {
     hpw_config config;
@@ -246,6 +267,7 @@ static int module_new(lua_State *L) {
     const hpw_policy_info *policy = options_read(L, 1, &config);
     lua_pool *self = pool_push_closed(L);
     self->policy = policy;
+    pool_take_chooser(L, self, &config);
     pool_share *share = share_open(&config, policy, &error);
     if (share) return pool_open_handle(self, share);
     uint64_t capacity = config.max_capacity > config.capacity ? config.max_capacity : config.capacity;
@@ -281,6 +303,7 @@ static bool tells_leaks(const lua_pool *self) {
 static int method_close(lua_State *L) {
     lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
     hpw_trace_error error;
+    if (self->pool && self->chooser) chooser_rest(L, self->chooser);
     bool tells = tells_leaks(self);
     if (tells) {
         blocks_close(self); /* which leak nothing */
@@ -295,7 +318,9 @@ static int method_close(lua_State *L) {
 
 /* __close */
 static int meta_close(lua_State *L) {
-    close_handle(luaL_checkudata(L, 1, POOL_TYPE), NULL);
+    lua_pool *self = luaL_checkudata(L, 1, POOL_TYPE);
+    if (self->pool && self->chooser) chooser_rest(L, self->chooser);
+    close_handle(self, NULL);
     return 0;
 }
 
@@ -324,23 +349,32 @@ static int meta_tostring(lua_State *L) {
 
 /* ---- The module ---- */
 
-/* policies(): an array of fresh tables */
+/* Adds what is known of a policy to the array on top. */
+static void add_policy(lua_State *L, const hpw_policy_info *info, bool scripted) {
+    lua_createtable(L, 0, 10);
+    set_string(L, "name", info->name);
+    set_string(L, "chooses", info->chooses);
+    set_string(L, "index", info->index);
+    set_string(L, "bound", info->bound);
+    set_string(L, "source", info->source);
+    set_flag(L, "takes_order", info->takes_order);
+    set_flag(L, "takes_caches", info->takes_caches);
+    set_flag(L, "takes_classes", info->takes_classes);
+    set_flag(L, "exact", info->exact);
+    set_flag(L, "monotone", info->monotone);
+    set_flag(L, "scripted", scripted);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/* policies(): an array of fresh tables; those in Lua come last */
 static int module_policies(lua_State *L) {
     const hpw_policy_info *info;
     lua_newtable(L);
-    for (size_t i = 0; (info = hpw_policy_at(i)) != NULL; i++) {
-        lua_createtable(L, 0, 9);
-        set_string(L, "name", info->name);
-        set_string(L, "chooses", info->chooses);
-        set_string(L, "index", info->index);
-        set_string(L, "bound", info->bound);
-        set_string(L, "source", info->source);
-        set_flag(L, "takes_order", info->takes_order);
-        set_flag(L, "takes_caches", info->takes_caches);
-        set_flag(L, "takes_classes", info->takes_classes);
-        set_flag(L, "exact", info->exact);
-        set_flag(L, "monotone", info->monotone);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    for (size_t i = 0; (info = hpw_policy_at(i)) != NULL; i++) add_policy(L, info, false);
+    for (lua_Integer i = 1; (info = chooser_at(L, i)) != NULL; i++) { /* its definition keeps the texts */
+        lua_insert(L, -2);
+        add_policy(L, info, true);
+        lua_remove(L, -2);
     }
     return 1;
 }
@@ -367,9 +401,13 @@ static const luaL_Reg metamethods[] = {
 };
 
 static const luaL_Reg module[] = {
-    {"new", module_new},           {"load", module_load},
-    {"policies", module_policies}, {"parse_size", options_parse_size},
-    {"watch", module_watch},       {NULL, NULL},
+    {"new", module_new},
+    {"load", module_load},
+    {"policy", module_policy},
+    {"policies", module_policies},
+    {"watch", module_watch},
+    {"parse_size", options_parse_size},
+    {NULL, NULL},
 };
 
 /*

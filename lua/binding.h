@@ -16,6 +16,7 @@
 #include <lua.h>
 #include <stdatomic.h>
 
+#include "chooser.h"
 #include "heapwright.h"
 #include "share.h"
 
@@ -37,12 +38,20 @@ typedef struct lua_pool {
     char injected_at[PLACE_TEXT]; /* script:line of the first request since inject that failed by plan; "":
                                      none */
     struct movable *movables;     /* of the block objects that were made by this handle */
+    chooser *chooser;             /* of a policy in Lua: user value 1; NULL: the policy is built in */
 } lua_pool;
 
 #define POOL_MAGIC ((uintptr_t)0x6865617077726967U)
 
-/* The slow way: raises where argument 1 is no pool, or a closed one. */
+/* The slow way: raises where argument 1 is no pool, or a closed one; or one whose policy, in Lua, is
+ * choosing. */
 lua_pool *pool_check(lua_State *L);
+
+/* The same, for calls that change nothing: they are answered while the policy chooses, too. */
+lua_pool *pool_check_reader(lua_State *L);
+
+/* Raises where the policy is choosing, or lets it be asked by the call that is being made by L. */
+void pool_enter_chosen(lua_State *L, lua_pool *self);
 
 /*
  * The userdata that a call had as its pool lately, by a hash of where they lie:
@@ -69,7 +78,16 @@ static inline lua_pool *pool_self(lua_State *L) {
     if (self && atomic_load_explicit(seen_slot(self), memory_order_relaxed) == self &&
         self->magic == (POOL_MAGIC ^ (uintptr_t)self) && self->pool)
         return self;
-    return pool_check(L);
+    return pool_check(L); /* as always of a policy in Lua, which is never put there */
+}
+
+/* The same for methods that change nothing in the pool. */
+static inline lua_pool *pool_reader(lua_State *L) {
+    lua_pool *self = lua_touserdata(L, 1);
+    if (self && atomic_load_explicit(seen_slot(self), memory_order_relaxed) == self &&
+        self->magic == (POOL_MAGIC ^ (uintptr_t)self) && self->pool)
+        return self;
+    return pool_check_reader(L);
 }
 
 /* The innermost function of Lua, with its file and line, below the method that is being called. False: there
@@ -97,6 +115,10 @@ int pool_push(lua_State *L, pool_share *share);
  */
 lua_pool *pool_push_closed(lua_State *L);
 int pool_open_handle(lua_pool *self, pool_share *share);
+
+/* Gives the closed handle at the stack's top, where the config says so, a chooser by the definition below it,
+ * and the config its functions. */
+void pool_take_chooser(lua_State *L, lua_pool *self, hpw_config *config);
 
 /* ---- Arguments ---- */
 
@@ -129,15 +151,20 @@ const char *path_at(lua_State *L, int index, int arg);
 
 /* ---- options.c ---- */
 
-/* Reads the options at `arg` (none and nil are the default pool); raises for what it can't take. */
+/*
+ * Reads the options at `arg` (none and nil are the default pool); raises for what it can't take. Where the
+ * policy is in Lua, config->chooser says so, by functions that are not to be called yet, and
+ * its definition is left on the stack's top.
+ */
 const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config);
 
 /* The list of sizes at the stack's top; and, with the granule known, whether the policy may have them. */
 void options_read_classes(lua_State *L, int arg, const char *name, hpw_config *config);
 void options_check_classes(lua_State *L, int arg, const hpw_config *config, const hpw_policy_info *policy);
 
-/* The same, where what the table doesn't say is as in *base, whose fields are all filled in. */
-const hpw_policy_info *options_read_over(lua_State *L, int arg, const hpw_config *base, hpw_config *config);
+/* The same, where what the table doesn't say is as in the image. NULL: neither does it say a policy nor is
+ * the image's, one in Lua, registered. */
+const hpw_policy_info *options_read_over(lua_State *L, int arg, const hpw_image *image, hpw_config *config);
 
 /* Raises for an order that the policy takes, but not with this granule: what only opening tells. */
 int options_refuse_order(lua_State *L, int arg, const hpw_config *config);
@@ -186,9 +213,10 @@ extern const luaL_Reg block_methods[]; /* of pools, about blocks */
 extern const luaL_Reg save_methods[];
 
 /* block.c: makes the type of block objects known; and what a handle of a pool does with its own before it
- * closes. */
+ * closes, and with those that were collected while its policy chose. */
 void block_open(lua_State *L);
 void blocks_close(lua_pool *self);
+void blocks_sweep(lua_pool *self);
 
 /* save.c: load(path [, options]), which pool_open_loaded makes a handle of. */
 int module_load(lua_State *L);

@@ -29,9 +29,16 @@ enum { SMALL = 1024, FORMAT = 3, TEXT = 48 };
 
 /* ---- Self ---- */
 
-static lua_block *block_self(lua_State *L) {
+/* For methods that change nothing: they are answered while the pool's policy, in Lua, chooses, too. */
+static lua_block *block_reader(lua_State *L) {
     lua_block *self = luaL_checkudata(L, 1, BLOCK_TYPE);
     if (!self->m || !self->pool->pool) luaL_argerror(L, 1, "pool is closed");
+    return self;
+}
+
+static lua_block *block_self(lua_State *L) {
+    lua_block *self = block_reader(L);
+    if (self->pool->chooser) pool_enter_chosen(L, self->pool);
     return self;
 }
 
@@ -136,7 +143,7 @@ static bool push_range(lua_State *L, const lua_block *self, range *r) {
     if (!has_range(self, r)) return false;
     luaL_Buffer buffer;
     char *bytes = luaL_buffinitsize(L, &buffer, (size_t)r->n);
-    block_self(L); /* a finalizer may have closed the pool */
+    block_reader(L); /* a finalizer may have closed the pool */
     if (!read_bytes(self, r, bytes)) return false;
     luaL_pushresultsize(&buffer, (size_t)r->n);
     return true;
@@ -150,7 +157,7 @@ static uint64_t rest(const lua_block *self, uint64_t offset) {
 
 /* read([offset [, n]]) */
 static int method_read(lua_State *L) {
-    lua_block *self = block_self(L);
+    lua_block *self = block_reader(L);
     range r = {.operation = "read"};
     if (!lua_isnoneornil(L, 2)) r.offset = arg_address(L, 2);
     r.n = lua_isnoneornil(L, 3) ? rest(self, r.offset) : arg_size(L, 3);
@@ -209,7 +216,7 @@ static int method_copy(lua_State *L) {
 
 /* compare(a, b, n): within the block */
 static int method_compare(lua_State *L) {
-    lua_block *self = block_self(L);
+    lua_block *self = block_reader(L);
     uint64_t a = arg_address(L, 2), b = arg_address(L, 3), start;
     range r = {.operation = "compare", .n = arg_size(L, 4)};
     movables *all = all_of(self);
@@ -245,12 +252,12 @@ static int method_pack(lua_State *L) {
 /* unpack(offset, format); upvalue 1 is string.unpack, 2 string.packsize */
 static int method_unpack(lua_State *L) {
     range r = {.operation = "unpack"};
-    block_self(L);
+    block_reader(L);
     r.offset = arg_address(L, 2);
     const char *format = luaL_checkstring(L, FORMAT);
     lua_settop(L, FORMAT);
     bool fixed = format_size(L, 2, &r.n);
-    lua_block *self = block_self(L);
+    lua_block *self = block_reader(L);
     if (!fixed) r.n = rest(self, r.offset);
     lua_settop(L, FORMAT);
     lua_pushvalue(L, FORMAT);
@@ -278,7 +285,7 @@ static movable look(const lua_block *self) {
 
 /* size() */
 static int method_size(lua_State *L) {
-    movable now = look(block_self(L));
+    movable now = look(block_reader(L));
     if (now.state != MOVABLE_LIVE) return fail_gone(L, "size", now.state);
     push_bytes(L, now.size);
     return 1;
@@ -286,7 +293,7 @@ static int method_size(lua_State *L) {
 
 /* address(): until the next compaction */
 static int method_address(lua_State *L) {
-    movable now = look(block_self(L));
+    movable now = look(block_reader(L));
     if (now.state != MOVABLE_LIVE) return fail_gone(L, "address", now.state);
     push_bytes(L, now.address);
     return 1;
@@ -327,23 +334,34 @@ static int method_free(lua_State *L) {
 static int method_close(lua_State *L) {
     const lua_block *self = luaL_checkudata(L, 1, BLOCK_TYPE);
     hpw_report report;
+    if (self->m && self->pool->pool && self->pool->chooser) chooser_rest(L, self->pool->chooser);
     if (!self->m || !self->pool->pool || !give(L, self, &report) || !report.error) return succeed(L);
     return fail_block(L, "close", &report, self->pool);
+}
+
+/* Gives the block where it is live, and ends what is known of it: it is in the handle's list. */
+static void drop(lua_pool *pool, movable *m) {
+    movables_drop(share_movables(pool->share), m);
+    if (m->next) m->next->previous = m->previous;
+    *(m->previous ? &m->previous->next : &pool->movables) = m->next;
+    free(m);
 }
 
 /* __gc */
 static int meta_gc(lua_State *L) {
     lua_block *self = luaL_checkudata(L, 1, BLOCK_TYPE);
+    lua_pool *pool = self->pool;
     movable *m = self->m;
     self->m = NULL;
     if (!m) return 0;
-    if (self->pool->pool) { /* else the list is gone */
-        note_site(L, self->pool);
-        movables_drop(all_of(self), m);
-        if (m->next) m->next->previous = m->previous;
-        *(m->previous ? &m->previous->next : &self->pool->movables) = m->next;
+    if (!pool->pool) { /* the list is gone */
+        free(m);
+    } else if (pool->chooser && pool->chooser->choosing) {
+        m->orphan = pool->chooser->orphans = true;
+    } else {
+        note_site(L, pool);
+        drop(pool, m);
     }
-    free(m);
     return 0;
 }
 
@@ -404,8 +422,20 @@ static int method_compact(lua_State *L) {
 
 void blocks_close(lua_pool *self) {
     movables *all = share_movables(self->share);
-    for (movable *m = self->movables; m; m = m->next) movables_drop(all, m);
+    for (movable *m = self->movables, *next; m; m = next) {
+        next = m->next;
+        movables_drop(all, m);
+        if (m->orphan) free(m);
+    }
     self->movables = NULL;
+}
+
+void blocks_sweep(lua_pool *self) {
+    self->chooser->orphans = false;
+    for (movable *m = self->movables, *next; m; m = next) {
+        next = m->next;
+        if (m->orphan) drop(self, m);
+    }
 }
 
 /* ---- The type ---- */

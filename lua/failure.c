@@ -106,6 +106,7 @@ int fail_refused(lua_State *L, const char *operation, const lua_pool *self) {
 
 int fail_block(lua_State *L, const char *operation, const hpw_report *report, const lua_pool *self) {
     char at[ADDRESS_TEXT], place[PLACE], origin[ORIGIN];
+    if (self->chooser) chooser_raise(L, self->chooser);
     int refused =
         report->error == HPW_CORRUPTED && report->in_free_block ? fail_refused(L, operation, self) : 0;
     if (refused) return refused;
@@ -186,6 +187,7 @@ int fail_memory(lua_State *L, uint64_t size, uint64_t alignment, const uint64_t 
     char subject[MESSAGE / 4] = "", aligned[MESSAGE / 4] = "", at[ADDRESS_TEXT];
     uint64_t planned = hpw_refused_by_plan(self->pool);
     hpw_stats stats;
+    if (self->chooser) chooser_raise(L, self->chooser);
     snprintf(subject, sizeof subject, "no block of %" PRIu64 " %s", size, bytes(size));
     int refused = fail_refused(L, subject, self);
     if (refused) return refused;

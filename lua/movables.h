@@ -29,6 +29,7 @@ typedef struct movable {
     uint64_t address, size; /* bytes */
     movable_state state;
     struct movable *next, *previous; /* of the same handle: its own state's */
+    bool orphan;                     /* its object was collected while the pool could not free it */
 } movable;
 
 typedef struct movables {

@@ -176,8 +176,9 @@ static size_t read_name(lua_State *L, int arg, const char *option, const char *(
 typedef struct options {
     int arg;
     uint64_t granule;
-    bool has_capacity, has_seed, has_classes;
-    size_t policy;
+    bool has_capacity, has_seed, has_thread_safe, has_classes;
+    const hpw_policy_info *policy; /* one in Lua: kept by its definition, which lies at `definition` */
+    int definition;                /* stack index, where nil lies before; 0: the policy is built in */
     hpw_config *config;
 } options;
 
@@ -197,8 +198,39 @@ static void read_granule(lua_State *L, options *o, const char *name) {
             L, o->arg,
             lua_pushfstring(L, "granule: %I is not a power of two from 8 to 4096", (LUAI_UACINT)o->granule));
 }
+/* Raises with the names of all policies: the one at the stack's top is none. */
+static void refuse_policy(lua_State *L, const options *o, const char *name) {
+    const char *wanted = lua_tostring(L, -1), *names = options_push_names(L, policy_name);
+    const hpw_policy_info *info;
+    for (lua_Integer i = 1; (info = chooser_at(L, i)) != NULL; i++) {
+        names = lua_pushfstring(L, "%s, %s", names, info->name);
+        luaL_checkstack(L, LUA_MINSTACK, NULL);
+    }
+    luaL_argerror(L, o->arg, lua_pushfstring(L, "%s: unknown '%s' (known: %s)", name, wanted, names));
+}
+
+/* The policy that the text at the stack's top names; false: there is none. */
+static bool find_policy(lua_State *L, options *o) {
+    size_t length;
+    const char *wanted = lua_tolstring(L, -1, &length);
+    const hpw_policy_info *info;
+    o->config->chooser = (hpw_chooser){0};
+    if (strlen(wanted) < length) return false;
+    for (size_t i = 0; (info = hpw_policy_at(i)) != NULL; i++)
+        if (strcmp(info->name, wanted) == 0) break;
+    if (!info && (info = chooser_find(L, wanted)) != NULL) {
+        lua_replace(L, o->definition);
+        o->config->chooser = chooser_functions(NULL);
+    }
+    if (info) o->policy = info;
+    return info;
+}
+
 static void read_policy(lua_State *L, options *o, const char *name) {
-    o->policy = read_name(L, o->arg, name, policy_name);
+    if (lua_type(L, -1) != LUA_TSTRING)
+        luaL_argerror(L, o->arg,
+                      lua_pushfstring(L, "%s: string expected, got %s", name, luaL_typename(L, -1)));
+    if (!find_policy(L, o)) refuse_policy(L, o, name);
 }
 static void read_order(lua_State *L, options *o, const char *name) {
     o->config->order = (hpw_order)read_name(L, o->arg, name, order_name);
@@ -235,6 +267,7 @@ static bool read_boolean(lua_State *L, const options *o, const char *name) {
 }
 static void read_thread_safe(lua_State *L, options *o, const char *name) {
     o->config->single_threaded = !read_boolean(L, o, name);
+    o->has_thread_safe = true;
 }
 static void read_small_pages(lua_State *L, options *o, const char *name) {
     o->config->small_pages = read_boolean(L, o, name);
@@ -309,6 +342,17 @@ static void check_caches(lua_State *L, const options *o, const hpw_policy_info *
     if (wrong) luaL_argerror(L, o->arg, lua_pushfstring(L, "thread_caches: %s", wrong));
 }
 
+/* A policy in Lua is for one thread. */
+static void check_scripted(lua_State *L, const options *o) {
+    hpw_config *config = o->config;
+    if (!config->chooser.choose) return;
+    if (o->has_thread_safe && !config->single_threaded)
+        luaL_argerror(L, o->arg,
+                      lua_pushfstring(L, "thread_safe: %s is a function of this Lua state, for one thread",
+                                      o->policy->name));
+    config->single_threaded = true;
+}
+
 /* What the options say of each other. */
 static void check_together(lua_State *L, const options *o, const hpw_policy_info *policy) {
     const hpw_config *config = o->config;
@@ -336,36 +380,66 @@ static void check_together(lua_State *L, const options *o, const hpw_policy_info
                                       (LUAI_UACINT)config->max_capacity, (LUAI_UACINT)capacity));
 }
 
-/* Reads onto what *o and its config say already. */
-static const hpw_policy_info *read_options(lua_State *L, options *given) {
-    options o = *given;
-    int arg = o.arg;
-    hpw_config *config = o.config;
+/* Reads onto what *o and its config say already; the definition's place is on top. */
+static const hpw_policy_info *read_options(lua_State *L, options *o) {
+    int arg = o->arg;
+    hpw_config *config = o->config;
     if (!lua_isnoneornil(L, arg)) {
         luaL_checktype(L, arg, LUA_TTABLE);
-        for (lua_pushnil(L); lua_next(L, arg); lua_settop(L, -2)) read_option(L, &o);
+        for (lua_pushnil(L); lua_next(L, arg); lua_settop(L, -2)) read_option(L, o);
     }
-    const hpw_policy_info *policy = hpw_policy_at(o.policy);
-    config->policy = policy->name;
-    config->granule = (uint32_t)o.granule;
-    if (!o.has_classes && !policy->takes_classes) /* a loaded pool's, that now has another policy */
+    config->policy = o->policy->name;
+    config->granule = (uint32_t)o->granule;
+    if (!o->has_classes && !o->policy->takes_classes) /* a loaded pool's, that now has another policy */
         memset(config->classes, 0, sizeof config->classes);
-    check_together(L, &o, policy);
-    check_caches(L, &o, policy);
-    options_check_classes(L, o.arg, config, policy);
-    return policy;
+    check_together(L, o, o->policy);
+    check_scripted(L, o);
+    check_caches(L, o, o->policy);
+    options_check_classes(L, arg, config, o->policy);
+    lua_settop(L, config->chooser.choose ? o->definition : o->definition - 1);
+    return o->policy;
+}
+
+/* Makes room for the definition of a policy in Lua at the stack's top. */
+static int place_definition(lua_State *L, int arg) {
+    if (lua_gettop(L) < arg) lua_settop(L, arg);
+    luaL_checkstack(L, LUA_MINSTACK, "options");
+    lua_pushnil(L);
+    return lua_gettop(L);
 }
 
 const hpw_policy_info *options_read(lua_State *L, int arg, hpw_config *config) {
     *config = (hpw_config){.guard = HPW_GUARD_CHECK};
-    return read_options(L, &(options){.arg = arg, .granule = 16, .config = config});
+    options o = {.arg = arg, .granule = 16, .policy = hpw_policy_at(0), .config = config};
+    o.definition = place_definition(L, arg);
+    return read_options(L, &o);
 }
 
-const hpw_policy_info *options_read_over(lua_State *L, int arg, const hpw_config *base, hpw_config *config) {
+/* The image's policy; false: it is one in Lua that is not registered. */
+static bool read_saved_policy(lua_State *L, options *o, const hpw_image *image) {
+    lua_pushstring(L, image->chosen[0] ? image->chosen : image->config.policy);
+    bool found = find_policy(L, o) && !o->config->chooser.choose == !image->chosen[0];
+    lua_settop(L, o->definition);
+    return found;
+}
+
+static bool says_policy(lua_State *L, int arg) {
+    if (!lua_istable(L, arg)) return false;
+    lua_pushliteral(L, "policy");
+    bool says = lua_rawget(L, arg) != LUA_TNIL;
+    lua_pop(L, 1);
+    return says;
+}
+
+const hpw_policy_info *options_read_over(lua_State *L, int arg, const hpw_image *image, hpw_config *config) {
+    const hpw_config *base = &image->config;
     options o = {.arg = arg, .granule = base->granule, .has_capacity = true, .config = config};
+    o.definition = place_definition(L, arg);
     *config = *base;
     if (config->max_capacity == config->capacity) config->max_capacity = 0; /* whatever that will be */
-    while (strcmp(policy_name(o.policy), base->policy) != 0) o.policy++;
+    bool found = read_saved_policy(L, &o, image);
+    if (!found && !says_policy(L, arg)) return NULL;
+    if (!found) o.policy = hpw_policy_at(0);   /* until the table says which */
     config->red_zone = config->quarantine = 0; /* of guard full alone, which may be off now */
     const hpw_policy_info *policy = read_options(L, &o);
     if (config->order != HPW_ORDER_RANDOM) config->seed = 0;

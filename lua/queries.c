@@ -16,7 +16,7 @@
 
 /* size(address): as it was asked for */
 static int method_size(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    lua_pool *self = pool_reader(L);
     uint64_t requested;
     hpw_report report;
     if (hpw_size(self->pool, arg_address(L, 2), &requested, NULL, &report))
@@ -27,7 +27,7 @@ static int method_size(lua_State *L) {
 
 /* usable_size(address): as it was granted */
 static int method_usable_size(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    lua_pool *self = pool_reader(L);
     uint64_t granted;
     hpw_report report;
     if (hpw_size(self->pool, arg_address(L, 2), NULL, &granted, &report))
@@ -38,7 +38,7 @@ static int method_usable_size(lua_State *L) {
 
 /* owner(address): start and requested size of the block around it */
 static int method_owner(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    lua_pool *self = pool_reader(L);
     uint64_t start, requested;
     hpw_report report;
     if (hpw_owner(self->pool, arg_address(L, 2), &start, &requested, &report))
@@ -54,7 +54,7 @@ static int method_owner(lua_State *L) {
 static int next_block(lua_State *L) {
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pool *self = pool_self(L);
+    lua_pool *self = pool_reader(L);
     uint64_t cursor = (uint64_t)lua_tointeger(L, lua_upvalueindex(2));
     hpw_block block;
     if (!hpw_next_block(self->pool, &cursor, &block)) return 0;
@@ -74,7 +74,7 @@ static int next_block(lua_State *L) {
 
 /* blocks(): an iterator of address, size, requested (nil for a free block), whether it is in quarantine */
 static int method_blocks(lua_State *L) {
-    pool_self(L);
+    pool_reader(L);
     lua_settop(L, 1);
     lua_pushinteger(L, 0);
     lua_pushcclosure(L, next_block, 2);
@@ -136,7 +136,7 @@ static void push_leak(lua_State *L, const hpw_block *block) {
     char site[SITE_TEXT];
     lua_createtable(L, 0, 4);
     bool sited =
-        pool_self(L)->sites; /* after the table: a finalizer may have closed the pool, and its sites */
+        pool_reader(L)->sites; /* after the table: a finalizer may have closed the pool, and its sites */
     set_count(L, "address", block->address);
     set_count(L, "size", block->requested);
     if (!sited || !block->origin.allocated_site) return;
@@ -146,7 +146,7 @@ static void push_leak(lua_State *L, const hpw_block *block) {
 }
 
 void queries_push_leaks(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    lua_pool *self = pool_reader(L);
     live_list list = {0};
     lua_settop(L, 1);
     lua_pushnil(L);
@@ -155,7 +155,7 @@ void queries_push_leaks(lua_State *L) {
         if (!block.live) continue;
         if (list.count == list.room) {
             grow_list(L, 2, &list);
-            self = pool_self(L); /* a finalizer may have closed it */
+            self = pool_reader(L); /* a finalizer may have closed it */
         }
         list.blocks[list.count++] = block;
     }
@@ -190,13 +190,13 @@ static void mark_columns(char *columns, uint64_t width, uint64_t capacity, uint6
 
 /* map([width]): '#' wholly live, '.' wholly free or in quarantine, '+' partly */
 static int method_map(lua_State *L) {
-    pool_self(L);
+    pool_reader(L);
     lua_Integer wanted = luaL_optinteger(L, 2, MAP_WIDTH);
     luaL_argcheck(L, wanted >= 1 && wanted <= MAP_WIDTH_MAX, 2, "a width is 1 to 65536 columns");
     size_t width = (size_t)wanted;
     luaL_Buffer buffer;
     char *columns = luaL_buffinitsize(L, &buffer, width);
-    lua_pool *self = pool_self(L); /* after Lua was asked for memory: a finalizer may have closed it */
+    lua_pool *self = pool_reader(L); /* after Lua was asked for memory: a finalizer may have closed it */
     hpw_stats stats;
     hpw_get_stats(self->pool, &stats);
     memset(columns, 0, width);
@@ -213,7 +213,7 @@ static int method_map(lua_State *L) {
 
 /* stats(): a fresh table */
 static int method_stats(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    lua_pool *self = pool_reader(L);
     hpw_stats stats;
     hpw_get_stats(self->pool, &stats);
     lua_createtable(L, 0, 19);
@@ -244,13 +244,13 @@ static int method_stats(lua_State *L) {
 
 /* policy(): its name */
 static int method_policy(lua_State *L) {
-    lua_pushstring(L, pool_self(L)->policy->name);
+    lua_pushstring(L, pool_reader(L)->policy->name);
     return 1;
 }
 
 /* check(): true; or nil, message, "corrupted" */
 static int method_check(lua_State *L) {
-    lua_pool *self = pool_self(L);
+    lua_pool *self = pool_reader(L);
     hpw_report report;
     hpw_error error = hpw_check(self->pool, &report);
     if (error)

@@ -13,7 +13,9 @@
  *
  * The policies are measured in parallel, by at most as many threads as the
  * machine has cores. Lua runs on the calling thread alone: `progress` is called
- * there, some ten times a second; an error in it stops the measurement.
+ * there, some ten times a second; an error in it stops the measurement. Policies in
+ * Lua are measured there as well, one after the other, beside the others' threads;
+ * what one raises ends it all.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -120,13 +122,14 @@ typedef struct task {
     hpw_question question;
     hpw_answer answer;
     hpw_error error;
-    uint64_t bound; /* the lower bound with that granule */
+    uint64_t bound;   /* the lower bound with that granule */
+    chooser *chooser; /* of a policy in Lua, else NULL: kept by the list of them */
 } task;
 
 /* What the threads share. Lies in a userdata, so that an error frees it, after they have ended. */
 typedef struct measuring {
     const hpw_program *program;
-    size_t count, threads;
+    size_t count, scripted, threads; /* tasks, those of policies in Lua */
     atomic_bool stop;
     atomic_size_t next;
     pthread_mutex_t lock;
@@ -136,14 +139,21 @@ typedef struct measuring {
     task tasks[];
 } measuring;
 
+/* One more is; how many that makes. */
+static size_t note_done(measuring *m) {
+    pthread_mutex_lock(&m->lock);
+    size_t done = ++m->done;
+    pthread_cond_signal(&m->changed);
+    pthread_mutex_unlock(&m->lock);
+    return done;
+}
+
 static void *work(void *ud) {
     measuring *m = ud;
     for (size_t i; !m->stop && (i = atomic_fetch_add(&m->next, 1)) < m->count;) {
+        if (m->tasks[i].chooser) continue;
         m->tasks[i].error = hpw_ask(m->program, &m->tasks[i].question, &m->stop, &m->tasks[i].answer);
-        pthread_mutex_lock(&m->lock);
-        m->done++;
-        pthread_cond_signal(&m->changed);
-        pthread_mutex_unlock(&m->lock);
+        note_done(m);
     }
     return NULL;
 }
@@ -156,13 +166,21 @@ static bool start(measuring *m, size_t threads) {
     pthread_cond_init(&m->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     while (m->threads < threads && !pthread_create(&m->thread[m->threads], NULL, work, m)) m->threads++;
-    return m->threads > 0;
+    return m->threads > 0 || !threads;
 }
 
 static void finish(measuring *m) {
     for (size_t i = 0; i < m->threads; i++) pthread_join(m->thread[i], NULL);
     pthread_cond_destroy(&m->changed);
     pthread_mutex_destroy(&m->lock);
+}
+
+/* Tells the function on the stack's top how many are done; its status. */
+static int tell(lua_State *L, const measuring *m, size_t done) {
+    lua_pushvalue(L, -1);
+    lua_pushinteger(L, (lua_Integer)done);
+    lua_pushinteger(L, (lua_Integer)m->count);
+    return lua_pcall(L, 2, 0, 0);
 }
 
 /* Waits until all is done, telling the function on the stack's top of it; its status. */
@@ -180,11 +198,22 @@ static int await(lua_State *L, measuring *m, bool tells) {
         if (m->done == done) pthread_cond_timedwait(&m->changed, &m->lock, &until);
         done = m->done;
         pthread_mutex_unlock(&m->lock);
-        if (!tells) continue;
-        lua_pushvalue(L, -1);
-        lua_pushinteger(L, (lua_Integer)done);
-        lua_pushinteger(L, (lua_Integer)m->count);
-        status = lua_pcall(L, 2, 0, 0);
+        if (tells) status = tell(L, m, done);
+    }
+    return status;
+}
+
+/* Those of policies in Lua, on the calling thread; its status. What a policy raised its chooser keeps. */
+static int work_scripted(lua_State *L, measuring *m, bool tells) {
+    int status = LUA_OK;
+    for (size_t i = 0; i < m->count && status == LUA_OK; i++) {
+        task *t = &m->tasks[i];
+        if (!t->chooser) continue;
+        chooser_enter(L, t->chooser);
+        t->error = hpw_ask(m->program, &t->question, &t->chooser->failed, &t->answer);
+        if (t->chooser->failed) return LUA_ERRRUN;
+        size_t done = note_done(m);
+        if (tells) status = tell(L, m, done);
     }
     return status;
 }
@@ -254,15 +283,27 @@ static void classes_field(lua_State *L, int index, uint32_t classes[HPW_MOST_CLA
     lua_pop(L, 1);
 }
 
-/* The {policy =, order =, seed =, granule =, classes =} on the stack's top. The name points into the
- * policies' own table. */
-static void read_policy(lua_State *L, hpw_question *question, const uint32_t classes[HPW_MOST_CLASSES]) {
-    if (!lua_istable(L, -1)) luaL_error(L, "policies must hold tables with a policy and an order");
-    lua_getfield(L, -1, "policy");
-    const char *name = luaL_checkstring(L, -1);
+/* The policy of that name, one in Lua with a chooser of its own, which the list at `list` keeps. */
+static const hpw_policy_info *find_policy(lua_State *L, const char *name, int list, task *t) {
     const hpw_policy_info *info;
     for (size_t i = 0; (info = hpw_policy_at(i)) && strcmp(info->name, name); i++) continue;
+    if (info) return info;
+    info = chooser_find(L, name);
     if (!info) luaL_error(L, "unknown policy '%s'", name);
+    t->chooser = chooser_push(L, -1);
+    t->question.chooser = chooser_functions(t->chooser);
+    lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
+    lua_pop(L, 1);
+    return info;
+}
+
+/* The {policy =, order =, seed =, granule =, classes =} on the stack's top. The name points into the
+ * policies' own table. */
+static void read_policy(lua_State *L, int list, task *t, const uint32_t classes[HPW_MOST_CLASSES]) {
+    hpw_question *question = &t->question;
+    if (!lua_istable(L, -1)) luaL_error(L, "policies must hold tables with a policy and an order");
+    lua_getfield(L, -1, "policy");
+    const hpw_policy_info *info = find_policy(L, luaL_checkstring(L, -1), list, t);
     lua_getfield(L, -2, "order");
     const char *order = luaL_optstring(L, -1, "address");
     for (size_t i = 0; i < HPW_ORDER_COUNT; i++)
@@ -293,17 +334,22 @@ static measuring *read_questions(lua_State *L) {
     luaL_checktype(L, -1, LUA_TTABLE);
     size_t count = lua_rawlen(L, -1);
     if (count > MAX_QUESTIONS) luaL_error(L, "%d policies at most, not %d", MAX_QUESTIONS, (int)count);
-    measuring *m = lua_newuserdatauv(L, sizeof *m + count * sizeof(task), 0);
+    measuring *m = lua_newuserdatauv(L, sizeof *m + count * sizeof(task), 1);
     memset(m, 0, sizeof *m + count * sizeof(task));
-    lua_insert(L, -2);
+    lua_newtable(L);
+    int list = lua_gettop(L);
+    lua_pushvalue(L, list);
+    lua_setiuservalue(L, list - 1, 1);
+    lua_pushvalue(L, list - 2);
     m->count = count;
     for (size_t i = 0; i < count; i++) {
         m->tasks[i].question = common;
         lua_geti(L, -1, (lua_Integer)i + 1);
-        read_policy(L, &m->tasks[i].question, classes);
+        read_policy(L, list, &m->tasks[i], classes);
         lua_pop(L, 1);
+        m->scripted += m->tasks[i].chooser != NULL;
     }
-    lua_pop(L, 1);
+    lua_settop(L, list - 1);
     return m;
 }
 
@@ -322,7 +368,9 @@ static size_t threads_for(lua_State *L, size_t tasks) {
 static int ask_all(lua_State *L, loaded *self, measuring *m, size_t threads, bool tells) {
     m->program = self->program;
     self->measured = true;
-    int status = start(m, threads) ? await(L, m, tells) : LUA_ERRMEM;
+    int status = start(m, threads) ? LUA_OK : LUA_ERRMEM;
+    if (status == LUA_OK) status = work_scripted(L, m, tells);
+    if (status == LUA_OK) status = await(L, m, tells);
     if (status != LUA_OK) m->stop = true;
     finish(m);
     for (size_t i = 0; i < m->count; i++)
@@ -335,7 +383,7 @@ static int measure(lua_State *L) {
     check_program(L);
     luaL_checktype(L, 2, LUA_TTABLE);
     measuring *m = read_questions(L);
-    size_t threads = threads_for(L, m->count);
+    size_t threads = threads_for(L, m->count - m->scripted);
     lua_getfield(L, 2, "progress");
     bool tells = !lua_isnil(L, -1);
     if (tells) luaL_checktype(L, -1, LUA_TFUNCTION);
@@ -344,7 +392,10 @@ static int measure(lua_State *L) {
         check_program(L); /* again: to read the table may have run what closed it, or measured it */
     luaL_argcheck(L, !self->measured, 1, "the program is being measured");
     int status = m->count ? ask_all(L, self, m, threads, tells) : LUA_OK;
-    if (m->count && !m->threads) return fail(L, "the system gives no thread", HPW_NO_MEMORY);
+    if (m->count > m->scripted && !m->threads) return fail(L, "the system gives no thread", HPW_NO_MEMORY);
+    for (size_t i = 0; i < m->count; i++)
+        if (m->tasks[i].chooser && chooser_push_error(L, m->tasks[i].chooser))
+            return fail(L, lua_tostring(L, -1), HPW_INVALID_ARGUMENT);
     if (status != LUA_OK) return lua_error(L);
     for (size_t i = 0; i < m->count; i++) {
         if (!m->tasks[i].error) continue;

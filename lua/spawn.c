@@ -142,6 +142,7 @@ static pool_share *pool_at(lua_State *L, int arg) {
     if (!pool)
         luaL_argerror(L, arg, lua_pushfstring(L, "a pool or nil expected, got %s", luaL_typename(L, arg)));
     if (!pool->share) luaL_argerror(L, arg, "pool is closed");
+    if (pool->chooser) chooser_refuse_sharing(L, arg, pool->policy);
     if (!share_is_locked(pool->share)) luaL_argerror(L, arg, "pool is not thread_safe");
     return pool->share;
 }

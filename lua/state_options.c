@@ -95,6 +95,7 @@ static void read_pool(lua_State *L, reading *r, const char *name) {
     const lua_pool *pool = luaL_testudata(L, -1, POOL_TYPE);
     if (!pool) wrong(L, r, name, "a pool");
     if (!pool->share) luaL_argerror(L, r->arg, lua_pushfstring(L, "%s is closed", name));
+    if (pool->chooser) chooser_refuse_sharing(L, r->arg, pool->policy);
     r->has_pool = true;
 }
 
@@ -162,7 +163,13 @@ static void read_own_pool(lua_State *L, const reading *r, int fields) {
     lua_pushvalue(L, r->arg);
     lua_pushvalue(L, fields);
     lua_replace(L, r->arg);
+    int top = lua_gettop(L);
     o->policy = options_read(L, r->arg, &o->config);
+    if (o->config.chooser.choose)
+        luaL_argerror(L, r->arg,
+                      lua_pushfstring(L, "policy: %s is a function of Lua, a state lives in built-in ones",
+                                      o->policy->name));
+    lua_settop(L, top);
     lua_replace(L, r->arg);
     if (!has_field(L, fields, "guard")) o->config.guard = HPW_GUARD_OFF;
     if (!has_field(L, fields, "small_pages")) o->config.small_pages = true;

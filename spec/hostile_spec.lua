@@ -52,6 +52,16 @@ local function run(count, threads)
     again:match(said) or ""), 0)
 end
 
+-- Of the free blocks that a policy in Lua is shown.
+local function shown_methods()
+  local methods
+  heapwright.policy("shown", { choose = function(free) methods = debug.getmetatable(free).__index end })
+  local mem <close> = heapwright.new { policy = "shown" }
+  mem:alloc(1)
+  heapwright.policy("shown", nil)
+  return methods
+end
+
 describe("hostile calls", function()
   before_each(command.enter)
   after_each(command.leave)
@@ -71,6 +81,7 @@ describe("hostile calls", function()
       module = heapwright, ["heapwright.pool"] = debug.getmetatable(mem).__index,
       ["heapwright.state"] = debug.getmetatable(state).__index,
       ["heapwright.thread"] = debug.getmetatable(thread).__index,
+      ["heapwright.free"] = shown_methods(),
     } do
       for name, f in pairs(list) do
         if type(f) == "function" and (called[kind .. "." .. name] or 0) == 0 then

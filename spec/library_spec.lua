@@ -58,6 +58,21 @@ describe("the annotations", function()
     assert.same(keys(debug.getmetatable(mem).__index), keys(names.Pool))
   end)
 
+  it("name every method of the free blocks that a policy is shown, and every field of a policy", function()
+    local shown
+    heapwright.policy("annotated", { choose = function(free) shown = free end })
+    local mem <close> = heapwright.new { policy = "annotated" }
+    mem:alloc(1)
+    assert.same(keys(debug.getmetatable(shown).__index), keys(names.Free))
+    local known = {}
+    local _, message = pcall(heapwright.policy, "annotated", { [""] = 1 })
+    for name in message:match "known: ([%w_, ]+)":gmatch "[%w_]+" do
+      known[name] = true
+    end
+    assert.same(keys(known), keys(fields["heapwright.Definition"]))
+    heapwright.policy("annotated", nil)
+  end)
+
   it("name every method of a block", function()
     local mem <close> = heapwright.new()
     assert.same(keys(debug.getmetatable(mem:block(1)).__index), keys(names.Block))

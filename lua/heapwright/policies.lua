@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Policies as people write them: "best-fit", "first-fit/lifo".
+-- Policies as people write them: "best-fit", "first-fit/lifo", or the name of one that heapwright.policy registered.
 local pool = require "heapwright.pool"
 
 local M = {}
@@ -8,6 +8,7 @@ local M = {}
 ---@field policy string
 ---@field order string|nil
 ---@field label string as it was written
+---@field scripted boolean a function of this Lua state, registered by heapwright.policy
 
 local ORDERS = { address = true, fifo = true, lifo = true, random = true }
 
@@ -24,7 +25,18 @@ end
 function M.all()
   local list = {}
   for i, policy in ipairs(pool.policies()) do
-    list[i] = { policy = policy.name, label = policy.name }
+    list[i] = { policy = policy.name, label = policy.name, scripted = policy.scripted }
+  end
+  return list
+end
+
+--- Every policy that a scenario can run under: with threads, those alone that all their states can call.
+---@param threads integer|nil
+---@return heapwright.Choice[]
+function M.all_for(threads)
+  local list = {}
+  for _, choice in ipairs(M.all()) do
+    if not threads or not choice.scripted then list[#list + 1] = choice end
   end
   return list
 end
@@ -50,7 +62,7 @@ function M.parse(text)
   else
     order = nil
   end
-  return { policy = name, order = order, label = text }
+  return { policy = name, order = order, label = text, scripted = known.scripted }
 end
 
 --- A list of policies, separated by commas.

@@ -320,6 +320,9 @@ end
 ---@return string|nil message
 ---@return string|nil code
 function M.run(scenario, choice, options)
+  if scenario.threads and choice.scripted then
+    return nil, "a function of one Lua state places, and each of the scenario's threads has its own", "invalid_argument"
+  end
   local mem, message, code = pool.new {
     capacity = options.capacity or scenario.capacity,
     max_capacity = options.growing,

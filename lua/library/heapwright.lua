@@ -38,13 +38,13 @@
 ---@field capacity? heapwright.Size bytes that the pool manages; "1M" unless given, rounded down to granules
 ---@field max_capacity? heapwright.Size up to which it grows; `capacity` unless given
 ---@field granule? heapwright.Size the unit of placement: a power of two from 8 to 4096, 16 unless given
----@field policy? string a name of `heapwright.policies`; "best-fit" unless given
+---@field policy? string a name of `heapwright.policies`, or of `heapwright.policy`; "best-fit" unless given
 ---@field order? heapwright.Order for best-fit, first-fit and worst-fit; "address" unless given
 ---@field seed? integer of order "random": the same one gives the same addresses; 0 unless given
 ---@field guard? heapwright.Guard "check" unless given
 ---@field red_zone? heapwright.Size guard "full": behind each block so many bytes at least; 16 unless given, 0: none
 ---@field quarantine? heapwright.Size guard "full": of freed blocks; capacity / 4, 1 MiB at most, unless given; 0: none
----@field thread_safe? boolean false drops the lock; true unless given
+---@field thread_safe? boolean false drops the lock; true unless given, but for policies in Lua
 ---@field small_pages? boolean true asks for no huge pages; they are for pools of 2 MiB and more
 ---@field thread_caches? integer for slab: so many threads, 128 at most, need no lock; 0 unless given
 ---@field classes? heapwright.Size[] for slab: the sizes of its slots, such as { 16, 48, 256 }: whole granules,
@@ -61,6 +61,24 @@
 ---@field takes_classes boolean classes are accepted
 ---@field exact boolean the address follows from the rule (and the seed) alone
 ---@field monotone boolean what fits in a pool fits in every larger one: proved
+---@field scripted boolean a function of Lua's, registered by `heapwright.policy`
+
+---A placement policy in Lua. Both functions are called while a call on the pool is under way,
+---which fails where they raise, and raises what they raised; nothing has changed then but the
+---count of failures. They can't yield. Meanwhile the pool's own methods that ask or
+---read work; those that change it, and `close`, raise.
+---@class heapwright.Definition
+---@field choose fun(free: heapwright.Free, size: integer, align: integer, state: table): heapwright.Address|nil
+---  where a request of `size` bytes, a multiple of the granule, lies, at a multiple of `align`: where a free
+---  block begins, which is at the lowest aligned place in it, or any other aligned address in one, which is exactly
+---  there; nil or false: nowhere. A choice that doesn't fit is an error that names it. Asked only where some
+---  free block has the size. `state` is a table of the pool's own, empty when it opens and after reset
+---@field round? fun(size: integer): integer what is granted for a size, a multiple of the granule: as much at
+---  least; should be the same for the same size
+---@field chooses? string for `heapwright.policies`: what it takes
+---@field index? string in what it looks
+---@field bound? string the order of its work
+---@field source? string who described it; where `choose` stands unless given
 
 ---All sizes are bytes, all counts exact at any time.
 ---@class heapwright.Stats
@@ -210,6 +228,17 @@ function heapwright.load(path, options) end
 ---@return heapwright.PolicyInfo[]
 function heapwright.policies() end
 
+---Registers a placement policy in this Lua state: from now on its name stands wherever a
+---policy's does, in new pools, scenarios, replays and the command. Registering it again takes
+---the old one's place, nil forgets it; pools that are open keep theirs. A pool with such
+---a policy is this state's alone: thread_safe is false, it is given to no thread, and no
+---state lives in it. Raises for a name that is built in, has more than 15 bytes or others
+---than letters, digits, "-", "_" and ".", and for a field that it does not know.
+---@param name string
+---@param definition heapwright.Definition|nil
+---@return boolean known registered; of nil: whether there was one
+function heapwright.policy(name, definition) end
+
 ---The bytes that a size says; raises where it says none.
 ---@param size heapwright.Size
 ---@return integer bytes
@@ -246,6 +275,62 @@ function heapwright.state(options) end
 ---@return string|nil message
 ---@return heapwright.Code|nil code "limit", "no_memory"; "io": the system starts no thread
 function heapwright.spawn(pool, source, ...) end
+
+---The free blocks of a pool, as a policy in Lua is shown them: read-only, and only until its
+---`choose` returns; later calls raise. `#free` is how many there are. Blocks in
+---quarantine (guard "full") count as live here.
+---@class heapwright.Free
+local Free = {}
+
+---An iterator of address and size of each, lowest address first. O(log capacity) a step.
+---@return fun(free: heapwright.Free, address: heapwright.Address|nil): heapwright.Address|nil, integer|nil
+---@return heapwright.Free
+function Free:blocks() end
+
+---An iterator of address and size, the smallest first and the lowest address among equals.
+---O(free blocks), and O(log) a step.
+---@param least? integer only those of at least so many bytes
+---@return fun(): heapwright.Address|nil, integer|nil
+function Free:by_size(least) end
+
+---The first by address that holds the request, of those that begin at `from` or after. O(log capacity)
+---for each that is large enough but holds no aligned place.
+---@param size integer
+---@param align? integer a power of two; the usual one unless given
+---@param from? heapwright.Address 0 unless given
+---@return heapwright.Address|nil address nil: none
+---@return integer|nil size its own
+function Free:first(size, align, from) end
+
+---The largest, the lowest of equals; nil where none is free. O(log capacity).
+---@return heapwright.Address|nil address
+---@return integer|nil size
+function Free:largest() end
+
+---The neighbour below the block that holds the address; nil at the pool's start. O(log capacity).
+---@param address heapwright.Address
+---@return heapwright.Address|nil start
+---@return integer|nil size
+---@return boolean|nil live
+function Free:before(address) end
+
+---The neighbour above it; nil at the pool's end. O(log capacity).
+---@param address heapwright.Address
+---@return heapwright.Address|nil start
+---@return integer|nil size
+---@return boolean|nil live
+function Free:after(address) end
+
+---Where the request would lie if `choose` gave this address; nil where it does not fit. O(log capacity).
+---@param address heapwright.Address
+---@param size integer
+---@param align? integer a power of two; the usual one unless given
+---@return heapwright.Address|nil place
+function Free:place(address, size, align) end
+
+---The pool's bytes, free or not.
+---@return integer bytes
+function Free:capacity() end
 
 ---A handle of a bounded pool of bytes. Closed by `<close>`, by collection or by
 ---`close`; the pool itself is closed when its last holder lets go: other states may

@@ -17,13 +17,14 @@ local M = {}
 
 local random = math.random
 local POOL, STATE, THREAD = "heapwright.pool", "heapwright.state", "heapwright.thread"
+local FREE = "heapwright.free"
 local MOST = { [POOL] = 8, [STATE] = 3, [THREAD] = 3 } -- objects of a kind that are kept; others 4
 local TAME = 2 << 20 -- bytes that a call may reach by one of them
 local TRACED, LINE = 64, 1024 -- lines of the trace file and their length
 
 -- Of objects, and of functions: how often they are drawn. What is not named here counts 1.
 local KINDS = { [POOL] = 100, ["heapwright.block"] = 15, module = 4, [STATE] = 4, [THREAD] = 1.5, workload = 2,
-  ["heapwright.program"] = 0.5 }
+  ["heapwright.program"] = 0.5, [FREE] = 6 }
 local OFTEN = {
   close = 0.02, __gc = 0.02, __close = 0.02, reset = 0.03, record = 0.05, check = 0.2, leaks = 0.2, map = 0.3,
   watch = 0.1, spawn = 0.2, state = 0.3, measure = 0.3, save = 0.02, load = 0.5, compact = 0.2, policies = 0.2,
@@ -144,12 +145,12 @@ end
 local POLICIES, GUARDS, ORDERS = {}, { "off", "check", "full" }, { "address", "fifo", "lifo" }
 for _, info in ipairs(heapwright.policies()) do POLICIES[#POLICIES + 1] = info end
 
--- Options of a pool in which much happens.
-local function tame_options()
-  local info = pick(POLICIES)
+-- Options of a pool in which much happens; one that is its state's alone may have a policy in Lua.
+local function tame_options(alone)
+  local info = alone and random(6) == 1 and { name = "hostile" } or pick(POLICIES)
   local options = {
     policy = info.name, capacity = pick { 512, 4096, 16384, 65536 }, guard = pick(GUARDS),
-    thread_safe = random(3) > 1, granule = pick { 16, 16, 16, 32 }, small_pages = true,
+    thread_safe = info.name ~= "hostile" and random(3) > 1, granule = pick { 16, 16, 16, 32 }, small_pages = true,
   }
   if info.takes_order then options.order = pick(ORDERS) end
   if random(4) == 1 then options.max_capacity = 1 << 18 end
@@ -164,7 +165,7 @@ function World:refill()
     local pool = table.remove(pools, random(#pools))
     if random(2) == 1 then pool:close() end
   end
-  while #pools < MOST[POOL] - 2 do self:keep(assert(heapwright.new(tame_options())), POOL) end
+  while #pools < MOST[POOL] - 2 do self:keep(assert(heapwright.new(tame_options(true))), POOL) end
   if random(4) == 1 then self:refill_others() end
 end
 
@@ -384,8 +385,11 @@ end
 -- An open object of a kind, which nothing was done with.
 function World:fresh(kind)
   if kind == POOL then
-    local pool = assert(heapwright.new(tame_options()))
-    for i = 1, 6 do self.addresses[i] = pool:malloc(i * 20) or 0 end
+    local pool = assert(heapwright.new(tame_options(true)))
+    for i = 1, 6 do
+      local ok, address = pcall(pool.malloc, pool, i * 20) -- its policy may raise
+      self.addresses[i] = ok and address or 0
+    end
     self:name(pool, kind)
     return pool
   elseif kind == STATE or kind == THREAD then
@@ -432,6 +436,35 @@ function World:ambush_each()
   end
 end
 
+-- ---- A policy ------------------------------------------------------------------------
+
+-- Calls whatever it likes, and what it is shown the most; names a block mostly, anything now and then.
+function World:choose(free, size, align)
+  self:adopt(free)
+  if self.depth < 2 and random(4) == 1 then
+    if random(3) == 1 then self.reenter() end
+    self.depth = self.depth + 1
+    for _ = 1, random(0, 2) do
+      local target = pick(self.kinds[FREE])
+      pcall(invoke, target.f, free, self:some_address(), random(0, 300), 1 << random(0, 12))
+      target.calls = target.calls + 1
+    end
+    self.depth = self.depth - 1
+  end
+  local how = random(40)
+  if how == 1 then return self.draw[pick(self.plain)]() end
+  if how == 2 then error(values.RAISED, 0) end
+  if how == 3 then return self:some_address() end
+  if how == 4 then collectgarbage() end
+  return (free:first(size, align))
+end
+
+function World:register()
+  heapwright.policy("hostile", { choose = function(...) return self:choose(...) end })
+  local pool <close> = heapwright.new { policy = "hostile", capacity = 512 }
+  repeat until pcall(pool.malloc, pool, 1) and self.kinds[FREE] -- the view's functions are known
+end
+
 -- ---- Its beginning -------------------------------------------------------------------
 
 local function make()
@@ -475,6 +508,7 @@ end
 local function meet(self)
   local pool <close> = heapwright.new()
   local state, thread = heapwright.state(), heapwright.spawn(nil, "")
+  self:register()
   for _, object in ipairs { pool, state, thread } do self:adopt(object) end
   local workload = self.workload.new(pool, 1)
   self:add_kind("workload", functions_of(debug.getmetatable(workload), "workload"))
@@ -483,7 +517,10 @@ local function meet(self)
       if target.f and name ~= "workload" then
         self:harvest(target.f, { [""] = 1 })
         self:harvest(target.f, self:object(name), { [""] = 1 })
-        if name == "module" then self:harvest(target.f, { [""] = 1 }, print) end
+        if name == "module" then
+          self:harvest(target.f, { [""] = 1 }, print)
+          self:harvest(target.f, "name", { [""] = 1 })
+        end
       end
     end
   end

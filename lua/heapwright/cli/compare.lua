@@ -3,6 +3,7 @@
 local figures = require "heapwright.cli.figures"
 local json = require "heapwright.cli.json"
 local options = require "heapwright.cli.options"
+local preparation = require "heapwright.cli.preparation"
 local sources = require "heapwright.cli.sources"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
@@ -77,6 +78,7 @@ return {
   describe = function(command)
     command:argument("source", "Traces; a .lua file is a scenario, of which one run is recorded."):args "+"
     options.add_policy(command)
+    preparation.add(command)
     options.add_capacity(command, "Replay in pools of this size.")
     options.add_seed(command)
     options.add_what_if(command)
@@ -84,11 +86,12 @@ return {
   end,
 
   run = function(given)
-    local choices, capacity = options.policies(given), options.capacity(given)
-    local seed = options.seed(given)
+    local capacity, seed = options.capacity(given), options.seed(given)
     local out = options.output(given)
-    local reports = {}
-    for i, source in ipairs(sources.load(given)) do
+    preparation.run(given)
+    local list, reports = sources.load(given), {}
+    local choices = options.policies(given)
+    for i, source in ipairs(list) do
       local results = sources.measure(source, choices, {
         capacity = capacity,
         seed = seed,

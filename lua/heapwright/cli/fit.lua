@@ -3,6 +3,7 @@
 local figures = require "heapwright.cli.figures"
 local json = require "heapwright.cli.json"
 local options = require "heapwright.cli.options"
+local preparation = require "heapwright.cli.preparation"
 local sources = require "heapwright.cli.sources"
 local terminal = require "heapwright.cli.terminal"
 
@@ -21,16 +22,18 @@ return {
   describe = function(command)
     command:argument("source", "Traces; a .lua file is a scenario, of which one run is recorded."):args "+"
     options.add_policy(command)
+    preparation.add(command)
     options.add_seed(command)
     options.add_what_if(command)
     options.add_json(command)
   end,
 
   run = function(given)
-    local choices, seed = options.policies(given), options.seed(given)
-    local out = options.output(given)
-    local reports = {}
-    for i, source in ipairs(sources.load(given)) do
+    local seed, out = options.seed(given), options.output(given)
+    preparation.run(given)
+    local list, reports = sources.load(given), {}
+    local choices = options.policies(given)
+    for i, source in ipairs(list) do
       local results = sources.measure(source, choices, {
         seed = seed,
         smallest = true,

@@ -2,12 +2,14 @@
 -- heapwright policies: what there is to choose from.
 local json = require "heapwright.cli.json"
 local options = require "heapwright.cli.options"
+local preparation = require "heapwright.cli.preparation"
 local pool = require "heapwright.pool"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 
 local KEYS = {
   "name", "chooses", "index", "bound", "source", "takes_order", "takes_caches", "takes_classes", "exact", "monotone",
+  "scripted",
 }
 
 -- What the flags of a policy mean, in the order in which they are told.
@@ -17,6 +19,7 @@ local REMARKS = {
   { "takes_caches", "takes caches of threads" },
   { "takes_classes", "takes size classes" },
   { "monotone", "a trace that fits also fits in every larger pool" },
+  { "scripted", "a function of Lua's, registered by heapwright.policy" },
 }
 
 local function describe(policy)
@@ -38,13 +41,15 @@ end
 return {
   name = "policies",
   summary = "Show the placement policies with their bounds.",
-  epilog = "Example:\n  heapwright policies --json",
+  epilog = "Examples:\n  heapwright policies --json\n  heapwright policies --load my_policy.lua",
 
   describe = function(command)
+    preparation.add(command)
     options.add_json(command)
   end,
 
   run = function(given)
+    preparation.run(given)
     if given.json then
       io.write(json.list("policies", pool.policies(), KEYS))
       return

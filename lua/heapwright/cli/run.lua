@@ -7,6 +7,7 @@ local json = require "heapwright.cli.json"
 local leaks = require "heapwright.cli.leaks"
 local options = require "heapwright.cli.options"
 local policies = require "heapwright.policies"
+local preparation = require "heapwright.cli.preparation"
 local scenario = require "heapwright.scenario"
 local scripts = require "heapwright.cli.scripts"
 local sweep = require "heapwright.cli.sweep"
@@ -83,7 +84,7 @@ end
 
 -- Runs one scenario under its policies: the report for JSON, and the outcomes.
 local function run_scenario(one, given)
-  local choices = given.choices or one.policies or policies.all()
+  local choices = given.choices or one.policies or policies.all_for(one.threads)
   what_if.check(given.what, choices)
   local progress = terminal.progress(one.name)
   local outcomes, results, ok = {}, {}, true
@@ -109,6 +110,7 @@ local function run_file(script, given, reports)
     io.stderr:write("heapwright: ", raised, "\n")
     return false
   end
+  if given.shell.policy then given.choices = options.policies(given.shell) end -- which the file may have registered
   if given.injection and #list == 0 then
     fault.raise("%s: returns no scenario, so --inject has no requests to fail", script.file)
   end
@@ -157,6 +159,7 @@ return {
   describe = function(command)
     command:argument("scenario", "Lua files."):args "+"
     options.add_policy(command)
+    preparation.add(command)
     options.add_capacity(command, "Run in pools of this size, whatever the scenario says.")
     options.add_seed(command)
     options.add_what_if(command, true)
@@ -171,8 +174,8 @@ return {
     for i, path in ipairs(given.scenario) do
       files[i] = scripts.load(path)
     end
+    preparation.run(given)
     local settings = {
-      choices = given.policy and options.policies(given),
       capacity = options.capacity(given),
       seed = options.seed(given),
       json = given.json,

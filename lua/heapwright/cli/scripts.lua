@@ -36,16 +36,29 @@ local function refuse_exit()
   error("os.exit: a scenario can't end the command; raise an error to fail", 2)
 end
 
+local function run(script)
+  local path = script.file
+  arg = { [0] = path } -- luacheck: globals arg
+  heapwright = require "heapwright" -- luacheck: globals heapwright
+  os.exit = refuse_exit -- luacheck: ignore 122
+  return xpcall(script.chunk, explain, path)
+end
+
+--- Runs a compiled file for what it does, whatever it returns.
+---@param script cli.Script
+---@return string|nil raised the traceback, where it raised
+function M.prepare(script)
+  local ok, raised = run(script)
+  if not ok then return type(raised) == "table" and raised.misuse or raised end
+end
+
 --- Runs a compiled file, and takes the scenarios that it returns: one, a list, or none.
 ---@param script cli.Script
 ---@return heapwright.Scenario[]|nil
 ---@return string|nil raised the traceback, where it raised
 function M.open(script)
   local path = script.file
-  arg = { [0] = path } -- luacheck: globals arg
-  heapwright = require "heapwright" -- luacheck: globals heapwright
-  os.exit = refuse_exit -- luacheck: ignore 122
-  local ok, value = xpcall(script.chunk, explain, path)
+  local ok, value = run(script)
   if not ok then
     if type(value) == "table" then fault.raise("%s", value.misuse) end
     return nil, value

@@ -26,6 +26,14 @@ local function is_script(path)
   return path:match "%.lua$" ~= nil
 end
 
+-- Is there one that may register policies of its own?
+local function has_script(paths)
+  for _, path in ipairs(paths) do
+    if is_script(path) then return true end
+  end
+  return false
+end
+
 local function load_trace(path, name, what)
   local program = fault.check(replay.load(path, name, what.program))
   return { name = program:source().name, program = program, what = what }
@@ -53,6 +61,7 @@ end
 ---@param visit fun(path: string, scenario: heapwright.Scenario|nil)
 function M.each(given, visit)
   local seed, files = options.seed(given), {}
+  if not has_script(given.source) then options.policies(given) end -- what is wrong is told before traces are read
   for _, path in ipairs(given.source) do
     if is_script(path) then files[path] = scripts.load(path) else options.readable(path) end
   end

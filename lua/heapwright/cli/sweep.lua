@@ -274,7 +274,7 @@ function M.run(one, given, heading)
       .. "every=N and probability=P go with them", one.name)
   end
   local all, results, ok = {}, {}, true
-  for i, choice in ipairs(given.choices or one.policies or policies.all()) do
+  for i, choice in ipairs(given.choices or one.policies or policies.all_for(one.threads)) do
     all[i] = sweep_under(one, choice, given)
     results[i] = result_of(one, given, all[i])
     ok = ok and is_well(all[i])
