@@ -58,6 +58,8 @@ endif()
 
 # Readers and writers of traces, likewise.
 target_link_options(import_memory_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+# With the system's memory failing.
+target_link_options(part_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc)
 
 # ---- Lua: one busted run a spec file --------------------------------------------------
 

@@ -10,6 +10,7 @@
  *                        capacity = nil, granule = nil, classes = nil, smallest = true, time = false,
  *                        threads = nil, progress = function(done, total) end }
  *                          --> { { policy =, ... }, ... } in the order of the question
+ *      program:part { policy = "best-fit", capacity = 65536 }    --> see part.c
  *
  * The policies are measured in parallel, by at most as many threads as the
  * machine has cores. Lua runs on the calling thread alone: `progress` is called
@@ -31,6 +32,7 @@
 #include "binding.h"
 #include "fields.h"
 #include "module.h"
+#include "programs.h"
 #include "replay.h"
 #include "what_if_fields.h"
 
@@ -51,6 +53,8 @@ static loaded *check_program(lua_State *L) {
     luaL_argcheck(L, self->program, 1, "the program is closed");
     return self;
 }
+
+const hpw_program *programs_check(lua_State *L) { return check_program(L)->program; }
 
 static int fail(lua_State *L, const char *message, hpw_error code) {
     lua_pushnil(L);
@@ -321,6 +325,18 @@ static void read_policy(lua_State *L, int list, task *t, const uint32_t classes[
     classes_field(L, lua_gettop(L), question->classes);
 }
 
+hpw_question programs_question(lua_State *L, int index, chooser **scripted) {
+    static const uint32_t usual[HPW_MOST_CLASSES];
+    task t = {
+        .question = {.capacity = number_field(L, index, "capacity"), .granule = granule_field(L, index)}};
+    lua_newtable(L);
+    lua_pushvalue(L, index);
+    read_policy(L, lua_gettop(L) - 1, &t, usual);
+    lua_pop(L, 1);
+    *scripted = t.chooser;
+    return t.question;
+}
+
 static measuring *read_questions(lua_State *L) {
     hpw_question common = {
         .capacity = number_field(L, 2, "capacity"),
@@ -417,8 +433,9 @@ int luaopen_heapwright_replay(lua_State *L) {
     static const luaL_Reg methods[] = {
         {"source", source},
         {"measure", measure},
-        {"close", close_program},
         {"sizes_at_peak", sizes_at_peak},
+        {"part", programs_part},
+        {"close", close_program},
         {"__gc", close_program},
         {"__close", close_program},
         {NULL, NULL},
@@ -432,6 +449,7 @@ int luaopen_heapwright_replay(lua_State *L) {
         lua_setfield(L, -2, "__metatable");
     }
     lua_pop(L, 1);
+    programs_open_parts(L);
     luaL_newlib(L, functions);
     return 1;
 }

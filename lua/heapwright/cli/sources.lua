@@ -39,9 +39,8 @@ local function load_trace(path, name, what)
   return { name = program:source().name, program = program, what = what }
 end
 
--- One run of a scenario as a trace: its path, a file to be removed.
-local function record_scenario(one, seed)
-  local path = fault.check(host.temporary ".hwt")
+-- One run of a scenario as a trace.
+local function record_scenario(one, seed, path)
   local outcome, message = scenario.run(one, policies.all()[1], {
     seed = seed,
     growing = math.max(one.capacity, GROWING),
@@ -53,7 +52,19 @@ local function record_scenario(one, seed)
     fault.broken(("%s: raised%s while it was recorded\n%s"):format(one.name, thread, outcome.raised))
   end
   if outcome.result.allocations == 0 then fault.raise("%s: allocates nothing", one.name) end
-  return path
+end
+
+--- Records a run of a scenario, and loads that.
+---@param one heapwright.Scenario
+---@param seed integer
+---@param path string a temporary file, which is removed
+---@return cli.Source
+function M.record(one, seed, path)
+  record_scenario(one, seed, path)
+  local source = load_trace(path, one.name, what_if.read {})
+  source.threads = one.threads
+  os.remove(path)
+  return source
 end
 
 --- Calls `visit` with each trace that the command line names; the command ends where one can't be read.
@@ -71,7 +82,8 @@ function M.each(given, visit)
       if not scenarios then fault.broken(raised) end
       if #scenarios == 0 then fault.raise("%s: returns no scenario", path) end
       for _, one in ipairs(scenarios) do
-        local trace = record_scenario(one, seed)
+        local trace = fault.check(host.temporary ".hwt")
+        record_scenario(one, seed, trace)
         visit(trace, one)
         os.remove(trace)
       end
