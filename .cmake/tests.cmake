@@ -60,6 +60,8 @@ endif()
 target_link_options(import_memory_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 # With the system's memory failing.
 target_link_options(part_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc)
+# Packing, with the system's memory failing.
+target_link_options(packing_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 
 # ---- Lua: one busted run a spec file --------------------------------------------------
 

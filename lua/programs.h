@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Programs that heapwright.replay has loaded, for the files that ask them other things: replay.c, part.c. */
+/* Programs that heapwright.replay has loaded, for the files that ask them other things: part.c, packing.c. */
 #ifndef HPW_PROGRAMS_H
 #define HPW_PROGRAMS_H
 
@@ -19,5 +19,8 @@ hpw_question programs_question(lua_State *L, int index, chooser **scripted);
 /* A program's method part, and the type of what it gives: see part.c. */
 int programs_part(lua_State *L);
 void programs_open_parts(lua_State *L);
+
+/* A program's method pack: see packing.c. */
+int programs_pack(lua_State *L);
 
 #endif

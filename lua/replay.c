@@ -8,25 +8,25 @@
  *      program:measure { policies = { { policy = "best-fit", order = "address", seed = nil,
  *                                       granule = nil, classes = nil } },   -- bytes; else:
  *                        capacity = nil, granule = nil, classes = nil, smallest = true, time = false,
+ *                        exhaustive = false, reversals = false,
  *                        threads = nil, progress = function(done, total) end }
  *                          --> { { policy =, ... }, ... } in the order of the question
  *      program:part { policy = "best-fit", capacity = 65536 }    --> see part.c
+ *      program:pack { ... }  --> see packing.c
  *
- * The policies are measured in parallel, by at most as many threads as the
- * machine has cores. Lua runs on the calling thread alone: `progress` is called
- * there, some ten times a second; an error in it stops the measurement. Policies in
- * Lua are measured there as well, one after the other, beside the others' threads;
- * what one raises ends it all.
+ * The policies are measured in parallel, by as many threads as the machine has
+ * cores, or as `threads` says; those that are idle help with the capacities of a
+ * search. The figures, but for time, do not depend on them. Lua runs on the calling
+ * thread alone: `progress` is called there, some ten times a second; an error in it
+ * stops the measurement. Policies in Lua are measured there as well, one after the
+ * other, beside the others' threads; what one raises ends it all.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "binding.h"
@@ -38,7 +38,7 @@
 
 #define PROGRAM_TYPE "heapwright.program"
 
-enum { MAX_QUESTIONS = 256, MAX_THREADS = 64, PROGRESS_EVERY_NS = 100000000 };
+enum { MAX_QUESTIONS = 256, PROGRESS_EVERY_NS = 100000000 };
 
 static const char *const orders[HPW_ORDER_COUNT] = {"address", "fifo", "lifo", "random"};
 
@@ -126,63 +126,44 @@ typedef struct task {
     hpw_question question;
     hpw_answer answer;
     hpw_error error;
-    uint64_t bound;   /* the lower bound with that granule */
+    uint64_t bound; /* the lower bound with that granule */
+    hpw_progress progress;
+    atomic_bool answered;
     chooser *chooser; /* of a policy in Lua, else NULL: kept by the list of them */
 } task;
 
 /* What the threads share. Lies in a userdata, so that an error frees it, after they have ended. */
 typedef struct measuring {
     const hpw_program *program;
-    size_t count, scripted, threads; /* tasks, those of policies in Lua */
+    size_t count, scripted; /* tasks, those of policies in Lua */
     atomic_bool stop;
-    atomic_size_t next;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    size_t done; /* under the lock */
-    pthread_t thread[MAX_THREADS];
+    hpw_crew *crew;
+    hpw_batch batch;
     task tasks[];
 } measuring;
 
-/* One more is; how many that makes. */
-static size_t note_done(measuring *m) {
-    pthread_mutex_lock(&m->lock);
-    size_t done = ++m->done;
-    pthread_cond_signal(&m->changed);
-    pthread_mutex_unlock(&m->lock);
+static void ask(void *ud, size_t number) {
+    measuring *m = ud;
+    task *t = &m->tasks[number];
+    if (t->chooser) return;
+    t->error = m->stop ? HPW_LIMIT : hpw_ask(m->program, &t->question, &m->stop, &t->answer);
+    t->answered = true;
+}
+
+/* How many of the questions are answered, those that are being searched in part. */
+static double count_done(const measuring *m) {
+    double done = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        const task *t = &m->tasks[i];
+        done += t->answered ? 1 : (double)t->progress.done / (double)(t->progress.total + 1);
+    }
     return done;
 }
 
-static void *work(void *ud) {
-    measuring *m = ud;
-    for (size_t i; !m->stop && (i = atomic_fetch_add(&m->next, 1)) < m->count;) {
-        if (m->tasks[i].chooser) continue;
-        m->tasks[i].error = hpw_ask(m->program, &m->tasks[i].question, &m->stop, &m->tasks[i].answer);
-        note_done(m);
-    }
-    return NULL;
-}
-
-static bool start(measuring *m, size_t threads) {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&m->lock, NULL);
-    pthread_cond_init(&m->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    while (m->threads < threads && !pthread_create(&m->thread[m->threads], NULL, work, m)) m->threads++;
-    return m->threads > 0 || !threads;
-}
-
-static void finish(measuring *m) {
-    for (size_t i = 0; i < m->threads; i++) pthread_join(m->thread[i], NULL);
-    pthread_cond_destroy(&m->changed);
-    pthread_mutex_destroy(&m->lock);
-}
-
 /* Tells the function on the stack's top how many are done; its status. */
-static int tell(lua_State *L, const measuring *m, size_t done) {
+static int tell(lua_State *L, const measuring *m, double done) {
     lua_pushvalue(L, -1);
-    lua_pushinteger(L, (lua_Integer)done);
+    lua_pushnumber(L, done);
     lua_pushinteger(L, (lua_Integer)m->count);
     return lua_pcall(L, 2, 0, 0);
 }
@@ -190,19 +171,9 @@ static int tell(lua_State *L, const measuring *m, size_t done) {
 /* Waits until all is done, telling the function on the stack's top of it; its status. */
 static int await(lua_State *L, measuring *m, bool tells) {
     int status = LUA_OK;
-    for (size_t done = 0; done < m->count && status == LUA_OK;) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += PROGRESS_EVERY_NS;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        pthread_mutex_lock(&m->lock);
-        if (m->done == done) pthread_cond_timedwait(&m->changed, &m->lock, &until);
-        done = m->done;
-        pthread_mutex_unlock(&m->lock);
-        if (tells) status = tell(L, m, done);
+    for (bool done = false; !done && status == LUA_OK;) {
+        done = hpw_crew_await(m->crew, &m->batch, PROGRESS_EVERY_NS);
+        if (tells) status = tell(L, m, done ? (double)m->count : count_done(m));
     }
     return status;
 }
@@ -216,10 +187,24 @@ static int work_scripted(lua_State *L, measuring *m, bool tells) {
         chooser_enter(L, t->chooser);
         t->error = hpw_ask(m->program, &t->question, &t->chooser->failed, &t->answer);
         if (t->chooser->failed) return LUA_ERRRUN;
-        size_t done = note_done(m);
-        if (tells) status = tell(L, m, done);
+        t->answered = true;
+        if (tells) status = tell(L, m, count_done(m));
     }
     return status;
+}
+
+static void push_reversals(lua_State *L, const hpw_answer *a) {
+    uint64_t count = a->reversals < HPW_REVERSALS ? a->reversals : HPW_REVERSALS;
+    lua_createtable(L, (int)count, 0);
+    for (uint64_t i = 0; i < count; i++) {
+        lua_createtable(L, 0, 3);
+        set_count(L, "fits", a->reversal[i].fits);
+        set_count(L, "fails_from", a->reversal[i].fails_from);
+        set_count(L, "fails_to", a->reversal[i].fails_to);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "reversals");
+    set_count(L, "reversal_count", a->reversals);
 }
 
 static void push_answer(lua_State *L, const task *t) {
@@ -239,7 +224,7 @@ static void push_answer(lua_State *L, const task *t) {
         if (t->bound) set_number(L, "overhead", (double)a->smallest_pool / (double)t->bound - 1.0);
         lua_pushboolean(L, a->smallest_exact);
         lua_setfield(L, -2, "smallest_exact");
-        set_count(L, "reversals", a->reversals);
+        push_reversals(L, a);
         set_count(L, "runs", a->runs);
     }
     if (a->metadata) set_count(L, "metadata", a->metadata);
@@ -343,6 +328,8 @@ static measuring *read_questions(lua_State *L) {
         .granule = granule_field(L, 2),
         .smallest = flag_field(L, 2, "smallest"),
         .timed = flag_field(L, 2, "time"),
+        .exhaustive = flag_field(L, 2, "exhaustive"),
+        .reversals = flag_field(L, 2, "reversals"),
     };
     uint32_t classes[HPW_MOST_CLASSES] = {0};
     classes_field(L, 2, classes);
@@ -369,12 +356,11 @@ static measuring *read_questions(lua_State *L) {
     return m;
 }
 
-static size_t threads_for(lua_State *L, size_t tasks) {
+static size_t threads_for(lua_State *L) {
     uint64_t asked = number_field(L, 2, "threads");
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     size_t threads = asked ? (size_t)asked : cores > 0 ? (size_t)cores : 1;
-    if (threads > MAX_THREADS) threads = MAX_THREADS;
-    return threads < tasks ? threads : tasks;
+    return threads > HPW_MOST_THREADS ? HPW_MOST_THREADS : threads;
 }
 
 /*
@@ -384,11 +370,18 @@ static size_t threads_for(lua_State *L, size_t tasks) {
 static int ask_all(lua_State *L, loaded *self, measuring *m, size_t threads, bool tells) {
     m->program = self->program;
     self->measured = true;
-    int status = start(m, threads) ? LUA_OK : LUA_ERRMEM;
-    if (status == LUA_OK) status = work_scripted(L, m, tells);
-    if (status == LUA_OK) status = await(L, m, tells);
+    bool shared = m->count > m->scripted;
+    m->batch = (hpw_batch){.task = ask, .ud = m, .count = m->count};
+    if (shared) m->crew = hpw_crew_open(threads);
+    for (size_t i = 0; i < m->count; i++) {
+        if (!m->tasks[i].chooser) m->tasks[i].question.crew = m->crew;
+        m->tasks[i].question.progress = &m->tasks[i].progress;
+    }
+    if (m->crew) hpw_crew_begin(m->crew, &m->batch);
+    int status = shared && !m->crew ? LUA_ERRMEM : work_scripted(L, m, tells);
+    if (status == LUA_OK && shared) status = await(L, m, tells);
     if (status != LUA_OK) m->stop = true;
-    finish(m);
+    if (m->crew) hpw_crew_close(m->crew);
     for (size_t i = 0; i < m->count; i++)
         m->tasks[i].bound = hpw_program_lower_bound(m->program, m->tasks[i].question.granule);
     self->measured = false;
@@ -399,7 +392,7 @@ static int measure(lua_State *L) {
     check_program(L);
     luaL_checktype(L, 2, LUA_TTABLE);
     measuring *m = read_questions(L);
-    size_t threads = threads_for(L, m->count - m->scripted);
+    size_t threads = threads_for(L);
     lua_getfield(L, 2, "progress");
     bool tells = !lua_isnil(L, -1);
     if (tells) luaL_checktype(L, -1, LUA_TFUNCTION);
@@ -408,7 +401,7 @@ static int measure(lua_State *L) {
         check_program(L); /* again: to read the table may have run what closed it, or measured it */
     luaL_argcheck(L, !self->measured, 1, "the program is being measured");
     int status = m->count ? ask_all(L, self, m, threads, tells) : LUA_OK;
-    if (m->count > m->scripted && !m->threads) return fail(L, "the system gives no thread", HPW_NO_MEMORY);
+    if (m->count > m->scripted && !m->crew) return fail(L, "the system gives no thread", HPW_NO_MEMORY);
     for (size_t i = 0; i < m->count; i++)
         if (m->tasks[i].chooser && chooser_push_error(L, m->tasks[i].chooser))
             return fail(L, lua_tostring(L, -1), HPW_INVALID_ARGUMENT);
@@ -431,14 +424,9 @@ static int measure(lua_State *L) {
 
 int luaopen_heapwright_replay(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"source", source},
-        {"measure", measure},
-        {"sizes_at_peak", sizes_at_peak},
-        {"part", programs_part},
-        {"close", close_program},
-        {"__gc", close_program},
-        {"__close", close_program},
-        {NULL, NULL},
+        {"source", source},      {"measure", measure},       {"sizes_at_peak", sizes_at_peak},
+        {"part", programs_part}, {"pack", programs_pack},    {"close", close_program},
+        {"__gc", close_program}, {"__close", close_program}, {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"load", load}, {NULL, NULL}};
     if (luaL_newmetatable(L, PROGRAM_TYPE)) {
