@@ -4,8 +4,8 @@
 -- A statement is a file under theory/ that returns a table (theory.Statement), and a line
 -- in the list below. Its work is cut into jobs, plain tables that a Lua state on another
 -- thread can be given; each returns a plain table; the statement judges them together.
--- Work is counted, randomness has a seed of its own in each job: what is seen does not
--- depend on the machine, nor on how many threads there are.
+-- Work is counted, not timed, and each job draws from a seed of its own: what is seen
+-- does not depend on the machine (but for T8's programs), nor on the number of threads.
 local experiment = require "heapwright.theory.experiment"
 local states = require "heapwright.states"
 
@@ -54,9 +54,18 @@ local WORK <const> = [[require "heapwright"; return require("heapwright.theory")
 local SOURCE <const> = { WORK, libs = { "io", "os", "debug", "package" }, limit = "1G", cancellable = false }
 local LOOK_EVERY <const> = 0.01 -- seconds
 
--- Starts a thread; where none is to be had, the job is done here.
+-- A policy in Lua is of this state alone.
+local function is_scripted(job)
+  if job.policy then return job.policy.scripted end
+  for _, choice in ipairs(job.choices or {}) do
+    if choice.scripted then return true end
+  end
+  return false
+end
+
+-- Starts a thread; where none is to be had, or would know the policy, the job is done here, when it is asked for.
 local function start(job)
-  local thread = states.spawn(nil, SOURCE, job)
+  local thread = not is_scripted(job) and states.spawn(nil, SOURCE, job)
   if thread then return thread end
   return { status = function() return "finished" end, join = function() return M.work(job) end }
 end

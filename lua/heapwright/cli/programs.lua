@@ -2,7 +2,8 @@
 -- Real programs of this machine, recorded: what `heapwright verify` asks T8 about.
 --
 -- Each is run with nothing to read, and what it writes is thrown away. One that is not
--- there, or fails, is left out; so is what can't be recorded.
+-- there is left out; so is what can't be recorded. Of a program and its children the one
+-- with the most events counts, so that one that starts many small ones has no more weight.
 local host = require "heapwright.host"
 local place = require "heapwright.cli.place"
 local traces = require "heapwright.traces"
@@ -24,14 +25,16 @@ local PROGRAMS <const> = {
     table.sort(t, function(a, b) return a[2] < b[2] end)']], true },
   { "perl", [[perl -e 'my %h; $h{$_ % 1000} .= $_ for 1 .. 20000; print sort values %h']], true },
   { "sqlite3", [[sqlite3 :memory: 'create table t(a, b);
-    with recursive c(i) as (select 1 union all select i + 1 from c where i < 2000) insert into t select i, hex(i) from c;
+    with recursive c(i) as (select 1 union all select i + 1 from c where i < 2000)
+    insert into t select i, hex(i) from c;
     create index x on t(b); select count(*) from t where b > "8"']], true },
   { "make", "make -p -f /dev/null", true },
   { "awk", [[awk 'BEGIN { for (i = 0; i < 5000; i++) n[i % 500] = n[i % 500] i; for (k in n) print n[k] }']], true },
   { "sed", [[sed -n -e 's/\([a-z]*\).*/\1/p' -e 'y/abc/xyz/' /etc/passwd /etc/services]], true },
   { "find", "find /usr/lib -maxdepth 2", true },
   { "bash", "bash -c 'for ((i = 0; i < 2000; i++)); do a[$i]=x$i; done; echo ${a[@]}'", false },
-  { "python3", "python3 -c 'import json; print(json.dumps({str(i): list(range(i % 50)) for i in range(1000)}))'", false },
+  { "python3", [[python3 -c 'import json
+print(json.dumps({str(i): list(range(i % 50)) for i in range(1000)}))']], false },
   { "git", "git help -a", false },
   { "gdb", "gdb --version", false },
   { "cmake", "cmake --help-commands", false },
@@ -46,6 +49,17 @@ local function is_there(program)
   return os.execute(("command -v %s >/dev/null 2>&1"):format(program)) == true
 end
 
+-- The trace with the most events; the others are removed.
+local function largest(recorded)
+  local most
+  for _, trace in ipairs(recorded) do
+    local smaller = most and trace.events <= most.events and trace or most
+    if smaller ~= trace then most = trace end
+    if smaller then os.remove(smaller.file) end
+  end
+  return most and most.file
+end
+
 --- Records those that are there.
 ---@param quick boolean|nil the quick ones alone
 ---@param progress fun(done: integer, total: integer)
@@ -58,7 +72,7 @@ function M.record(quick, progress)
     if output then
       local script = ("{ %s; } </dev/null >/dev/null 2>&1"):format(program[2])
       local recorded = traces.record { output = output, argv = { "sh", "-c", script }, library = library }
-      for _, trace in ipairs(recorded and recorded.traces or {}) do paths[#paths + 1] = trace.file end
+      paths[#paths + 1] = largest(recorded and recorded.traces or {})
     end
     progress(i, #PROGRAMS)
   end

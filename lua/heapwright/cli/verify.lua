@@ -6,6 +6,7 @@ local json = require "heapwright.cli.json"
 local options = require "heapwright.cli.options"
 local pool = require "heapwright.pool"
 local programs = require "heapwright.cli.programs"
+local replay = require "heapwright.replay"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 local theory = require "heapwright.theory"
@@ -63,11 +64,15 @@ local function print_rows(rows)
   for _, group in ipairs(groups) do -- those of one measurement together
     local key = (group.control and "control: " or "") .. group.what
     if not at[key] then
-      at[key] = { key = key }
-      order[#order + 1] = at[key]
+      order[#order + 1] = { key = key, number = #order }
+      at[key] = order[#order]
     end
     table.insert(at[key], group)
   end
+  table.sort(order, function(a, b) -- controls last
+    if a[1].control ~= b[1].control then return not a[1].control end
+    return a.number < b.number
+  end)
   local cells, heads, verdicts = {}, {}, {}
   for _, measured in ipairs(order) do
     heads[#cells + 1] = measured.key
@@ -140,20 +145,25 @@ local function encode(findings, given, ok)
   }, { "heapwright", "seed", "quick", "statements", "ok" }))
 end
 
+-- The traces that T8 asks about: those given, each of which must be one; else recorded ones, which are
+-- removed when the list is closed.
 local function traces_for(given, statements)
+  local asked
+  for _, statement in ipairs(statements) do asked = asked or statement.id == "T8" end
   if given.traces then
-    for _, path in ipairs(given.traces) do options.readable(path) end
-    return given.traces
-  end
-  for _, statement in ipairs(statements) do
-    if statement.id == "T8" then
-      local progress = terminal.progress "Recording programs"
-      local paths = programs.record(given.quick, progress)
-      progress()
-      return paths
+    if not asked then fault.raise "--traces: they are for T8, which --only leaves out" end
+    for _, path in ipairs(given.traces) do
+      options.readable(path)
+      fault.check(replay.load(path)):close()
     end
+    return setmetatable(given.traces, { __close = function() end })
   end
-  return {}
+  local progress = terminal.progress "Recording programs"
+  local paths = asked and programs.record(given.quick, progress) or {}
+  progress()
+  return setmetatable(paths, { __close = function()
+    for _, path in ipairs(paths) do os.remove(path) end
+  end })
 end
 
 return {
@@ -184,15 +194,13 @@ return {
     local statements, choices = chosen(given), options.policies(given)
     given.seed = options.seed(given)
     local out = options.output(given)
-    local settings = { seed = given.seed, quick = given.quick, traces = traces_for(given, statements) }
+    local traces <close> = traces_for(given, statements)
+    local settings = { seed = given.seed, quick = given.quick, traces = traces }
     local progress = terminal.progress "Verifying"
     local findings = theory.verify(statements, choices, settings, function(jobs)
       return theory.work_all(jobs, host.cores(), progress)
     end)
     progress()
-    if not given.traces then
-      for _, path in ipairs(settings.traces) do os.remove(path) end
-    end
     local ok = true
     for _, finding in ipairs(findings) do ok = ok and finding.verdict ~= "fails" end
     if out then

@@ -12,8 +12,8 @@
 -- the first 50,000 steps, from a pool without holes, are left out. F and p are counted at each step.
 -- Tolerance: the mean of F / L − p / 2 over T steps has the standard error
 -- s / (2 √T), s ≤ 1 the deviation of the number of free neighbours; so it is below
--- 0.0008 for 400,000 steps and 0.0016 for 100,000 (--quick), and 0.005 is three of
--- the worst and four to ten of what is seen. Ends of the pool count 1 / L = 0.00025.
+-- 0.0008 for 400,000 steps and 0.0016 for 100,000 (--quick); 0.005 is three of the
+-- worst and four to ten of those that are seen. Ends of the pool count 1 / L = 0.00025.
 -- Control: the oldest block is freed. Placement follows release then, and F / L is
 -- not near p / 2 at all.
 local experiment = require "heapwright.theory.experiment"
@@ -27,7 +27,7 @@ M.statement = "Where each live block is as likely to be freed, free blocks / liv
   .. "share of placements that leave a remainder. It asks of a policy that neighbours join at once."
 M.source = "D. E. Knuth, The Art of Computer Programming 1, section 2.5; J. E. Shore, Anomalous behavior of the "
   .. "fifty-percent rule in dynamic memory allocation, Communications of the ACM 20 (1977)"
-M.tolerance = "0.005, three standard errors at the worst; see theory/fifty_percent.lua"
+M.tolerance = "0.005: a standard error is 1 / (2 √steps) at most, 0.0016 for the least of 100,000 steps"
 
 local UNIT <const> = experiment.UNIT
 local TOLERANCE <const> = 0.005
@@ -118,12 +118,12 @@ function M.judge(jobs, results)
     local name = SIZES[job.sizes].name
     local row = {
       policy = job.policy.label, what = "free / live blocks, sizes " .. name,
-      bound = ("%.4f"):format(seen.half), seen = ("%.4f ± %.4f"):format(seen.ratio, seen.error),
+      bound = ("= %.4f"):format(seen.half), seen = ("%.4f ± %.4f"):format(seen.ratio, seen.error),
       verdict = JOINS[job.policy.policy] and experiment.verdict(near) or "shown",
     }
     if job.in_order then
       row.control, row.what = true, "the oldest freed instead, sizes " .. name
-      row.bound = ("not %.4f"):format(seen.half)
+      row.bound = ("≠ %.4f"):format(seen.half)
       row.verdict = experiment.verdict(math.abs(seen.ratio - seen.half) > 10 * TOLERANCE)
       controls[#controls + 1] = row
     else

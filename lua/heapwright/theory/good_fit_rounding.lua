@@ -17,8 +17,8 @@ local M = {}
 
 M.id = "T5"
 M.title = "Rounding of good fit"
-M.statement = "Two-level segregated fit with SL bins a power of two passes by a block that fits only where it is larger "
-  .. "than the request by less than 1 / SL: 1.5625 % with our SL = 64."
+M.statement = "Two-level segregated fit with SL bins a power of two passes by a block that fits only where it is "
+  .. "larger than the request by less than 1 / SL: 1.5625 % with our SL = 64."
 M.source = "M. Masmano, I. Ripoll, A. Crespo and J. Real, TLSF: a new dynamic memory allocator for real-time systems, "
   .. "ECRTS 2004"
 M.tolerance = "none, blocks are counted"

@@ -4,8 +4,8 @@
 -- Measured: each trace is replayed in an unbounded pool; high water over the peak of
 -- granted bytes, minus 1. Headers there are none, and what granules add to a request is
 -- in both, so only holes are left. The median over the traces counts. Traces are those
--- that are given, else recordings of programs that this machine has (cli/verify.lua), so
--- that the figures differ from machine to machine; traces of fewer than 100 allocations
+-- that are given, else recordings of programs that this machine has (cli/programs.lua),
+-- so that the figures differ from machine to machine; traces of fewer than 100 allocations
 -- say nothing and are left out; with fewer than 5 traces nothing is said at all.
 -- Tolerance: over 58 recordings the medians were 1.0 % and 0.5 %; programs differ, so
 -- 3 % is asked. Control: the same programs under worst fit are torn, by more than 10 %.
@@ -16,8 +16,8 @@ local M = {}
 
 M.id = "T8"
 M.title = "Real programs"
-M.statement = "Real programs fragment little: under first fit and best fit the highest address in use is 1 % or so above "
-  .. "the peak of live bytes, in the median, once headers and alignment are left out."
+M.statement = "Real programs fragment little: under first fit and best fit the highest address in use is 1 % or so "
+  .. "above the peak of live bytes, in the median, once headers and alignment are left out."
 M.source = "after M. S. Johnstone and P. R. Wilson, The memory fragmentation problem: solved?, ISMM 1998"
 M.tolerance = "3 %, three times what 58 recordings gave; programs differ"
 

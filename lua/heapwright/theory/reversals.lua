@@ -18,8 +18,8 @@ local M = {}
 
 M.id = "T9"
 M.title = "Reversals"
-M.statement = "Under next fit and worst fit a trace may run in a pool and fail in a larger one; under a monotone policy "
-  .. "it never does. So a bisection for the smallest pool is sound for the latter alone."
+M.statement = "Under next fit and worst fit a trace may run in a pool and fail in a larger one; under a monotone "
+  .. "policy it never does. So a bisection for the smallest pool is sound for the latter alone."
 M.source = "seen by simulation; for paging: L. A. Belady, R. A. Nelson and G. S. Shedler, An anomaly in space-time "
   .. "characteristics of certain programs running in a paging machine, Communications of the ACM 12 (1969)"
 M.tolerance = "none, failures are counted"
@@ -78,16 +78,29 @@ function M.fits(mem, events)
   return true
 end
 
+--- A function that gives an empty pool of so many units: each is opened once, and reset.
+function M.pools(job, open)
+  local opened = {}
+  return function(units)
+    local mem = opened[units]
+    if mem then
+      assert(mem:check())
+      mem:reset()
+    else
+      mem = open(job.policy, units, job.seed)
+      opened[units] = mem
+    end
+    return mem
+  end
+end
+
 function M.run(job, open)
-  local result = { reversals = 0 }
+  local result, pool_of = { reversals = 0 }, M.pools(job, open)
   for number = 1, job.traces do
     local events, peak = M.trace(job.seed * 1000003 + number)
     local fitted
     for units = peak, 2 * peak do
-      local mem = open(job.policy, units, job.seed)
-      local fits = M.fits(mem, events)
-      experiment.finish(mem)
-      if fits then
+      if M.fits(pool_of(units), events) then
         fitted = units
       elseif fitted then
         result.reversals = result.reversals + 1

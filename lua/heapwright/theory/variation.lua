@@ -47,7 +47,8 @@ local REQUESTS <const> = {
   { cv = "2", sign = 1, draw = hyperexponential(2) },
 }
 local COMPARED <const> = { ["best-fit"] = true, ["first-fit"] = true }
-local FIRST <const>, BEST <const> = { policy = "first-fit", label = "first-fit" }, { policy = "best-fit", label = "best-fit" }
+local FIRST <const> = { policy = "first-fit", label = "first-fit" }
+local BEST <const> = { policy = "best-fit", label = "best-fit" }
 local LEAST_LOSS <const>, MOST_LOSS <const> = 0.01, 0.03 -- where best fit holds more
 
 function M.jobs(choices, settings)

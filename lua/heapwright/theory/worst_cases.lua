@@ -18,7 +18,8 @@
 -- Every address that is freed was returned before, none is looked up: other policies get
 -- the same requests. First fit's bound holds against whatever is asked of it.
 --
--- Measured: the high water in a pool in which nothing is scarce. Counted: no tolerance.
+-- Measured: the high water in a pool of 4 M·n units and 64 Ki more, in which nothing is
+-- scarce (next fit goes through all of it). Counted: no tolerance.
 -- First fit is held against the most of this adversary, Robson's (T1), the pin attack (T2)
 -- and chance, which are not its worst case. Control: best fit passes first fit's bound.
 local experiment = require "heapwright.theory.experiment"
@@ -30,7 +31,7 @@ local M = {}
 
 M.id = "T6"
 M.title = "Worst cases of best fit and first fit"
-M.statement = "M units live, sizes up to n: best fit can be made to take (M − 4n + 11)(n − 2), about M(n − 2); "
+M.statement = "M units live, sizes up to n: best fit can be made to take (M−4n+11)(n−2), about M(n−2); "
   .. "first fit never takes more than M(1 + log2 n)."
 M.source = "J. M. Robson, Worst case fragmentation of first fit and best fit storage allocation strategies, "
   .. "The Computer Journal 20 (1977); as an attack: D. E. Knuth, The Art of Computer Programming 1, section 2.5; "
