@@ -49,15 +49,17 @@ local function is_there(program)
   return os.execute(("command -v %s >/dev/null 2>&1"):format(program)) == true
 end
 
--- The trace with the most events; the others are removed.
-local function largest(recorded)
-  local most
+-- Leaves the trace with the most events at `path`, which the command removes whichever way it ends; and no other.
+local function keep_largest(recorded, path)
+  local most = recorded[1]
   for _, trace in ipairs(recorded) do
-    local smaller = most and trace.events <= most.events and trace or most
-    if smaller ~= trace then most = trace end
-    if smaller then os.remove(smaller.file) end
+    if trace.events > most.events then most = trace end
   end
-  return most and most.file
+  for _, trace in ipairs(recorded) do
+    if trace ~= most and trace.file ~= path then os.remove(trace.file) end
+  end
+  if most and most.file ~= path then os.rename(most.file, path) end
+  return most and path
 end
 
 --- Records those that are there.
@@ -72,7 +74,7 @@ function M.record(quick, progress)
     if output then
       local script = ("{ %s; } </dev/null >/dev/null 2>&1"):format(program[2])
       local recorded = traces.record { output = output, argv = { "sh", "-c", script }, library = library }
-      paths[#paths + 1] = largest(recorded and recorded.traces or {})
+      paths[#paths + 1] = keep_largest(recorded and recorded.traces or {}, output)
     end
     progress(i, #PROGRAMS)
   end

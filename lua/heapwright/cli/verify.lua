@@ -171,9 +171,10 @@ return {
   summary = "Put what theory says of the policies to the test, experiment by experiment.",
   epilog = table.concat({
     "Each statement is printed with its source, the bound, what was seen, and the",
-    "verdict; controls are experiments in which the effect must be absent. A policy of",
-    "which a statement says nothing is shown without a verdict. T8 records programs of",
-    "this machine, or takes --traces; it is not run where there are fewer than five.",
+    "verdict: holds, fails, or shown, for a policy of which it says nothing. Controls",
+    "are experiments in which the effect must be absent. T8 records programs of this",
+    "machine, or takes --traces; with fewer than five it is not run. The exit code is",
+    "1 where one fails. Units are granules of 16 bytes.",
     "",
     "Examples:",
     "  heapwright verify --quick",
