@@ -146,6 +146,13 @@ static int host_converts_to(lua_State *L) {
     return 0;
 }
 
+/* cores() -> how many this process may use at once */
+static int host_cores(lua_State *L) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    lua_pushinteger(L, cores > 0 ? cores : 1);
+    return 1;
+}
+
 /* now() -> seconds of a clock that only goes forwards */
 static int host_now(lua_State *L) {
     struct timespec now;
@@ -194,6 +201,7 @@ int luaopen_heapwright_host(lua_State *L) {
         {"kind", host_kind},
         {"temporary", host_temporary},
         {"converts_to", host_converts_to},
+        {"cores", host_cores},
         {"now", host_now},
         {"flush", host_flush},
         {"reserve_output", host_reserve_output},
