@@ -116,6 +116,30 @@ for _, policy in ipairs(POLICIES) do
       end
     end)
 
+    it("puts it at each place that there is, from the first to the last", function()
+      for places = 2, 5 do
+        local seen, different = {}, 0
+        for seed = 1, SEEDS do
+          local mem <close> = open(policy, seed, { capacity = (places + 1) * 16 })
+          local a = assert(mem:alloc(32))
+          if not seen[a] then different = different + 1 end
+          seen[a] = true
+        end
+        assert.equal(places, different)
+        assert.is_true(seen[0] and seen[(places - 1) * 16])
+      end
+    end)
+
+    it("puts it anywhere in a pool that can still grow as well", function()
+      local eighths = { 0, 0, 0, 0, 0, 0, 0, 0 }
+      for seed = 1, SEEDS do
+        local mem <close> = open(policy, seed, { max_capacity = "256K" })
+        local a = assert(mem:alloc(16))
+        eighths[a * 8 // 65536 + 1] = eighths[a * 8 // 65536 + 1] + 1
+      end
+      assert.is_true(chi_squared(eighths) < 24.3, table.concat(eighths, " "))
+    end)
+
     it("has a place for what takes the whole empty pool", function()
       for seed = 1, 20 do
         local mem <close> = open(policy, seed)

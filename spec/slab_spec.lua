@@ -106,6 +106,21 @@ describe("slab", function()
     assert.equal(rest[4], mem:alloc(1))
   end)
 
+  it("lets no large block grow into slots, neither behind it nor before it", function()
+    open(3 * PAGE)
+    for i = 0, 255 do assert.equal(i * 16, mem:alloc(16)) end
+    local large = assert(mem:alloc(PAGE))
+    assert.equal(PAGE, large)
+    for i = 0, 255 do assert.equal(2 * PAGE + i * 16, mem:alloc(16)) end
+    assert.is_true(mem:free(PAGE - 16))
+    assert.is_true(mem:free(2 * PAGE))
+    local none, _, code = mem:realloc(large, PAGE + 16)
+    assert.is_nil(none)
+    assert.equal("no_memory", code)
+    assert.equal(PAGE, mem:size(large))
+    assert.is_true(mem:check())
+  end)
+
   it("keeps no page in a pool that grows, so that it can shrink", function()
     open("64K", { max_capacity = "1M" })
     local held = {}
@@ -136,6 +151,19 @@ describe("slab", function()
     local trace = os.tmpname()
     assert.same(plain, run({}, trace))
     os.remove(trace)
+  end)
+
+  it("fetches slots that were in use before many at a time, and each other one alone", function()
+    open "1M"
+    local function steps_of_allocating()
+      local before, held = mem:stats().steps, {}
+      for i = 1, 4096 do held[i] = assert(mem:alloc(64)) end
+      local steps = mem:stats().steps - before
+      for _, address in ipairs(held) do assert(mem:free(address)) end
+      return steps
+    end
+    assert.is_true(steps_of_allocating() > 4 * 4096) -- so that the high-water mark is exact
+    for _ = 1, 3 do assert.is_true(steps_of_allocating() < 2.5 * 4096) end
   end)
 
   it("counts every step that it takes, and few", function()

@@ -182,6 +182,9 @@ static void limits(void) {
         CHECK_EQ(stats_of(account).over_limit, 2);
         void *block = hpw_lua_alloc(account, NULL, 4, limit);
         CHECK(block && !hpw_lua_alloc(account, NULL, 0, 1));
+        CHECK(
+            !hpw_lua_alloc(account, NULL, 0, SIZE_MAX)); /* with what is in use more than there are numbers */
+        CHECK(stats_of(account).over_limit == 4 && stats_of(account).over_pool == 0);
         CHECK(!hpw_lua_alloc(account, block, limit, limit + 1));
         hpw_set_limit(account, HPW_NO_LIMIT);
         block = hpw_lua_alloc(account, block, limit, limit + 1);
@@ -191,6 +194,9 @@ static void limits(void) {
         block = hpw_lua_alloc(account, block, limit + 1, limit);
         CHECK(block && stats_of(account).in_use == limit && stats_of(account).limit == limit / 2);
         CHECK_EQ(hpw_close_account(account), HPW_INVALID_ARGUMENT);
+        hpw_lua_alloc(account, block, limit, 0);
+        hpw_set_limit(account, limit);
+        CHECK(block = hpw_lua_alloc(account, NULL, 4, limit)); /* all at once, before anything was near it */
         hpw_lua_alloc(account, block, limit, 0);
         CHECK_EQ(hpw_close_account(account), HPW_OK);
     }
@@ -281,6 +287,29 @@ static void pressure(void) {
     hpw_lua_alloc(a, other, 50, 0);
     CHECK(stats_of(a).granted < 16000);
     hpw_lua_alloc(a, held[0], 100, 0);
+    CHECK_EQ(hpw_close_account(a), HPW_OK);
+    CHECK_EQ(hpw_close_account(b), HPW_OK);
+    hpw_close(pool);
+}
+
+/* Of the slabs that fall empty few are kept, and as many again after a refusal of another account took them.
+ */
+static void keeps_few(void) {
+    enum { COUNT = 8000, CAPACITY = 4 << 20 };
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = CAPACITY}, NULL);
+    hpw_account *a = hpw_open_account(pool, NULL, NULL), *b = hpw_open_account(pool, NULL, NULL);
+    static void *held[COUNT];
+    uint64_t kept[3];
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < COUNT; i++) CHECK(held[i] = hpw_lua_alloc(a, NULL, 5, 100));
+        uint64_t most = stats_of(a).granted;
+        for (unsigned i = 0; i < COUNT; i++) hpw_lua_alloc(a, held[i], 100, 0);
+        kept[round] = stats_of(a).granted;
+        CHECK(kept[round] < most / 8);
+        CHECK(!hpw_lua_alloc(b, NULL, 0, CAPACITY));
+        hpw_lua_alloc(a, hpw_lua_alloc(a, NULL, 5, 100), 100, 0);
+    }
+    CHECK(kept[1] >= kept[0] && kept[2] >= kept[0]);
     CHECK_EQ(hpw_close_account(a), HPW_OK);
     CHECK_EQ(hpw_close_account(b), HPW_OK);
     hpw_close(pool);
@@ -457,6 +486,7 @@ int main(void) {
     headroom();
     headroom_set_later();
     pressure();
+    keeps_few();
     reclaims();
     kinds();
     told_of_live_blocks();
