@@ -30,7 +30,7 @@
     each(archive_errno);                                                                                     \
     each(archive_set_error);                                                                                 \
     each(archive_entry_filetype)
-#define DECLARE(name) __typeof__(name) *name
+#define DECLARE(name) __typeof__(name) *(name)
 
 typedef struct unarchiver {
     struct archive *archive;
