@@ -14,7 +14,7 @@
 #include "policy/slot_classes.h"
 #include "trace_chunk.h"
 
-enum { CAPACITY = 1 << 20 };
+enum { CAPACITY = 1 << 20, SMALL = 64 * 1024, PAGES = 2 * 256 * 16 };
 
 static hpw_error opened(hpw_config config) {
     hpw_error error;
@@ -52,7 +52,7 @@ static void grant_one(hpw_pool *pool, const hpw_config *config, uint64_t size) {
 static void grant_all(hpw_config config) {
     hpw_pool *pool = hpw_open(&config, NULL);
     if (!CHECK(pool != NULL)) return;
-    uint64_t most = 70 * (config.granule ? config.granule : 16);
+    uint64_t granule = config.granule ? config.granule : 16, most = 70 * granule;
     for (uint64_t size = 0; size <= most; size += 1 + size / 40) {
         grant_one(pool, &config, size);
         grant_one(pool, &config, size);
@@ -83,7 +83,7 @@ static void sizes_are_granted(void) {
                     grant_all(config);
                 }
                 config.thread_caches = 0;
-                config.max_capacity = 4 * CAPACITY;
+                config.max_capacity = (uint64_t)4 * CAPACITY;
                 grant_all(config);
             }
     grant_all(
@@ -92,7 +92,7 @@ static void sizes_are_granted(void) {
 
 /* 256 granules of a page in slots of 5: 51, and a granule that nobody takes. */
 static void a_page_is_cut(void) {
-    hpw_config config = {.policy = "slab", .capacity = 2 * 256 * 16, .classes = {80, 512}};
+    hpw_config config = {.policy = "slab", .capacity = PAGES, .classes = {80, 512}};
     hpw_pool *pool = hpw_open(&config, NULL);
     for (uint64_t i = 0; i < 102; i++) {
         void *block = hpw_malloc(pool, 65 + i % 16);
@@ -142,15 +142,15 @@ static void contradictions_are_refused(void) {
 
 /* The tables of a pool in a buffer lie in its metadata, and nowhere else. */
 static void a_buffer_holds_them(void) {
-    hpw_config config = {.policy = "slab", .capacity = 64 * 1024, .classes = {16, 64}};
-    size_t size = hpw_metadata_size(&config) + 64 * 1024;
+    hpw_config config = {.policy = "slab", .capacity = SMALL, .classes = {16, 64}};
+    size_t size = hpw_metadata_size(&config) + SMALL;
     unsigned char *buffer = malloc(size);
     hpw_pool *pool = hpw_open_in(buffer, size, &config, NULL);
     if (CHECK(pool != NULL)) CHECK_EQ(hpw_usable_size(pool, hpw_malloc(pool, 17)), 64);
     if (pool) CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
     hpw_close(pool);
     config.classes[0] = config.classes[1] = 0;
-    CHECK(hpw_metadata_size(&config) < size - 64 * 1024);
+    CHECK(hpw_metadata_size(&config) < size - SMALL);
     free(buffer);
 }
 
