@@ -28,7 +28,7 @@ enum { IMAGE_VERSION = 1, IMAGE_HEADER = 136, IMAGE_BLOCK = 32, IMAGE_CHECK = 8,
 enum {
     IMAGE_SINGLE_THREADED = 1, /* flags of the header */
     IMAGE_SMALL_PAGES = 2,
-    IMAGE_CHOSEN = 4, /* by a policy of the host's, which the name is of */
+    IMAGE_CHOSEN = 4,        /* by a policy of the host's, which the name is of */
     IMAGE_IN_SLOT = 1,       /* of a block: it lay in a run's slot */
     IMAGE_OVER_ALIGNED = 2,  /* it was asked for with an alignment */
     IMAGE_ALIGN_SHIFT = 8,   /* from this bit on: log2 of the alignment that it keeps, in bytes; 0: none */

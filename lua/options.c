@@ -430,7 +430,7 @@ const hpw_policy_info *options_read_over(lua_State *L, int arg, const hpw_image 
     if (config->max_capacity == config->capacity) config->max_capacity = 0; /* whatever that will be */
     bool found = read_saved_policy(L, &o, image);
     if (!found && !says_policy(L, arg)) return NULL;
-    if (!found) o.policy = hpw_policy_at(0); /* until the table says which */
+    if (!found) o.policy = hpw_policy_at(0);   /* until the table says which */
     config->red_zone = config->quarantine = 0; /* of guard full alone, which may be off now */
     const hpw_policy_info *policy = read_options(L, &o);
     if (config->order != HPW_ORDER_RANDOM) config->seed = 0;
