@@ -138,18 +138,23 @@ static const char *read_name(lua_State *L) {
     return name;
 }
 
+/* The type of a field's values; NULL: there is no such field. */
+static const char *type_of_field(const char *name) {
+    for (int i = 0; i < TEXTS; i++)
+        if (strcmp(name, text_fields[i]) == 0) return "string";
+    return strcmp(name, "choose") == 0 || strcmp(name, "round") == 0 ? "function" : NULL;
+}
+
 /* A field of the table: its name at -2, its value at -1. Is it known, and of its type? */
 static void check_field(lua_State *L) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL, *wanted = NULL;
-    int type = lua_type(L, -1);
-    for (int i = 0; name && i < TEXTS; i++)
-        if (strcmp(name, text_fields[i]) == 0) wanted = "string";
-    if (name && (strcmp(name, "choose") == 0 || strcmp(name, "round") == 0)) wanted = "function";
+    size_t length = 0;
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &length) : "";
+    const char *wanted = strlen(name) == length ? type_of_field(name) : NULL;
     if (!wanted)
         luaL_argerror(
             L, FIELDS_ARG,
             lua_pushfstring(L, "unknown field '%s' (known: %s)", luaL_tolstring(L, -2, NULL), fields_known));
-    if (strcmp(wanted, lua_typename(L, type)) != 0)
+    else if (strcmp(wanted, luaL_typename(L, -1)) != 0)
         luaL_argerror(L, FIELDS_ARG,
                       lua_pushfstring(L, "%s: %s expected, got %s", name, wanted, luaL_typename(L, -1)));
 }

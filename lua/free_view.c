@@ -202,16 +202,12 @@ void free_view_push_fault(lua_State *L, const chooser *self, uint64_t size, uint
     else if (report->in_live_block)
         snprintf(why, sizeof why, "the block of %" PRIu64 " bytes at 0x%" PRIx64 " is live",
                  report->block_size, report->block);
-    else if (strstr(report->what, "granule"))
-        snprintf(why, sizeof why, "%s", report->what);
-    else if (size > end - address && address == report->block)
-        snprintf(why, sizeof why, "the free block there has %" PRIu64 " bytes", report->block_size);
-    else if (size > end - address)
-        snprintf(why, sizeof why, "the free block there has %" PRIu64 " bytes from there on", end - address);
+    else if (size > end - address && !strstr(report->what, "granule"))
+        snprintf(why, sizeof why, "the free block there has %" PRIu64 " bytes%s", end - address,
+                 address == report->block ? "" : " from there on");
     else
         snprintf(why, sizeof why, "%s", report->what);
-    if (strstr(report->what, "so aligned") && strstr(why, "so aligned"))
-        snprintf(aligned, sizeof aligned, " aligned to %" PRIu64, alignment);
+    if (strstr(why, "so aligned")) snprintf(aligned, sizeof aligned, " aligned to %" PRIu64, alignment);
     lua_pushfstring(L, "%s chose %s", self->info->name, negative ? "-" : "");
     char text[2 * FAULT_TEXT];
     snprintf(text, sizeof text, "0x%" PRIx64 " for %" PRIu64 " bytes%s: %s", negative ? 0 - address : address,

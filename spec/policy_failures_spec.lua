@@ -402,6 +402,7 @@ describe("heapwright.policy", function()
     assert.is_truthy(refused("x", { choose = first, bound = 1 }):find("bound: string expected, got number", 1, true))
     local known = "(known: choose, round, chooses, index, bound, source)"
     assert.is_truthy(refused("x", { choose = first, chose = first }):find("unknown field 'chose' " .. known, 1, true))
+    assert.is_truthy(refused("x", { choose = first, ["bound\0"] = "" }):find("unknown field 'bound", 1, true))
     assert.is_truthy(refused("x", { choose = first, first }):find("unknown field '1' " .. known, 1, true))
     assert.equal(8, #heapwright.policies())
     assert.is_false(pcall(heapwright.new, { policy = "x" }))

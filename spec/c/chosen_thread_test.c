@@ -131,14 +131,14 @@ static void test_agreement(void) {
 /* In buffers that begin anywhere: alignment is that of pointers. */
 static void test_buffers(void) {
     static unsigned char memory[2][20000];
-    for (unsigned offset = 0; offset < 4; offset++) {
+    for (size_t offset = 1; offset < 65; offset += 16) {
         own self = {.opened = 0};
         hpw_config config = {.policy = "best-fit", .capacity = 8192};
-        hpw_pool *ours = hpw_open_in(memory[0] + 16 * offset + 1, 18000, &config, NULL);
+        hpw_pool *ours = hpw_open_in(memory[0] + offset, 18000, &config, NULL);
         config.policy = "mine";
         config.chooser = (hpw_chooser){&self, choose, NULL, NULL};
         CHECK(hpw_metadata_size(&config) > 0);
-        hpw_pool *mine = hpw_open_in(memory[1] + 16 * offset + 1, 18000, &config, NULL);
+        hpw_pool *mine = hpw_open_in(memory[1] + offset, 18000, &config, NULL);
         void *block = hpw_aligned_alloc(mine, 256, 10);
         CHECK_EQ((uintptr_t)block % 256, 0);
         CHECK_EQ(hpw_free(mine, block), HPW_OK);
