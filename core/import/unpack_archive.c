@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #ifdef HPW_LIBARCHIVE /* its file's name, such as libarchive.so.13 */
@@ -15,34 +16,51 @@
 #include <archive.h>
 #include <archive_entry.h>
 
-/* The functions that are called, in the order in which they are looked up. */
-#define FUNCTIONS(each)                                                                                      \
-    each(archive_read_new);                                                                                  \
-    each(archive_read_free);                                                                                 \
-    each(archive_read_support_filter_xz);                                                                    \
-    each(archive_read_support_filter_zstd);                                                                  \
-    each(archive_read_support_format_raw);                                                                   \
-    each(archive_read_support_format_zip_streamable);                                                        \
-    each(archive_read_open);                                                                                 \
-    each(archive_read_next_header);                                                                          \
-    each(archive_read_data);                                                                                 \
-    each(archive_error_string);                                                                              \
-    each(archive_errno);                                                                                     \
-    each(archive_set_error);                                                                                 \
-    each(archive_entry_filetype)
-#define DECLARE(name) __typeof__(name) *(name)
-
+/* The functions that are called, under their own names. */
 typedef struct unarchiver {
     struct archive *archive;
-    FUNCTIONS(DECLARE);
+    __typeof__(archive_read_new) *archive_read_new;
+    __typeof__(archive_read_free) *archive_read_free;
+    __typeof__(archive_read_support_filter_xz) *archive_read_support_filter_xz;
+    __typeof__(archive_read_support_filter_zstd) *archive_read_support_filter_zstd;
+    __typeof__(archive_read_support_format_raw) *archive_read_support_format_raw;
+    __typeof__(archive_read_support_format_zip_streamable) *archive_read_support_format_zip_streamable;
+    __typeof__(archive_read_open) *archive_read_open;
+    __typeof__(archive_read_next_header) *archive_read_next_header;
+    __typeof__(archive_read_data) *archive_read_data;
+    __typeof__(archive_error_string) *archive_error_string;
+    __typeof__(archive_errno) *archive_errno;
+    __typeof__(archive_set_error) *archive_set_error;
+    __typeof__(archive_entry_filetype) *archive_entry_filetype;
 } unarchiver;
+
+static const struct {
+    const char *name;
+    size_t at; /* in an unarchiver */
+} functions[] = {
+    {"archive_read_new", offsetof(unarchiver, archive_read_new)},
+    {"archive_read_free", offsetof(unarchiver, archive_read_free)},
+    {"archive_read_support_filter_xz", offsetof(unarchiver, archive_read_support_filter_xz)},
+    {"archive_read_support_filter_zstd", offsetof(unarchiver, archive_read_support_filter_zstd)},
+    {"archive_read_support_format_raw", offsetof(unarchiver, archive_read_support_format_raw)},
+    {"archive_read_support_format_zip_streamable",
+     offsetof(unarchiver, archive_read_support_format_zip_streamable)},
+    {"archive_read_open", offsetof(unarchiver, archive_read_open)},
+    {"archive_read_next_header", offsetof(unarchiver, archive_read_next_header)},
+    {"archive_read_data", offsetof(unarchiver, archive_read_data)},
+    {"archive_error_string", offsetof(unarchiver, archive_error_string)},
+    {"archive_errno", offsetof(unarchiver, archive_errno)},
+    {"archive_set_error", offsetof(unarchiver, archive_set_error)},
+    {"archive_entry_filetype", offsetof(unarchiver, archive_entry_filetype)},
+};
 
 /* False where the library has not got all of them. */
 static bool look_up(unarchiver *a, void *library) {
-#define LOOK_UP(name)                                                                                        \
-    *(void **)&a->name = dlsym(library, #name);                                                              \
-    if (!a->name) return false
-    FUNCTIONS(LOOK_UP);
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        void *function = dlsym(library, functions[i].name);
+        if (!function) return false;
+        memcpy((char *)a + functions[i].at, &function, sizeof function);
+    }
     return true;
 }
 
