@@ -7,6 +7,7 @@ local heapwright = require "heapwright"
 local command = require "spec.support.command"
 local experiment = require "heapwright.theory.experiment"
 local policies = require "heapwright.policies"
+local states = require "heapwright.states"
 local theory = require "heapwright.theory"
 
 local write = command.write
@@ -243,6 +244,34 @@ describe("the work of a statement", function()
     local told
     assert.same(here, theory.work_all(jobs, 4, function(done, total) told = { done, total } end))
     assert.same({ #jobs, #jobs }, told)
+  end)
+
+  describe("without threads", function()
+    local spawn, started = states.spawn, 0
+
+    before_each(function()
+      started = 0
+      states.spawn = function()
+        started = started + 1
+        return nil, "the system starts no thread", "io"
+      end
+    end)
+    after_each(function() states.spawn = spawn end)
+
+    it("is done by the caller", function()
+      local jobs = theory.statements.T2.jobs(assert(policies.parse_list "best-fit,next-fit"), { seed = 1 })
+      local results = theory.work_all(jobs, 2)
+      assert.equal(2, started)
+      assert.same({ 79, 1087 }, results[1].high)
+      assert.same({ 1024, 65536 }, results[2].high)
+    end)
+
+    it("is done by the caller where a policy is a function of its state: no thread is asked", function()
+      local mine = { policy = "best-fit", label = "my-fit", scripted = true }
+      local jobs = theory.statements.T2.jobs({ mine }, { seed = 1 })
+      assert.same({ 79, 1087 }, theory.work_all(jobs, 2)[1].high)
+      assert.equal(0, started)
+    end)
   end)
 
   it("that raises on a thread is told with the statement", function()

@@ -11,6 +11,10 @@
 -- out, a tenth. A verdict is asked where the coefficient of variation is clearly below
 -- 1 (uniform sizes) or above (hyperexponential: two exponentials, balanced means); at 1
 -- the two cross, which is shown.
+-- The pool's size matters, and was chosen for this: in 3,200 units, 32 mean requests, a
+-- trial of 300,000 steps saw first fit ahead by 0.8 % ± 0.3 at 1.5 and 0.6 % ± 0.3 at 2,
+-- less than four errors, and behind by 1.2 % ± 0.4 at 3. So what holds above 1 is said of
+-- pools that are large beside their requests. Requests are cut off at the pool's size.
 -- Tolerance: four standard errors of the batches, seen below 0.0006 for uniform sizes and
 -- below 0.006 at 1.5 and 2, in --quick; effects are 0.01 … 0.03 and 0.03 … 0.06.
 -- Control: first fit over first fit with another seed differs by no more than that.
@@ -22,7 +26,8 @@ local M = {}
 M.id = "T7"
 M.title = "First fit, best fit and variation"
 M.statement = "First fit holds more than best fit where the requests' coefficient of variation (CV) exceeds about 1; "
-  .. "below it best fit holds more, by 1 to 3 %."
+  .. "below it best fit holds more, by 1 to 3 %. Here in a pool of 128 mean requests; in one of 32 it was not clear "
+  .. "above 1."
 M.source = "J. E. Shore, On the external storage fragmentation produced by first-fit and best-fit allocation "
   .. "strategies, Communications of the ACM 18 (1975)"
 M.tolerance = "four standard errors of 20 batches, as printed: ±"
