@@ -65,6 +65,11 @@ static inline _Atomic(lua_pool *) *seen_slot(const lua_pool *self) {
     return &pools_seen[((uintptr_t)self >> 4 ^ (uintptr_t)self >> 12) % SEEN];
 }
 
+static inline bool pool_was_seen(const lua_pool *self) {
+    return self && atomic_load_explicit(seen_slot(self), memory_order_relaxed) == self &&
+           self->magic == (POOL_MAGIC ^ (uintptr_t)self) && self->pool;
+}
+
 /*
  * Argument 1 as an open pool: one that was seen, so that what lies there is as
  * large as a pool's userdata, and that holds its own name, since a state that is
@@ -75,18 +80,14 @@ static inline _Atomic(lua_pool *) *seen_slot(const lua_pool *self) {
  */
 static inline lua_pool *pool_self(lua_State *L) {
     lua_pool *self = lua_touserdata(L, 1);
-    if (self && atomic_load_explicit(seen_slot(self), memory_order_relaxed) == self &&
-        self->magic == (POOL_MAGIC ^ (uintptr_t)self) && self->pool)
-        return self;
+    if (pool_was_seen(self)) return self;
     return pool_check(L); /* as always of a policy in Lua, which is never put there */
 }
 
 /* The same for methods that change nothing in the pool. */
 static inline lua_pool *pool_reader(lua_State *L) {
     lua_pool *self = lua_touserdata(L, 1);
-    if (self && atomic_load_explicit(seen_slot(self), memory_order_relaxed) == self &&
-        self->magic == (POOL_MAGIC ^ (uintptr_t)self) && self->pool)
-        return self;
+    if (pool_was_seen(self)) return self;
     return pool_check_reader(L);
 }
 

@@ -414,7 +414,7 @@ describe("heapwright.policy", function()
     local list = heapwright.policies()
     assert.same({
       name = "one", chooses = "what is first", index = "none", bound = "O(1)", source = "this", takes_order = false,
-      takes_caches = false, exact = false, monotone = false, scripted = true,
+      takes_caches = false, takes_classes = false, exact = false, monotone = false, scripted = true,
     }, list[9])
     assert.equal("two", list[10].name)
     assert.is_truthy(list[10].source:find "policy_failures_spec.lua:%d+$")

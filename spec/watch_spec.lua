@@ -311,7 +311,7 @@ describe("a state that ends inside of watch", function()
       print(ok)]]):format(path, path))
     file:close()
     local seen = {}
-    for limit = 120000, 160000, 800 do
+    for limit = 120000, 200000, 1600 do
       local command = ("%s/heapwright lua --limit %d %s 2>&1"):format(build, limit, script)
       local pipe = assert(io.popen(command))
       local said = pipe:read "a"

@@ -13,8 +13,8 @@ return {
   },
   {
     file = header,
-    from = "self->magic == (POOL_MAGIC ^ (uintptr_t)self) && self->pool)",
-    to = "self->magic == (POOL_MAGIC ^ (uintptr_t)self))",
+    from = "self->magic == (POOL_MAGIC ^ (uintptr_t)self) && self->pool;",
+    to = "self->magic == (POOL_MAGIC ^ (uintptr_t)self);",
     breaks = "a closed pool is used",
   },
   {

@@ -42,8 +42,8 @@ return {
   },
   {
     file = fit,
-    from = "found = answer->high_water / s.granule;",
-    to = "found = answer->high_water / s.granule + 1;",
+    from = "found = answer->high_water / s->granule;",
+    to = "found = answer->high_water / s->granule + 1;",
     breaks = "first fit's smallest pool is a granule too large",
   },
   {
