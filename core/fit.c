@@ -110,7 +110,7 @@ static uint64_t search_down(search *s, uint64_t least, uint64_t most, uint64_t f
     return found;
 }
 
-static bool is_monotone(const hpw_question *question) {
+bool replay_is_monotone(const hpw_question *question) {
     const hpw_policy_info *info;
     for (size_t i = 0; (info = hpw_policy_at(i)); i++)
         if (!strcmp(info->name, question->policy))
@@ -125,7 +125,7 @@ hpw_error replay_search(const hpw_program *program, const hpw_question *question
     if (!least) least = 1;
     bool small_aligns =
         program->largest_align <= MAPPED_ALIGN; /* larger ones want a pool at least as large */
-    if (is_monotone(question) && small_aligns && !question->capacity && !answer->failures) {
+    if (replay_is_monotone(question) && small_aligns && !question->capacity && !answer->failures) {
         found = answer->high_water / s.granule;
         if (doubt->from < doubt->to && doubt->from / s.granule > least) least = doubt->from / s.granule;
         found = search_down(&s, least, doubt->to / s.granule, found, &answer->smallest_exact);

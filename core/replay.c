@@ -165,8 +165,7 @@ HOT bool perform(hpw_pool *pool, uint64_t *addresses, const operation *op) {
     return block;
 }
 
-/* Fragmentation at this moment; an unbounded pool ends at its high water. */
-static void measure_fragmentation(hpw_pool *pool, bool unbounded, hpw_answer *answer) {
+void replay_measure_fragmentation(hpw_pool *pool, bool unbounded, hpw_answer *answer) {
     hpw_stats stats;
     hpw_get_stats(pool, &stats);
     uint64_t end = unbounded ? stats.high_water : stats.capacity, cursor = 0;
@@ -272,16 +271,39 @@ static bool may_escape(hpw_pool *pool, uint64_t address, uint64_t size) {
     return hole.block != NO_GRANULE && hole.block + hole.size != pool->index.map.count;
 }
 
+static uint64_t high_water(const hpw_pool *pool) { return pool_bytes(pool, pool->counts.high_water); }
+
 /* One operation of a whole run, and the capacities that it leaves in doubt. */
 static void perform_watched(replay *run, const operation *op, bool watched, hpw_answer *answer,
                             replay_doubt *doubt) {
-    uint64_t before = run->pool->counts.high_water;
+    uint64_t before = high_water(run->pool);
     bool escapes =
         watched && op->kind == HPW_TRACE_RESIZE && may_escape(run->pool, run->addresses[op->slot], op->size);
     if (!perform(run->pool, run->addresses, op)) answer->failures++;
-    if (!escapes || run->pool->counts.high_water == before) return;
+    if (!escapes || high_water(run->pool) == before) return;
     if (before < doubt->from) doubt->from = before;
-    doubt->to = run->pool->counts.high_water;
+    doubt->to = high_water(run->pool);
+}
+
+void replay_stretch(replay *run, const operation *operations, size_t count, bool watched, hpw_answer *answer,
+                    replay_doubt *doubt) {
+    if (watched)
+        for (size_t i = 0; i < count; i++) perform_watched(run, &operations[i], true, answer, doubt);
+    else
+        for (size_t i = 0; i < count; i++)
+            if (!perform(run->pool, run->addresses, &operations[i])) answer->failures++;
+}
+
+hpw_error replay_conclude(replay *run, uint64_t capacity, uint64_t operations, hpw_answer *answer) {
+    hpw_stats stats;
+    hpw_get_stats(run->pool, &stats);
+    hpw_error error = capacity <= CHECKED_CAPACITY ? hpw_check(run->pool, NULL) : HPW_OK;
+    answer->peak_in_use = stats.peak_in_use;
+    answer->peak_granted = stats.peak_granted;
+    answer->high_water = stats.high_water;
+    answer->steps_max = stats.steps_max;
+    answer->steps_mean = operations ? (double)stats.steps / (double)operations : 0.0;
+    return error;
 }
 
 /* The whole trace, failures and all, and what the pool says of itself. */
@@ -294,17 +316,11 @@ static hpw_error run_whole(const hpw_program *program, const hpw_question *quest
     for (size_t i = 0; i < program->count && !error; i++) {
         if (i % STOP_EVERY == 0 && stop && *stop) error = HPW_LIMIT;
         perform_watched(&run, &program->operations[i], watched, answer, doubt);
-        if (i + 1 == program->peak_operation) measure_fragmentation(run.pool, !question->capacity, answer);
+        if (i + 1 == program->peak_operation)
+            replay_measure_fragmentation(run.pool, !question->capacity, answer);
     }
-    hpw_stats stats;
-    hpw_get_stats(run.pool, &stats);
-    if (!error && capacity <= CHECKED_CAPACITY) error = hpw_check(run.pool, NULL);
+    if (!error) error = replay_conclude(&run, capacity, program->count, answer);
     replay_close(&run);
-    answer->peak_in_use = stats.peak_in_use;
-    answer->peak_granted = stats.peak_granted;
-    answer->high_water = stats.high_water;
-    answer->steps_max = stats.steps_max;
-    answer->steps_mean = program->count ? (double)stats.steps / (double)program->count : 0.0;
     return error;
 }
 
@@ -374,18 +390,28 @@ static hpw_error measure_time(const hpw_program *program, const hpw_question *qu
 
 /* ---- Asking ---- */
 
+bool replay_room_add(uint64_t *room, uint32_t granule, uint64_t size, unsigned align_bits) {
+    uint64_t most = hpw_max_capacity(granule), alignment = (uint64_t)1 << align_bits;
+    if (size >= most || alignment >= most || *room >= most) return false;
+    *room += 2 * (size + granule) + alignment; /* a buddy may take twice the size */
+    return true;
+}
+
+uint64_t replay_room_capacity(uint64_t room, uint32_t granule) {
+    uint64_t most = hpw_max_capacity(granule);
+    uint64_t power = (uint64_t)granule << bits_width(2 * room / granule); /* whole for buddies too */
+    return power < most ? power : most;
+}
+
 /* A capacity in which the free end is larger than all else together. */
 static uint64_t unbounded(const hpw_program *program, uint32_t granule) {
-    uint64_t most = hpw_max_capacity(granule), all = (uint64_t)granule << 16; /* a page for every class */
+    uint64_t room = replay_room_least(granule);
     for (size_t i = 0; i < program->count; i++) {
         const operation *op = &program->operations[i];
         if (op->kind == HPW_TRACE_FREE) continue;
-        uint64_t alignment = (uint64_t)1 << op->align_bits;
-        if (op->size >= most || alignment >= most || all >= most) return most;
-        all += 2 * (op->size + granule) + alignment; /* a buddy may take twice the size */
+        if (!replay_room_add(&room, granule, op->size, op->align_bits)) return hpw_max_capacity(granule);
     }
-    uint64_t power = (uint64_t)granule << bits_width(2 * all / granule); /* whole for buddies too */
-    return power < most ? power : most;
+    return replay_room_capacity(room, granule);
 }
 
 hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, const atomic_bool *stop,

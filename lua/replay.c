@@ -8,6 +8,7 @@
  *                        capacity = nil, granule = nil, smallest = true, time = false,
  *                        threads = nil, progress = function(done, total) end }
  *                          --> { { policy =, ... }, ... } in the order of the question
+ *      replay.stream { path = "trace.hwt", ... }                 --> see stream.c
  *
  * The policies are measured in parallel, by at most as many threads as the
  * machine has cores. Lua runs on the calling thread alone: `progress` is called
@@ -27,6 +28,7 @@
 #include "binding.h"
 #include "fields.h"
 #include "module.h"
+#include "questions.h"
 #include "replay.h"
 
 #define PROGRAM_TYPE "heapwright.program"
@@ -241,6 +243,32 @@ static uint32_t granule_field(lua_State *L, int index) {
     return (uint32_t)granule;
 }
 
+hpw_question question_read(lua_State *L, int index) {
+    hpw_question question = {.capacity = number_field(L, index, "capacity"),
+                             .granule = granule_field(L, index),
+                             .smallest = flag_field(L, index, "smallest")};
+    return question;
+}
+
+void question_read_policy(lua_State *L, hpw_question *question) { read_policy(L, question); }
+
+void question_push_answer(lua_State *L, const hpw_question *question, const hpw_answer *answer,
+                          uint64_t bound) {
+    const task t = {.question = *question, .answer = *answer, .bound = bound};
+    push_answer(L, &t);
+}
+
+void question_push_source(lua_State *L, const char *name, const hpw_trace_summary *s) {
+    lua_createtable(L, 0, 8);
+    set_string(L, "name", name);
+    set_count(L, "events", s->events);
+    set_count(L, "allocations", s->allocations);
+    set_count(L, "peak_in_use", s->peak_in_use);
+    set_count(L, "lower_bound", s->lower_bound);
+    if (s->program[0]) set_string(L, "program", s->program);
+    if (s->warning[0]) set_string(L, "warning", s->warning);
+}
+
 static measuring *read_questions(lua_State *L) {
     hpw_question common = {
         .capacity = number_field(L, 2, "capacity"),
@@ -326,7 +354,7 @@ int luaopen_heapwright_replay(lua_State *L) {
         {"source", source},      {"measure", measure},       {"close", close_program},
         {"__gc", close_program}, {"__close", close_program}, {NULL, NULL},
     };
-    static const luaL_Reg functions[] = {{"load", load}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"load", load}, {"stream", replay_stream}, {NULL, NULL}};
     if (luaL_newmetatable(L, PROGRAM_TYPE)) {
         luaL_setfuncs(L, methods, 0);
         lua_pushvalue(L, -1);

@@ -287,7 +287,7 @@ static void make_types(lua_State *L) {
 
 int luaopen_heapwright_traces(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"info", info},     {"open", open_reader},          {"convert", convert},
+        {"info", info},     {"open", open_reader},         {"convert", convert},
         {"record", record}, {"generate", traces_generate}, {NULL, NULL}};
     make_types(L);
     luaL_newlib(L, functions);
