@@ -4,6 +4,7 @@ local figures = require "heapwright.cli.figures"
 local json = require "heapwright.cli.json"
 local options = require "heapwright.cli.options"
 local sources = require "heapwright.cli.sources"
+local streams = require "heapwright.cli.streams"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 
@@ -11,6 +12,9 @@ local text = require "heapwright.text"
 local SMALLEST = { "policy", "smallest", "over", "external", "internal", "mean", "max", "p50", "p999" }
 -- Pools of one size: what does each policy make of it?
 local BOUNDED = { "policy", "failures", "peak", "high", "external", "internal", "mean", "max" }
+-- Traces that were streamed, in unbounded pools and in bounded ones.
+local STREAMED = { "policy", "smallest", "high", "external", "internal", "mean", "max", "million" }
+local STREAMED_BOUNDED = { "policy", "failures", "peak", "high", "external", "internal", "mean", "max", "million" }
 
 local function names(results)
   local list = {}
@@ -49,11 +53,25 @@ local function conclude_bounded(results, capacity)
   return ("%s can run it in %s without a failure."):format(who, text.size(capacity))
 end
 
+local function print_streamed(source, results, capacity)
+  figures.print(capacity and STREAMED_BOUNDED or STREAMED,
+    figures.sort(results, capacity and "failures" or "high_water"))
+  print()
+  print(text.wrap(streams.conclusion(source), 80))
+  if capacity then
+    print(terminal.paint(text.wrap(conclude_bounded(results, capacity), 80), "bold"))
+  else
+    print(text.wrap("The smallest pool is told where one run proves it; heapwright fit loads the trace, and "
+      .. "searches that of the others.", 80))
+  end
+end
+
 local function print_report(source, results, capacity)
   for _, line in ipairs(sources.headline(source)) do
     print(line)
   end
   print()
+  if source.streamed then return print_streamed(source, results, capacity) end
   local sorted = figures.sort(results, capacity and "failures" or "smallest_pool")
   figures.print(capacity and BOUNDED or SMALLEST, sorted)
   local conclusion = capacity and conclude_bounded(sorted, capacity) or conclude_smallest(sorted)
@@ -71,17 +89,21 @@ return {
     "  heapwright compare app.hwt",
     "  heapwright compare app.hwt examples/churn.lua --policy best-fit,buddy --json",
     "  heapwright compare app.hwt --capacity 8M",
+    "  heapwright trace cat app.hwt | heapwright compare --stream -",
   }, "\n"),
 
   describe = function(command)
-    command:argument("source", "Traces; a .lua file is a scenario, of which one run is recorded."):args "+"
+    command:argument("source", "Traces, - is standard input; a .lua file is a scenario, of which one run is recorded.")
+      :args "+"
     options.add_policy(command)
     options.add_capacity(command, "Replay in pools of this size.")
     options.add_seed(command)
+    streams.describe(command)
     options.add_json(command)
   end,
 
   run = function(given)
+    given.streams = true
     local choices, capacity = options.policies(given), options.capacity(given)
     local seed = options.seed(given)
     local out = options.output(given)

@@ -56,6 +56,11 @@ local COLUMNS = {
   mean = { over = "steps", title = "mean", cell = of("steps_mean", one_decimal) },
   max = { over = "steps", title = "max", cell = of("steps_max", text.count) },
   p50 = { over = "time, ns", title = "p50", cell = of("ns_p50", text.count) },
+  million = {
+    over = "ms per",
+    title = "million",
+    cell = of("ops_per_second", function(ops) return ("%.1f"):format(1e9 / ops) end),
+  },
   p999 = { over = "time, ns", title = "p99.9", cell = of("ns_p999", text.count) },
 }
 

@@ -5,7 +5,8 @@ local pool = require "heapwright.pool"
 
 local M = {}
 
-local SOURCE = { "name", "events", "allocations", "peak_in_use", "lower_bound" }
+local SOURCE = { "name", "events", "allocations", "peak_in_use", "lower_bound", "streamed" }
+local STREAMED = { "passes", "seconds", "read_seconds" }
 local RESULT = {
   "policy", "capacity", "failures", "peak_in_use", "peak_granted", "high_water",
   "external_fragmentation", "internal_fragmentation", "smallest_pool", "overhead",
@@ -43,7 +44,9 @@ local function body(report, head)
     results[i].inject = inject
   end
   local keys = { "source", "results", "ok" }
-  local object = { source = pick(report.source, SOURCE), results = results, ok = report.ok }
+  local source = pick(report.source, SOURCE)
+  source.streamed = source.streamed and pick(source.streamed, STREAMED)
+  local object = { source = source, results = results, ok = report.ok }
   if head then
     table.insert(keys, 1, "heapwright")
     object.heapwright = head

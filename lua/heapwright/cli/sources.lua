@@ -7,6 +7,7 @@ local policies = require "heapwright.policies"
 local replay = require "heapwright.replay"
 local scenario = require "heapwright.scenario"
 local scripts = require "heapwright.cli.scripts"
+local streams = require "heapwright.cli.streams"
 local text = require "heapwright.text"
 
 local M = {}
@@ -17,7 +18,9 @@ local GROWING = 1 << 30
 
 ---@class cli.Source
 ---@field name string
----@field program table what heapwright.replay loaded
+---@field program table|nil what heapwright.replay loaded; nil: it is streamed
+---@field path string|nil of a trace that is streamed
+---@field known table|nil of a streamed one, once it was measured: as program:source() tells it
 ---@field threads integer|nil of a scenario: on so many at once it was recorded
 
 local function is_script(path)
@@ -27,6 +30,17 @@ end
 local function load_trace(path, name)
   local program = fault.check(replay.load(path, name))
   return { name = program:source().name, program = program }
+end
+
+-- Where a trace is read from: "-" is standard input.
+local function place(path)
+  return path == "-" and "/dev/stdin" or path
+end
+
+local function open_trace(given, path)
+  local name = path == "-" and "standard input" or path
+  if streams.wants(given, place(path)) then return { name = name, path = place(path) } end
+  return load_trace(place(path), name)
 end
 
 local function record_scenario(one, seed)
@@ -49,12 +63,12 @@ local function record_scenario(one, seed)
 end
 
 --- Loads what the command line names; the command ends where one can't be read.
----@param given table with `source`, paths, and `seed`
+---@param given table with `source`, paths, and `seed`; `streams`, `stream`, `load`: see cli/streams.lua
 ---@return cli.Source[]
 function M.load(given)
   local seed, files, list = options.seed(given), {}, {}
   for _, path in ipairs(given.source) do
-    if is_script(path) then files[path] = scripts.load(path) else options.readable(path) end
+    if is_script(path) then files[path] = scripts.load(path) else options.readable(place(path)) end
   end
   for _, path in ipairs(given.source) do
     if is_script(path) then
@@ -65,7 +79,7 @@ function M.load(given)
         list[#list + 1] = record_scenario(one, seed)
       end
     else
-      list[#list + 1] = load_trace(path)
+      list[#list + 1] = open_trace(given, path)
     end
   end
   return list
@@ -75,7 +89,7 @@ end
 ---@param source cli.Source
 ---@return string[] # lines
 function M.headline(source)
-  local known = source.program:source()
+  local known = source.known or source.program:source()
   local words = (": %s, %s, peak in use %s; no policy can fit it in less than %s."):format(
     text.counted(known.events, "event"), text.counted(known.allocations, "allocation"),
     text.size(known.peak_in_use), text.size(known.lower_bound))
@@ -95,7 +109,7 @@ end
 ---@param source cli.Source
 ---@return table
 function M.describe(source)
-  local known = source.program:source()
+  local known = source.known or source.program:source()
   known.name = source.name
   return known
 end
@@ -110,7 +124,7 @@ function M.measure(source, choices, what)
   for i, choice in ipairs(choices) do
     asked[i] = { policy = choice.policy, order = choice.order, seed = what.seed }
   end
-  local results = fault.check(source.program:measure {
+  local results = source.path and streams.measure(source, asked, what) or fault.check(source.program:measure {
     policies = asked,
     capacity = what.capacity,
     smallest = what.smallest,
