@@ -10,6 +10,7 @@
 
 #include "pool.h"
 #include "replay_run.h"
+#include "trace_live.h"
 
 /* ---- Compiling ---- */
 
@@ -17,11 +18,32 @@ typedef struct building {
     hpw_program *program;
     size_t room;
     uint64_t in_use;
-    uint64_t rounded; /* the same, each block rounded up to 16 */
+    uint64_t rounded;       /* the same, each block rounded up to 16 */
+    hpw_live_table threads; /* recorded numbers -> ours, as slots */
+    uint32_t named, thread; /* the number last met, and ours */
+    bool has_thread;
 } building;
+
+/* Our number of the event's thread. False: no memory. */
+static bool number_thread(building *b, const hpw_trace_event *event, uint16_t *number) {
+    hpw_program *program = b->program;
+    if (event->has_thread && (!b->has_thread || event->thread != b->named)) {
+        hpw_live *known = hpw_live_find(&b->threads, event->thread);
+        hpw_live fresh = {.key = event->thread, .slot = b->threads.count};
+        if (!known && !hpw_live_add(&b->threads, &fresh)) return false;
+        b->has_thread = true;
+        b->named = event->thread;
+        b->thread = (uint32_t)(known ? known->slot : fresh.slot);
+        program->threads = b->threads.count < 1 << 16 ? (uint32_t)b->threads.count : 1 << 16;
+    }
+    *number = event->has_thread ? (uint16_t)b->thread : 0;
+    return true;
+}
 
 static bool append(building *b, const hpw_trace_event *event) {
     hpw_program *program = b->program;
+    uint16_t thread;
+    if (!number_thread(b, event, &thread)) return false;
     if (program->count == b->room) {
         size_t room = b->room ? b->room * 2 : 4096;
         operation *grown =
@@ -35,6 +57,7 @@ static bool append(building *b, const hpw_trace_event *event) {
         .slot = (uint32_t)event->slot,
         .kind = (uint8_t)event->kind,
         .align_bits = event->alignment ? (uint8_t)bits_highest(event->alignment) : 0,
+        .thread = thread,
     };
     if (event->alignment > program->largest_align) program->largest_align = event->alignment;
     if (event->slot >= program->slots) program->slots = (size_t)event->slot + 1;
@@ -98,6 +121,7 @@ hpw_program *hpw_program_load(const char *path, hpw_trace_error *error) {
         hpw_program_free(b.program);
         b.program = NULL;
     }
+    hpw_live_free(&b.threads);
     hpw_trace_close(trace);
     return b.program;
 }
@@ -404,7 +428,8 @@ uint64_t replay_room_capacity(uint64_t room, uint32_t granule) {
 }
 
 /* A capacity in which the free end is larger than all else together. */
-static uint64_t unbounded(const hpw_program *program, uint32_t granule) {
+uint64_t replay_unbounded(const hpw_program *program, const hpw_question *question) {
+    uint32_t granule = question->granule;
     uint64_t room = replay_room_least(granule);
     for (size_t i = 0; i < program->count; i++) {
         const operation *op = &program->operations[i];
@@ -420,7 +445,7 @@ hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, cons
     if (!full.granule) full.granule = 16;
     if (full.granule & (full.granule - 1)) return HPW_INVALID_ARGUMENT;
     *answer = (hpw_answer){.capacity = question->capacity};
-    uint64_t capacity = full.capacity ? full.capacity : unbounded(program, full.granule);
+    uint64_t capacity = full.capacity ? full.capacity : replay_unbounded(program, &full);
     replay_doubt doubt = {.from = UINT64_MAX};
     hpw_error error = run_whole(program, &full, capacity, stop, answer, &doubt);
     if (!error && full.smallest) error = replay_search(program, &full, &doubt, stop, answer);

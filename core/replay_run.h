@@ -11,12 +11,14 @@ typedef struct operation {
     uint32_t slot;
     uint8_t kind;       /* hpw_trace_kind */
     uint8_t align_bits; /* log2 of the alignment asked for, 0 the usual one */
+    uint16_t thread;    /* its number in the order in which they appear, mod 2^16; 0 where not given */
 } operation;
 
 struct hpw_program {
     operation *operations;
     size_t count;
     size_t slots;
+    uint32_t threads; /* that the events name, 2^16 at most; 0: they name none */
     uint64_t largest_align;
     size_t peak_operation; /* operations up to the peak moment */
     hpw_trace_summary summary;
@@ -79,6 +81,9 @@ hpw_error replay_conclude(replay *run, uint64_t capacity, uint64_t operations, h
 static inline uint64_t replay_room_least(uint32_t granule) { return (uint64_t)granule << 16; }
 bool replay_room_add(uint64_t *room, uint32_t granule, uint64_t size, unsigned align_bits);
 uint64_t replay_room_capacity(uint64_t room, uint32_t granule);
+
+/* The same for a compiled trace. O(events). */
+uint64_t replay_unbounded(const hpw_program *program, const hpw_question *question);
 
 /* Is the high water of an unbounded run the smallest pool, where no resize is in doubt? */
 bool replay_is_monotone(const hpw_question *question);

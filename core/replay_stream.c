@@ -157,12 +157,14 @@ static int fill(streaming *s, hpw_trace *trace, replay_figures *figures, batch *
 static void sweep(course *c) {
     hpw_pool *pool = c->run.pool;
     uint64_t high = pool_bytes(pool, pool->counts.high_water), cursor = 0;
+    uintptr_t base = (uintptr_t)pool->index.bytes;
     c->swept = high;
+    /* Else the system may make the pages that stay huge ones again. */
+    madvise((void *)(base & ~(uintptr_t)(PAGE - 1)), high & ~(uint64_t)(PAGE - 1), MADV_NOHUGEPAGE);
     for (hpw_block block; hpw_next_block(pool, &cursor, &block) && block.address < high;) {
         if (block.live || block.size < SWEPT_LEAST) continue;
         uint64_t end = block.address + block.size < high ? block.address + block.size : high;
         /* Its first granule holds its place in the index. */
-        uintptr_t base = (uintptr_t)pool->index.bytes;
         uintptr_t from = (base + block.address + 2 * PAGE - 1) & ~(uintptr_t)(PAGE - 1);
         uintptr_t to = (base + end) & ~(uintptr_t)(PAGE - 1);
         if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What replay.c reads and answers, for the other files that put questions to a policy: stream.c. */
+/* What replay.c reads and answers, for the other files that put questions to a policy: stream.c, contend.c.
+ */
 #ifndef HPW_QUESTIONS_H
 #define HPW_QUESTIONS_H
 
@@ -18,7 +19,11 @@ void question_push_answer(lua_State *L, const hpw_question *question, const hpw_
                           uint64_t bound);
 void question_push_source(lua_State *L, const char *name, const hpw_trace_summary *summary);
 
-/* The function replay.stream, of stream.c. */
+/* Argument 1 as an open program. Raises where it is none. */
+const hpw_program *question_program(lua_State *L);
+
+/* The function replay.stream, of stream.c; a program's method contend, of contend.c. */
 int replay_stream(lua_State *L);
+int program_contend(lua_State *L);
 
 #endif

@@ -8,6 +8,7 @@
  *                        capacity = nil, granule = nil, smallest = true, time = false,
  *                        threads = nil, progress = function(done, total) end }
  *                          --> { { policy =, ... }, ... } in the order of the question
+ *      program:contend { policy = "slab", ... }                 --> see contend.c
  *      replay.stream { path = "trace.hwt", ... }                 --> see stream.c
  *
  * The policies are measured in parallel, by at most as many threads as the
@@ -243,6 +244,8 @@ static uint32_t granule_field(lua_State *L, int index) {
     return (uint32_t)granule;
 }
 
+const hpw_program *question_program(lua_State *L) { return check_program(L)->program; }
+
 hpw_question question_read(lua_State *L, int index) {
     hpw_question question = {.capacity = number_field(L, index, "capacity"),
                              .granule = granule_field(L, index),
@@ -351,8 +354,13 @@ static int measure(lua_State *L) {
 
 int luaopen_heapwright_replay(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"source", source},      {"measure", measure},       {"close", close_program},
-        {"__gc", close_program}, {"__close", close_program}, {NULL, NULL},
+        {"source", source},
+        {"measure", measure},
+        {"contend", program_contend},
+        {"close", close_program},
+        {"__gc", close_program},
+        {"__close", close_program},
+        {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"load", load}, {"stream", replay_stream}, {NULL, NULL}};
     if (luaL_newmetatable(L, PROGRAM_TYPE)) {

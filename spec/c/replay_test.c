@@ -113,7 +113,7 @@ static void failures_are_counted(void) {
 int main(void) {
     for (unsigned round = 0; round < 24; round++) smallest_pools(round & 1, round & 2, false);
     /* A resize that escapes past an edge is rare: what is then in doubt has to be searched. */
-    for (unsigned round = 0; round < 400; round++) smallest_pools(true, round & 1, true);
+    for (unsigned round = 0; round < 150; round++) smallest_pools(true, round & 1, true);
     failures_are_counted();
     unlink(random_trace(1, false, false));
     return CHECK_DONE();

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- heapwright compare: a trace under each policy, side by side.
+local contention = require "heapwright.cli.contention"
 local figures = require "heapwright.cli.figures"
 local json = require "heapwright.cli.json"
 local options = require "heapwright.cli.options"
@@ -66,6 +67,14 @@ local function print_streamed(source, results, capacity)
   end
 end
 
+local function print_parallel(source, results)
+  for _, line in ipairs(sources.headline(source)) do
+    print(line)
+  end
+  print()
+  contention.print(results)
+end
+
 local function print_report(source, results, capacity)
   for _, line in ipairs(sources.headline(source)) do
     print(line)
@@ -89,6 +98,7 @@ return {
     "  heapwright compare app.hwt",
     "  heapwright compare app.hwt examples/churn.lua --policy best-fit,buddy --json",
     "  heapwright compare app.hwt --capacity 8M",
+    "  heapwright compare app.hwt --parallel --policy best-fit,slab",
     "  heapwright trace cat app.hwt | heapwright compare --stream -",
   }, "\n"),
 
@@ -99,17 +109,20 @@ return {
     options.add_capacity(command, "Replay in pools of this size.")
     options.add_seed(command)
     streams.describe(command)
+    contention.describe(command)
     options.add_json(command)
   end,
 
   run = function(given)
-    given.streams = true
+    contention.check(given)
+    given.streams = not given.parallel
     local choices, capacity = options.policies(given), options.capacity(given)
     local seed = options.seed(given)
     local out = options.output(given)
     local reports = {}
     for i, source in ipairs(sources.load(given)) do
-      local results = sources.measure(source, choices, {
+      local results = (given.parallel and contention or sources).measure(source, choices, {
+        given = given,
         capacity = capacity,
         seed = seed,
         smallest = capacity == nil,
@@ -118,7 +131,7 @@ return {
       })
       if not out then
         if i > 1 then print() end
-        print_report(source, results, capacity)
+        if given.parallel then print_parallel(source, results) else print_report(source, results, capacity) end
       end
       reports[i] = { source = sources.describe(source), results = results, ok = true }
     end

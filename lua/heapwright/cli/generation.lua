@@ -55,7 +55,9 @@ local function draw(given, seed)
     end
     if not ok then fault.raise("--sizes %s: %s", given, (tostring(size):gsub("^.-:%d+: ", ""))) end
     size = math.tointeger(size)
-    if not size or size < 0 then fault.raise("--sizes: '%s' names a size that is no whole number, or negative", given) end
+    if not size or size < 0 then
+      fault.raise("--sizes: '%s' names a size that is no whole number, or negative", given)
+    end
     sizes[i] = size
   end
   return sizes

@@ -10,7 +10,8 @@ local STREAMED = { "passes", "seconds", "read_seconds" }
 local RESULT = {
   "policy", "capacity", "failures", "peak_in_use", "peak_granted", "high_water",
   "external_fragmentation", "internal_fragmentation", "smallest_pool", "overhead",
-  "steps_max", "steps_mean", "ns_p50", "ns_p999", "ns_max", "ops_per_second", "leaks",
+  "steps_max", "steps_mean", "ns_p50", "ns_p999", "ns_max", "ops_per_second",
+  "caches", "threads", "recorded_threads", "dependencies", "waits", "ops_per_second_alone", "scaling", "leaks",
   "inject",
 }
 local INJECT = { "plan", "requests", "runs", "injected", "coped", "raised", "broken", "leaked", "missed", "first" }
