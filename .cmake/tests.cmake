@@ -53,6 +53,10 @@ if(TARGET alloc_notes_test)
     -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 endif()
 
+# Replays whose memory, threads and file fail.
+target_link_options(replay_faults_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+  -Wl,--wrap=aligned_alloc -Wl,--wrap=pthread_create -Wl,--wrap=hpw_trace_open)
+
 # ---- Lua: one busted run a spec file --------------------------------------------------
 
 if(NOT TARGET command)

@@ -247,6 +247,7 @@ hpw_error replay_open(const hpw_program *program, const hpw_question *question, 
         .granule = question->granule,
         .capacity = capacity,
         .single_threaded = true,
+        .small_pages = question->small_pages,
     };
     *run = (replay){.program = program};
     if (arena && program->largest_align <= MAPPED_ALIGN) run->pool = open_in_arena(arena, &config);

@@ -28,6 +28,7 @@ typedef struct hpw_question {
     uint64_t capacity; /* 0: unbounded */
     bool smallest;     /* search the smallest pool */
     bool timed;        /* measure nanoseconds an operation */
+    bool small_pages;  /* see hpw_config: less memory, a little slower */
 } hpw_question;
 
 typedef struct hpw_answer {

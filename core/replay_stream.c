@@ -159,8 +159,6 @@ static void sweep(course *c) {
     uint64_t high = pool_bytes(pool, pool->counts.high_water), cursor = 0;
     uintptr_t base = (uintptr_t)pool->index.bytes;
     c->swept = high;
-    /* Else the system may make the pages that stay huge ones again. */
-    madvise((void *)(base & ~(uintptr_t)(PAGE - 1)), high & ~(uint64_t)(PAGE - 1), MADV_NOHUGEPAGE);
     for (hpw_block block; hpw_next_block(pool, &cursor, &block) && block.address < high;) {
         if (block.live || block.size < SWEPT_LEAST) continue;
         uint64_t end = block.address + block.size < high ? block.address + block.size : high;
@@ -230,6 +228,7 @@ static void conclude(streaming *s, hpw_lane *lane, course *c) {
 static hpw_error open_lane(streaming *s, hpw_lane *lane, course *c) {
     hpw_question question = lane->question;
     question.granule = s->figures.granule;
+    question.small_pages = true; /* huge ones would be what a small trace needs most memory for */
     uint64_t unbounded =
         s->stream->one_pass ? (uint64_t)question.granule << 31 : replay_figures_unbounded(&s->figures);
     lane->answer = (hpw_answer){.capacity = question.capacity};
