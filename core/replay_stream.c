@@ -131,7 +131,6 @@ static hpw_error take_figures(streaming *s, uint32_t granule) {
 static int fill(streaming *s, hpw_trace *trace, replay_figures *figures, batch *b) {
     hpw_trace_event event;
     int got = 1;
-    uint64_t peak = figures->peak_operation;
     b->first = figures->summary.events;
     b->count = 0;
     while (b->count < BATCH && (got = next_event(s, trace, figures, &event)) == 1)
@@ -143,11 +142,9 @@ static int fill(streaming *s, hpw_trace *trace, replay_figures *figures, batch *
         };
     if (got < 0) return -1;
     b->slots = figures->slots;
-    /* Of a file the moment is known; of a pipe each last new peak of a batch may be it. */
-    if (!s->stream->one_pass) peak = s->figures.peak_operation;
-    bool here = s->stream->one_pass ? figures->peak_operation != peak
-                                    : peak > b->first && peak <= b->first + b->count;
-    b->peak = here ? (size_t)(figures->peak_operation - b->first) : 0;
+    /* Of a file the moment is known; of a pipe the last new peak of each batch may be it. */
+    uint64_t peak = s->stream->one_pass ? figures->peak_operation : s->figures.peak_operation;
+    b->peak = peak > b->first && peak <= b->first + b->count ? (size_t)(peak - b->first) : 0;
     return b->count > 0;
 }
 
