@@ -26,7 +26,7 @@
 #include "replay_figures.h"
 #include "replay_run.h"
 
-enum { RING = 8, BATCH = 8192, MOST_WORKERS = 64, PAGE = 4096 };
+enum { RING = 8, BATCH = 8192, MOST_WORKERS = 64, PAGE = 4096, TWO_PAGES = 2 * PAGE };
 
 static const uint64_t SWEEP_STRIDE = 64 << 20; /* bytes that the high water grows by between sweeps */
 static const uint64_t SWEPT_LEAST = 64 << 10;  /* smaller free blocks keep their pages */
@@ -160,7 +160,7 @@ static void sweep(course *c) {
         if (block.live || block.size < SWEPT_LEAST) continue;
         uint64_t end = block.address + block.size < high ? block.address + block.size : high;
         /* Its first granule holds its place in the index. */
-        uintptr_t from = (base + block.address + 2 * PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+        uintptr_t from = (base + block.address + TWO_PAGES - 1) & ~(uintptr_t)(PAGE - 1);
         uintptr_t to = (base + end) & ~(uintptr_t)(PAGE - 1);
         if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);
     }
