@@ -62,6 +62,9 @@ target_link_options(import_memory_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=call
 target_link_options(part_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc)
 # Packing, with the system's memory failing.
 target_link_options(packing_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+# Replays whose memory, threads and file fail.
+target_link_options(replay_faults_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+  -Wl,--wrap=aligned_alloc -Wl,--wrap=pthread_create -Wl,--wrap=hpw_trace_open)
 
 # ---- Lua: one busted run a spec file --------------------------------------------------
 

@@ -221,7 +221,7 @@ static void note_reversals(search *s, hpw_answer *answer) {
 
 /* ---- The search ---- */
 
-static bool is_monotone(const hpw_question *question) {
+bool replay_is_monotone(const hpw_question *question) {
     const hpw_policy_info *info;
     for (size_t i = 0; (info = hpw_policy_at(i)); i++)
         if (!strcmp(info->name, question->policy))
@@ -234,7 +234,7 @@ static uint64_t search_all(search *s, const replay_doubt *doubt, hpw_answer *ans
     if (!least) least = 1;
     bool small_aligns =
         s->program->largest_align <= MAPPED_ALIGN; /* larger ones want a pool at least as large */
-    if (is_monotone(s->question) && small_aligns && !s->question->capacity && !answer->failures) {
+    if (replay_is_monotone(s->question) && small_aligns && !s->question->capacity && !answer->failures) {
         found = answer->high_water / s->granule;
         if (doubt->from < doubt->to && doubt->from / s->granule > least) least = doubt->from / s->granule;
         return search_down(s, least, doubt->to / s->granule, found, &answer->smallest_exact);

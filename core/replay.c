@@ -10,6 +10,7 @@
 
 #include "pool.h"
 #include "replay_run.h"
+#include "trace_live.h"
 
 #define NOWHERE UINT64_MAX /* the slot's block was refused, or there is none */
 
@@ -19,11 +20,32 @@ typedef struct building {
     hpw_program *program;
     size_t room;
     uint64_t in_use;
-    uint64_t rounded; /* the same, each block rounded up to 16 */
+    uint64_t rounded;       /* the same, each block rounded up to 16 */
+    hpw_live_table threads; /* recorded numbers -> ours, as slots */
+    uint32_t named, thread; /* the number last met, and ours */
+    bool has_thread;
 } building;
+
+/* Our number of the event's thread. False: no memory. */
+static bool number_thread(building *b, const hpw_trace_event *event, uint16_t *number) {
+    hpw_program *program = b->program;
+    if (event->has_thread && (!b->has_thread || event->thread != b->named)) {
+        hpw_live *known = hpw_live_find(&b->threads, event->thread);
+        hpw_live fresh = {.key = event->thread, .slot = b->threads.count};
+        if (!known && !hpw_live_add(&b->threads, &fresh)) return false;
+        b->has_thread = true;
+        b->named = event->thread;
+        b->thread = (uint32_t)(known ? known->slot : fresh.slot);
+        program->threads = b->threads.count < 1 << 16 ? (uint32_t)b->threads.count : 1 << 16;
+    }
+    *number = event->has_thread ? (uint16_t)b->thread : 0;
+    return true;
+}
 
 static bool append(building *b, const hpw_trace_event *event) {
     hpw_program *program = b->program;
+    uint16_t thread;
+    if (!number_thread(b, event, &thread)) return false;
     if (program->count == b->room) {
         size_t room = b->room ? b->room * 2 : 4096;
         operation *grown =
@@ -37,6 +59,7 @@ static bool append(building *b, const hpw_trace_event *event) {
         .slot = (uint32_t)event->slot,
         .kind = (uint8_t)event->kind,
         .align_bits = event->alignment ? (uint8_t)bits_highest(event->alignment) : 0,
+        .thread = thread,
     };
     if (event->alignment > program->largest_align) program->largest_align = event->alignment;
     if (event->slot >= program->slots) program->slots = (size_t)event->slot + 1;
@@ -111,6 +134,7 @@ hpw_program *hpw_program_load_as(const char *path, const hpw_what_if *what, hpw_
         b.program = NULL;
     }
     hpw_what_if_close(reader);
+    hpw_live_free(&b.threads);
     hpw_trace_close(trace);
     return b.program;
 }
@@ -192,8 +216,7 @@ HOT bool perform(hpw_pool *pool, uint64_t *addresses, const operation *op) {
     return block;
 }
 
-/* Fragmentation at this moment; an unbounded pool ends at its high water. */
-static void measure_fragmentation(hpw_pool *pool, bool unbounded, hpw_answer *answer) {
+void replay_measure_fragmentation(hpw_pool *pool, bool unbounded, hpw_answer *answer) {
     hpw_stats stats;
     hpw_get_stats(pool, &stats);
     uint64_t end = unbounded ? stats.high_water : stats.capacity, cursor = 0;
@@ -250,6 +273,7 @@ static hpw_config config_of(const hpw_question *question, uint64_t capacity) {
         .capacity = capacity,
         .single_threaded = true,
         .chooser = question->chooser,
+        .small_pages = question->small_pages,
     };
     memcpy(config.classes, question->classes, sizeof config.classes);
     return config;
@@ -311,17 +335,39 @@ static bool may_escape(hpw_pool *pool, uint64_t address, uint64_t size) {
     return hole.block != NO_GRANULE && hole.block + hole.size != pool->index.map.count;
 }
 
+static uint64_t high_water(const hpw_pool *pool) { return pool_bytes(pool, pool->counts.high_water); }
+
 /* One operation of a whole run, and the capacities that it leaves in doubt. */
 static void perform_watched(replay *run, const operation *op, bool watched, hpw_answer *answer,
                             replay_doubt *doubt) {
-    uint64_t before = pool_bytes(run->pool, run->pool->counts.high_water);
+    uint64_t before = high_water(run->pool);
     bool escapes =
         watched && op->kind == HPW_TRACE_RESIZE && may_escape(run->pool, run->addresses[op->slot], op->size);
     if (!perform(run->pool, run->addresses, op)) answer->failures++;
-    uint64_t after = pool_bytes(run->pool, run->pool->counts.high_water);
-    if (!escapes || after == before) return;
+    if (!escapes || high_water(run->pool) == before) return;
     if (before < doubt->from) doubt->from = before;
-    doubt->to = after;
+    doubt->to = high_water(run->pool);
+}
+
+void replay_stretch(replay *run, const operation *operations, size_t count, bool watched, hpw_answer *answer,
+                    replay_doubt *doubt) {
+    if (watched)
+        for (size_t i = 0; i < count; i++) perform_watched(run, &operations[i], true, answer, doubt);
+    else
+        for (size_t i = 0; i < count; i++)
+            if (!perform(run->pool, run->addresses, &operations[i])) answer->failures++;
+}
+
+hpw_error replay_conclude(replay *run, uint64_t capacity, uint64_t operations, hpw_answer *answer) {
+    hpw_stats stats;
+    hpw_get_stats(run->pool, &stats);
+    hpw_error error = capacity <= CHECKED_CAPACITY ? hpw_check(run->pool, NULL) : HPW_OK;
+    answer->peak_in_use = stats.peak_in_use;
+    answer->peak_granted = stats.peak_granted;
+    answer->high_water = stats.high_water;
+    answer->steps_max = stats.steps_max;
+    answer->steps_mean = operations ? (double)stats.steps / (double)operations : 0.0;
+    return error;
 }
 
 /* The whole trace, failures and all, and what the pool says of itself. */
@@ -334,17 +380,11 @@ static hpw_error run_whole(const hpw_program *program, const hpw_question *quest
     for (size_t i = 0; i < program->count && !error; i++) {
         if (i % STOP_EVERY == 0 && stop && *stop) error = HPW_LIMIT;
         perform_watched(&run, &program->operations[i], watched, answer, doubt);
-        if (i + 1 == program->peak_operation) measure_fragmentation(run.pool, !question->capacity, answer);
+        if (i + 1 == program->peak_operation)
+            replay_measure_fragmentation(run.pool, !question->capacity, answer);
     }
-    hpw_stats stats;
-    hpw_get_stats(run.pool, &stats);
-    if (!error && capacity <= CHECKED_CAPACITY) error = hpw_check(run.pool, NULL);
+    if (!error) error = replay_conclude(&run, capacity, program->count, answer);
     replay_close(&run);
-    answer->peak_in_use = stats.peak_in_use;
-    answer->peak_granted = stats.peak_granted;
-    answer->high_water = stats.high_water;
-    answer->steps_max = stats.steps_max;
-    answer->steps_mean = program->count ? (double)stats.steps / (double)program->count : 0.0;
     return error;
 }
 
@@ -421,20 +461,30 @@ static uint64_t slot_size(const hpw_question *question, uint64_t size) {
     return size;
 }
 
+bool replay_room_add(uint64_t *room, uint32_t granule, uint64_t size, unsigned align_bits) {
+    uint64_t most = hpw_max_capacity(granule), alignment = (uint64_t)1 << align_bits;
+    if (size >= most || alignment >= most || *room >= most) return false;
+    *room += 2 * (size + granule) + alignment; /* a buddy may take twice the size */
+    return true;
+}
+
+uint64_t replay_room_capacity(uint64_t room, uint32_t granule) {
+    uint64_t most = hpw_max_capacity(granule);
+    uint64_t power = (uint64_t)granule << bits_width(2 * room / granule); /* whole for buddies too */
+    return power < most ? power : most;
+}
+
 /* A capacity in which the free end is larger than all else together. */
-static uint64_t unbounded(const hpw_program *program, const hpw_question *question) {
+uint64_t replay_unbounded(const hpw_program *program, const hpw_question *question) {
     uint32_t granule = question->granule;
-    uint64_t most = hpw_max_capacity(granule), all = (uint64_t)granule << 16; /* a page for every class */
+    uint64_t room = replay_room_least(granule);
     for (size_t i = 0; i < program->count; i++) {
         const operation *op = &program->operations[i];
         if (op->kind == HPW_TRACE_FREE) continue;
-        uint64_t alignment = (uint64_t)1 << op->align_bits;
-        if (op->size >= most || alignment >= most || all >= most) return most;
-        all +=
-            2 * (slot_size(question, op->size) + granule) + alignment; /* a buddy may take twice the size */
+        if (!replay_room_add(&room, granule, slot_size(question, op->size), op->align_bits))
+            return hpw_max_capacity(granule);
     }
-    uint64_t power = (uint64_t)granule << bits_width(2 * all / granule); /* whole for buddies too */
-    return power < most ? power : most;
+    return replay_room_capacity(room, granule);
 }
 
 hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, const atomic_bool *stop,
@@ -443,7 +493,7 @@ hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, cons
     if (!full.granule) full.granule = program->granule ? program->granule : 16;
     if (full.granule & (full.granule - 1)) return HPW_INVALID_ARGUMENT;
     *answer = (hpw_answer){.capacity = question->capacity};
-    uint64_t capacity = full.capacity ? full.capacity : unbounded(program, &full);
+    uint64_t capacity = full.capacity ? full.capacity : replay_unbounded(program, &full);
     replay_doubt doubt = {.from = UINT64_MAX};
     hpw_error error = run_whole(program, &full, capacity, stop, answer, &doubt);
     if (!error && full.smallest) error = replay_search(program, &full, &doubt, stop, answer);

@@ -41,6 +41,7 @@ typedef struct hpw_question {
     bool reversals;      /* the smallest pool: run larger ones, too, to see which of them fail */
     hpw_crew *crew;      /* whose task this is and whose idle threads help; NULL: the calling thread alone */
     hpw_progress *progress; /* NULL: nobody asks */
+    bool small_pages;       /* see hpw_config: less memory, a little slower */
 } hpw_question;
 
 /* Of the capacities that were run: `fits` does, those from `fails_from` to `fails_to` do not. */

@@ -11,6 +11,7 @@ typedef struct operation {
     uint32_t slot;
     uint8_t kind;       /* hpw_trace_kind */
     uint8_t align_bits; /* log2 of the alignment asked for, 0 the usual one */
+    uint16_t thread;    /* its number in the order in which they appear, mod 2^16; 0 where not given */
 } operation;
 
 struct hpw_program {
@@ -18,6 +19,7 @@ struct hpw_program {
     size_t count;
     size_t slots;
     uint32_t granule; /* of the what-if, 0: 16 */
+    uint32_t threads; /* that the events name, 2^16 at most; 0: they name none */
     uint64_t largest_align;
     size_t peak_operation; /* operations up to the peak moment */
     hpw_trace_summary summary;
@@ -61,6 +63,34 @@ hpw_error replay_fits(replay *run, const atomic_bool *stop, bool *fits);
 typedef struct replay_doubt {
     uint64_t from, to;
 } replay_doubt;
+
+/*
+ * The parts of a whole run, for replay_stream.c. A stretch of the operations,
+ * failures counted; watched: as the search of a monotone policy's smallest pool wants it.
+ */
+void replay_stretch(replay *run, const operation *operations, size_t count, bool watched, hpw_answer *answer,
+                    replay_doubt *doubt);
+
+/* Fragmentation at this moment; an unbounded pool ends at its high water. O(blocks). */
+void replay_measure_fragmentation(hpw_pool *pool, bool unbounded, hpw_answer *answer);
+
+/* What the pool says of itself after so many operations. HPW_CORRUPTED: it failed its check. */
+hpw_error replay_conclude(replay *run, uint64_t capacity, uint64_t operations, hpw_answer *answer);
+
+/*
+ * How large a pool is unbounded: the sum of what all requests may take, from
+ * replay_room_least on (a page for every class). Adding is false where it is
+ * the largest capacity that there is.
+ */
+static inline uint64_t replay_room_least(uint32_t granule) { return (uint64_t)granule << 16; }
+bool replay_room_add(uint64_t *room, uint32_t granule, uint64_t size, unsigned align_bits);
+uint64_t replay_room_capacity(uint64_t room, uint32_t granule);
+
+/* The same for a compiled trace. O(events). */
+uint64_t replay_unbounded(const hpw_program *program, const hpw_question *question);
+
+/* Is the high water of an unbounded run the smallest pool, where no resize is in doubt? */
+bool replay_is_monotone(const hpw_question *question);
 
 /* Fills in the answer's smallest pool; the figures of the whole run are there already. */
 hpw_error replay_search(const hpw_program *program, const hpw_question *question, const replay_doubt *doubt,

@@ -134,19 +134,45 @@ static bool decode(hpw_trace *trace, hpw_trace_event *event) {
             return false;
         event->alignment = (uint64_t)1 << *trace->next++;
     }
-    trace->last = *event;
+    trace->last.id = event->id;
+    trace->last.time = event->time;
+    trace->last.thread = event->thread;
+    if (!event->has_time) event->time = 0;
+    if (!event->has_thread) event->thread = 0;
     return true;
 }
 
-int hpw_ids_next(hpw_trace *trace, hpw_trace_event *event) {
-    while (!trace->chunk_left) {
-        int got = read_chunk(trace);
-        if (got <= 0) return got;
+/*
+ * Decodes the next records of the chunk at hand, and has the table's entries of
+ * their ids brought near: a look-up in a table larger than the caches costs more
+ * than everything else here. What is wrong with a record is kept until it is due.
+ */
+static void decode_ahead(hpw_trace *trace) {
+    hpw_ahead *ahead = &trace->records;
+    ahead->next = ahead->count = 0;
+    while (ahead->count < HPW_AHEAD && trace->chunk_left && !ahead->fault) {
+        hpw_trace_event *event = &ahead->events[ahead->count];
+        if (!decode(trace, event)) {
+            ahead->fault = "a record makes no sense";
+        } else if (!--trace->chunk_left && trace->next != trace->payload_end) {
+            ahead->fault = "bytes are left after its last record";
+        } else {
+            hpw_live_prefetch(&trace->live, event->id);
+            ahead->count++;
+        }
     }
-    if (!decode(trace, event)) return hpw_chunk_refuse(trace, trace->chunk_at, "a record makes no sense");
-    if (!--trace->chunk_left && trace->next != trace->payload_end)
-        return hpw_chunk_refuse(trace, trace->chunk_at, "bytes are left after its last record");
-    if (!event->has_time) event->time = 0;
-    if (!event->has_thread) event->thread = 0;
+}
+
+int hpw_ids_next(hpw_trace *trace, hpw_trace_event *event) {
+    hpw_ahead *ahead = &trace->records;
+    if (ahead->next == ahead->count) {
+        while (!trace->chunk_left && !ahead->fault) {
+            int got = read_chunk(trace);
+            if (got <= 0) return got;
+        }
+        decode_ahead(trace);
+        if (!ahead->count) return hpw_chunk_refuse(trace, trace->chunk_at, ahead->fault);
+    }
+    *event = ahead->events[ahead->next++];
     return 1;
 }

@@ -25,6 +25,10 @@ hpw_live *hpw_live_find(const hpw_live_table *table, uint64_t key) {
     }
 }
 
+void hpw_live_prefetch(const hpw_live_table *table, uint64_t key) {
+    if (table->entries) __builtin_prefetch(&table->entries[home(table, key)], 1);
+}
+
 static void place(hpw_live_table *table, const hpw_live *entry) {
     uint64_t i = home(table, entry->key);
     while (table->entries[i].slot != HPW_NO_SLOT) i = (i + 1) & table->mask;

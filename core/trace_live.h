@@ -34,6 +34,9 @@ typedef struct hpw_live_table {
 /* The entry of a key, NULL where there is none. Valid until the table changes. */
 hpw_live *hpw_live_find(const hpw_live_table *table, uint64_t key);
 
+/* Brings the entry of a key near, for a look-up that follows soon. */
+void hpw_live_prefetch(const hpw_live_table *table, uint64_t key);
+
 /* Adds an entry, whose key is not in the table. False: no memory, nothing changed. */
 bool hpw_live_add(hpw_live_table *table, const hpw_live *entry);
 

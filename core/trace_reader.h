@@ -103,6 +103,14 @@ typedef struct hpw_addresses {
 
 struct hpw_trace_merge; /* trace_order.c */
 
+/* Records decoded before they are due. */
+enum { HPW_AHEAD = 16 };
+typedef struct hpw_ahead {
+    hpw_trace_event events[HPW_AHEAD];
+    unsigned next, count; /* events[next ... count) are to be handed out */
+    const char *fault;    /* what is wrong with the record behind them; NULL: nothing is known to be */
+} hpw_ahead;
+
 struct hpw_trace {
     hpw_input input;
     hpw_trace_format format;
@@ -125,8 +133,9 @@ struct hpw_trace {
     const uint8_t *next, *payload_end;
     uint64_t chunk_at; /* its offset */
     uint32_t chunk_left;
-    hpw_trace_event last; /* what deltas start from */
-    bool closed;          /* the last chunk was an end mark */
+    hpw_trace_event last; /* what deltas start from: id, time and thread */
+    hpw_ahead records;
+    bool closed; /* the last chunk was an end mark */
 
     struct hpw_trace_merge *merge; /* binary by address */
 

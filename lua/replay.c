@@ -12,7 +12,9 @@
  *                        threads = nil, progress = function(done, total) end }
  *                          --> { { policy =, ... }, ... } in the order of the question
  *      program:part { policy = "best-fit", capacity = 65536 }    --> see part.c
- *      program:pack { ... }  --> see packing.c
+ *      program:pack { ... }                                      --> see packing.c
+ *      program:contend { policy = "slab", ... }                  --> see contend.c
+ *      replay.stream { path = "trace.hwt", ... }                 --> see stream.c
  *
  * The policies are measured in parallel, by as many threads as the machine has
  * cores, or as `threads` says; those that are idle help with the capacities of a
@@ -311,15 +313,52 @@ static void read_policy(lua_State *L, int list, task *t, const uint32_t classes[
 }
 
 hpw_question programs_question(lua_State *L, int index, chooser **scripted) {
-    static const uint32_t usual[HPW_MOST_CLASSES];
-    task t = {
-        .question = {.capacity = number_field(L, index, "capacity"), .granule = granule_field(L, index)}};
+    uint32_t classes[HPW_MOST_CLASSES] = {0};
+    task t = {.question = programs_common(L, index)};
+    classes_field(L, index, classes);
     lua_newtable(L);
     lua_pushvalue(L, index);
-    read_policy(L, lua_gettop(L) - 1, &t, usual);
+    read_policy(L, lua_gettop(L) - 1, &t, classes);
     lua_pop(L, 1);
     *scripted = t.chooser;
     return t.question;
+}
+
+hpw_question programs_common(lua_State *L, int index) {
+    hpw_question question = {.capacity = number_field(L, index, "capacity"),
+                             .granule = granule_field(L, index),
+                             .smallest = flag_field(L, index, "smallest")};
+    return question;
+}
+
+void programs_policy(lua_State *L, hpw_question *question) {
+    static const uint32_t usual[HPW_MOST_CLASSES];
+    task t = {.question = *question};
+    int top = lua_gettop(L);
+    lua_newtable(L);
+    lua_pushvalue(L, top);
+    read_policy(L, top + 1, &t, usual);
+    if (t.chooser)
+        luaL_error(L, "%s is a function of this Lua state: it is not for other threads", t.question.policy);
+    lua_settop(L, top);
+    *question = t.question;
+}
+
+void programs_push_answer(lua_State *L, const hpw_question *question, const hpw_answer *answer,
+                          uint64_t bound) {
+    const task t = {.question = *question, .answer = *answer, .bound = bound};
+    push_answer(L, &t);
+}
+
+void programs_push_source(lua_State *L, const char *name, const hpw_trace_summary *s) {
+    lua_createtable(L, 0, 8);
+    set_string(L, "name", name);
+    set_count(L, "events", s->events);
+    set_count(L, "allocations", s->allocations);
+    set_count(L, "peak_in_use", s->peak_in_use);
+    set_count(L, "lower_bound", s->lower_bound);
+    if (s->program[0]) set_string(L, "program", s->program);
+    if (s->warning[0]) set_string(L, "warning", s->warning);
 }
 
 static measuring *read_questions(lua_State *L) {
@@ -424,11 +463,18 @@ static int measure(lua_State *L) {
 
 int luaopen_heapwright_replay(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"source", source},      {"measure", measure},       {"sizes_at_peak", sizes_at_peak},
-        {"part", programs_part}, {"pack", programs_pack},    {"close", close_program},
-        {"__gc", close_program}, {"__close", close_program}, {NULL, NULL},
+        {"source", source},
+        {"measure", measure},
+        {"sizes_at_peak", sizes_at_peak},
+        {"part", programs_part},
+        {"pack", programs_pack},
+        {"contend", programs_contend},
+        {"close", close_program},
+        {"__gc", close_program},
+        {"__close", close_program},
+        {NULL, NULL},
     };
-    static const luaL_Reg functions[] = {{"load", load}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"load", load}, {"stream", programs_stream}, {NULL, NULL}};
     if (luaL_newmetatable(L, PROGRAM_TYPE)) {
         luaL_setfuncs(L, methods, 0);
         lua_pushvalue(L, -1);

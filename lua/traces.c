@@ -12,6 +12,7 @@
  *          reader:warning()   --> what is to be known of it, once at the end; nil for nothing
  *          reader:close()
  *      traces.convert(from, to, "text" or "binary")            --> true, warning
+ *      traces.generate { path =, events =, live =, ... }     --> true; see generate.h
  *      traces.record { output = path, argv = { ... }, library = path }
  *          --> { status =, warning =, traces = { { file =, program =, events =, peak =, warning = } } }
  *
@@ -25,6 +26,7 @@
 
 #include "binding.h"
 #include "fields.h"
+#include "generate.h"
 #include "module.h"
 #include "record.h"
 #include "trace.h"
@@ -293,7 +295,8 @@ static void make_types(lua_State *L) {
 
 int luaopen_heapwright_traces(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"info", info}, {"open", open_reader}, {"convert", convert}, {"record", record}, {NULL, NULL}};
+        {"info", info},     {"open", open_reader},         {"convert", convert},
+        {"record", record}, {"generate", traces_generate}, {NULL, NULL}};
     make_types(L);
     luaL_newlib(L, functions);
     return 1;

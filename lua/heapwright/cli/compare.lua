@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- heapwright compare: a trace under each policy, side by side.
+local contention = require "heapwright.cli.contention"
 local figures = require "heapwright.cli.figures"
 local json = require "heapwright.cli.json"
 local options = require "heapwright.cli.options"
 local preparation = require "heapwright.cli.preparation"
 local sources = require "heapwright.cli.sources"
+local streams = require "heapwright.cli.streams"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 
@@ -12,6 +14,9 @@ local text = require "heapwright.text"
 local SMALLEST = { "policy", "smallest", "over", "external", "internal", "mean", "max", "p50", "p999" }
 -- Pools of one size: what does each policy make of it?
 local BOUNDED = { "policy", "failures", "peak", "high", "external", "internal", "mean", "max" }
+-- Traces that were streamed, in unbounded pools and in bounded ones.
+local STREAMED = { "policy", "smallest", "high", "external", "internal", "mean", "max", "million" }
+local STREAMED_BOUNDED = { "policy", "failures", "peak", "high", "external", "internal", "mean", "max", "million" }
 
 local function names(results)
   local list = {}
@@ -50,11 +55,33 @@ local function conclude_bounded(results, capacity)
   return ("%s can run it in %s without a failure."):format(who, text.size(capacity))
 end
 
+local function print_streamed(source, results, capacity)
+  figures.print(capacity and STREAMED_BOUNDED or STREAMED,
+    figures.sort(results, capacity and "failures" or "high_water"))
+  print()
+  print(text.wrap(streams.conclusion(source), 80))
+  if capacity then
+    print(terminal.paint(text.wrap(conclude_bounded(results, capacity), 80), "bold"))
+  else
+    print(text.wrap("The smallest pool is told where one run proves it; heapwright fit loads the trace, and "
+      .. "searches that of the others.", 80))
+  end
+end
+
+local function print_parallel(source, results)
+  for _, line in ipairs(sources.headline(source)) do
+    print(line)
+  end
+  print()
+  contention.print(results)
+end
+
 local function print_report(source, results, capacity)
   for _, line in ipairs(sources.headline(source)) do
     print(line)
   end
   print()
+  if source.streamed then return print_streamed(source, results, capacity) end
   local sorted = figures.sort(results, capacity and "failures" or "smallest_pool")
   figures.print(capacity and BOUNDED or SMALLEST, sorted)
   local conclusion = capacity and conclude_bounded(sorted, capacity) or conclude_smallest(sorted)
@@ -73,26 +100,35 @@ return {
     "  heapwright compare app.hwt examples/churn.lua --policy best-fit,buddy --json",
     "  heapwright compare app.hwt --capacity 8M",
     "  heapwright compare app.hwt --header 16 --scale 2   # what if?",
+    "  heapwright compare app.hwt --parallel --policy best-fit,slab",
+    "  heapwright trace cat app.hwt | heapwright compare --stream -",
   }, "\n"),
 
   describe = function(command)
-    command:argument("source", "Traces; a .lua file is a scenario, of which one run is recorded."):args "+"
+    command:argument("source", "Traces, - is standard input; a .lua file is a scenario, of which one run is recorded.")
+      :args "+"
     options.add_policy(command)
     preparation.add(command)
     options.add_capacity(command, "Replay in pools of this size.")
     options.add_seed(command)
     options.add_what_if(command)
+    streams.describe(command)
+    contention.describe(command)
     options.add_json(command)
   end,
 
   run = function(given)
     local capacity, seed = options.capacity(given), options.seed(given)
     local out = options.output(given)
+    contention.check(given)
+    given.streams = not given.parallel
     preparation.run(given)
     local list, reports = sources.load(given), {}
     local choices = options.policies(given)
+    if given.parallel then sources.refuse_scripted(choices, "--parallel") end
     for i, source in ipairs(list) do
-      local results = sources.measure(source, choices, {
+      local results = (given.parallel and contention or sources).measure(source, choices, {
+        given = given,
         capacity = capacity,
         seed = seed,
         smallest = capacity == nil,
@@ -101,7 +137,7 @@ return {
       })
       if not out then
         if i > 1 then print() end
-        print_report(source, results, capacity)
+        if given.parallel then print_parallel(source, results) else print_report(source, results, capacity) end
       end
       reports[i] = { source = sources.describe(source), results = results, ok = true }
     end

@@ -57,6 +57,15 @@ local COLUMNS = {
   mean = { over = "steps", title = "mean", cell = of("steps_mean", one_decimal) },
   max = { over = "steps", title = "max", cell = of("steps_max", text.count) },
   p50 = { over = "time, ns", title = "p50", cell = of("ns_p50", text.count) },
+  waits = { title = "waits", cell = of("waits", text.count) },
+  alone = { over = "operations/s", title = "alone", cell = of("ops_per_second_alone", text.count) },
+  together = { over = "operations/s", title = "threads", cell = of("ops_per_second", text.count) },
+  scaling = { title = "scaling", cell = of("scaling", function(x) return ("%.2f"):format(x) end) },
+  million = {
+    over = "ms per",
+    title = "million",
+    cell = of("ops_per_second", function(ops) return ("%.1f"):format(1e9 / ops) end),
+  },
   p999 = { over = "time, ns", title = "p99.9", cell = of("ns_p999", text.count) },
 }
 

@@ -6,12 +6,14 @@ local what_if = require "heapwright.cli.what_if"
 
 local M = {}
 
-local SOURCE = { "name", "events", "allocations", "peak_in_use", "lower_bound", "what_if" }
+local SOURCE = { "name", "events", "allocations", "peak_in_use", "lower_bound", "what_if", "streamed" }
+local STREAMED = { "passes", "seconds", "read_seconds" }
 local RESULT = {
   "policy", "capacity", "failures", "peak_in_use", "peak_granted", "high_water",
   "external_fragmentation", "internal_fragmentation", "smallest_pool", "overhead",
   "exact", "runs", "reversals",
-  "steps_max", "steps_mean", "ns_p50", "ns_p999", "ns_max", "ops_per_second", "leaks",
+  "steps_max", "steps_mean", "ns_p50", "ns_p999", "ns_max", "ops_per_second",
+  "caches", "threads", "recorded_threads", "dependencies", "waits", "ops_per_second_alone", "scaling", "leaks",
   "inject",
 }
 local INJECT = { "plan", "requests", "runs", "injected", "coped", "raised", "broken", "leaked", "missed", "first" }
@@ -65,6 +67,7 @@ local function body(report, head)
     source.what_if = pick(source.what_if, what_if.KEYS)
     source.what_if.window = source.what_if.window and pick(source.what_if.window, what_if.WINDOW)
   end
+  source.streamed = source.streamed and pick(source.streamed, STREAMED)
   local object = { source = source, results = results, ok = report.ok }
   object.packing = report.packing and pick(report.packing, PACKING)
   if head then

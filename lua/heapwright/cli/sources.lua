@@ -7,6 +7,7 @@ local policies = require "heapwright.policies"
 local replay = require "heapwright.replay"
 local scenario = require "heapwright.scenario"
 local scripts = require "heapwright.cli.scripts"
+local streams = require "heapwright.cli.streams"
 local text = require "heapwright.text"
 local what_if = require "heapwright.cli.what_if"
 
@@ -18,7 +19,9 @@ local GROWING = 1 << 30
 
 ---@class cli.Source
 ---@field name string
----@field program table what heapwright.replay loaded
+---@field program table|nil what heapwright.replay loaded; nil: it is streamed
+---@field path string|nil of a trace that is streamed
+---@field known table|nil of a streamed one, once it was measured: as program:source() tells it
 ---@field threads integer|nil of a scenario: on so many at once it was recorded
 ---@field what cli.WhatIf what was asked of it
 
@@ -37,6 +40,18 @@ end
 local function load_trace(path, name, what)
   local program = fault.check(replay.load(path, name, what.program))
   return { name = program:source().name, program = program, what = what }
+end
+
+-- Where a trace is read from: "-" is standard input.
+local function place(path)
+  return path == "-" and "/dev/stdin" or path
+end
+
+-- A trace that the command line names, loaded or to be streamed.
+local function open_trace(given, path, what)
+  local name = path == "-" and "standard input" or path
+  if streams.wants(given, place(path), what) then return { name = name, path = place(path), what = what } end
+  return load_trace(place(path), name, what)
 end
 
 -- One run of a scenario as a trace.
@@ -74,7 +89,7 @@ function M.each(given, visit)
   local seed, files = options.seed(given), {}
   if not has_script(given.source) then options.policies(given) end -- what is wrong is told before traces are read
   for _, path in ipairs(given.source) do
-    if is_script(path) then files[path] = scripts.load(path) else options.readable(path) end
+    if is_script(path) then files[path] = scripts.load(path) else options.readable(place(path)) end
   end
   for _, path in ipairs(given.source) do
     if is_script(path) then
@@ -94,12 +109,13 @@ function M.each(given, visit)
 end
 
 --- Loads what the command line names.
----@param given table as of M.each, and the options of a what-if where there are any
+---@param given table as of M.each, and the options of a what-if where there are any; `streams`, `stream`,
+---  `in_memory`: see cli/streams.lua
 ---@return cli.Source[]
 function M.load(given)
   local list, what = {}, what_if.read(given)
   M.each(given, function(path, one)
-    local source = load_trace(path, one and one.name, what)
+    local source = one and load_trace(path, one.name, what) or open_trace(given, path, what)
     source.threads = one and one.threads
     list[#list + 1] = source
   end)
@@ -110,7 +126,7 @@ end
 ---@param source cli.Source
 ---@return string[] # lines
 function M.headline(source)
-  local known = source.program:source()
+  local known = source.known or source.program:source()
   local words = (": %s, %s, peak in use %s; no policy can fit it in less than %s."):format(
     text.counted(known.events, "event"), text.counted(known.allocations, "allocation"),
     text.size(known.peak_in_use), text.size(known.lower_bound))
@@ -132,10 +148,19 @@ end
 ---@param source cli.Source
 ---@return table
 function M.describe(source)
-  local known = source.program:source()
+  local known = source.known or source.program:source()
   known.name = source.name
   known.what_if = source.what.json
   return known
+end
+
+--- The command ends where one of the policies is a function of Lua.
+---@param choices heapwright.Choice[]
+---@param how string what only others can do
+function M.refuse_scripted(choices, how)
+  for _, choice in ipairs(choices) do
+    if choice.scripted then fault.raise("%s: %s is a function in Lua, of one thread", how, choice.label) end
+  end
 end
 
 --- Measures a source; the results carry the policies' names as they were asked for.
@@ -150,7 +175,8 @@ function M.measure(source, choices, what)
   for i, choice in ipairs(choices) do
     asked[i] = { policy = choice.policy, order = choice.order, seed = what.seed }
   end
-  local results = fault.check(source.program:measure {
+  if source.path then M.refuse_scripted(choices, "--stream") end
+  local results = source.path and streams.measure(source, asked, what) or fault.check(source.program:measure {
     policies = asked,
     capacity = what.capacity,
     granule = source.what.granule,

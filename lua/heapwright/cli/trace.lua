@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- heapwright trace: what is in a trace, and in which format.
 local fault = require "heapwright.cli.fault"
+local generation = require "heapwright.cli.generation"
 local host = require "heapwright.host"
 local options = require "heapwright.cli.options"
 local terminal = require "heapwright.cli.terminal"
@@ -70,11 +71,11 @@ local function cat(given)
   end
 end
 
-local actions = { info = info, convert = convert, cat = cat }
+local actions = { info = info, convert = convert, cat = cat, generate = generation.run }
 
 return {
   name = "trace",
-  summary = "Look into traces and convert them.",
+  summary = "Look into traces, convert them, make them up.",
   epilog = table.concat({
     "Every verb reads these, told by their content, as they are or packed by gzip, xz",
     "or zstd, or as the one file of a zip:",
@@ -113,6 +114,8 @@ return {
       :argname("FORMAT"):target "to_format"
     add("cat", "Print a trace as text.", "Example:\n  heapwright trace cat app.hwt | head")
       :argument("file", "Traces."):args "+"
+    generation.describe(add("generate", "Write a trace that is made up, as long as is wanted.",
+      "Example:\n  heapwright trace generate -o big.hwt --events 100M --live 100k"))
   end,
 
   run = function(given)
