@@ -98,14 +98,14 @@ static bool look_ahead(hpw_trace *trace, size_t n) {
     return true;
 }
 
-/* A binary trace: its header, and a recorder's chunks, which lie where they please. */
+/* A binary trace: its header, and a recorder's chunks, which lie where they please: no stream will do. */
 static int open_binary(hpw_trace *trace) {
     trace->format = HPW_TRACE_BINARY;
     int got = hpw_binary_open(trace);
     if (got != 1 || trace->header.mode != HPW_MODE_ADDRESSES) return got;
     uint8_t header[HPW_HEADER_SIZE];
     hpw_header_encode(&trace->header, header);
-    if (trace->input.unpacking && !hpw_input_spool(&trace->input, header, sizeof header, &trace->error))
+    if (!trace->input.seekable && !hpw_input_spool(&trace->input, header, sizeof header, &trace->error))
         return -1;
     return hpw_merge_open(trace) ? 1 : -1;
 }

@@ -84,9 +84,8 @@ typedef struct hpw_trace_writer hpw_trace_writer;
  *    stands before its first event (in a recorder's trace: any chunk's header)
  *    is malformed; it is known to be of a kind that can't be replayed;
  *  - HPW_NO_MEMORY.
- * A recorder's trace must be seekable; one that is packed is unpacked into a
- * temporary file without a name first, which HPW_IO refuses where the disk is full.
- * `path` is copied.
+ * A recorder's trace that is packed or comes through a pipe becomes a temporary file
+ * without a name first: HPW_IO where the disk has no room for it. `path` is copied.
  */
 hpw_trace *hpw_trace_open(const char *path, hpw_trace_error *error);
 

@@ -168,11 +168,6 @@ static void sift(merge *m, uint32_t place) {
 bool hpw_merge_open(hpw_trace *trace) {
     merge *m = trace->merge = calloc(1, sizeof *m);
     if (!m) return hpw_trace_no_memory(trace) == 1;
-    if (!trace->input.seekable) {
-        hpw_trace_fail(&trace->error, HPW_IO, "%s: a recorder's trace can't be read from a pipe",
-                       trace->input.path);
-        return false;
-    }
     if (read_headers(trace) < 0) return false;
     hpw_live_free(&m->threads);
     if (!m->source_count) return true;

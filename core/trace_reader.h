@@ -48,7 +48,7 @@ void hpw_input_close(hpw_input *input);
 int hpw_input_unpack(hpw_input *input, hpw_trace_error *error);
 
 /*
- * What is unpacked becomes a file without a name, in which can be sought: `n`
+ * What comes as a stream becomes a file without a name, in which can be sought: `n`
  * bytes that were taken already, and all that follow. False and *error.
  */
 bool hpw_input_spool(hpw_input *input, const void *taken, size_t n, hpw_trace_error *error);

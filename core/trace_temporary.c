@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files without a name, gone with their last descriptor: for a recorder's trace that
- * is packed, since its chunks lie where they please, and for what must be written
+ * is packed or comes through a pipe, since its chunks lie where they please, and for what must be written
  * behind a header that is known last. They lie in TMPDIR, or in /tmp.
  */
 #define _GNU_SOURCE
@@ -39,8 +39,7 @@ static bool write_all(int fd, const uint8_t *from, size_t n, const char *path, h
         ssize_t wrote = write(fd, from, n);
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote < 0) {
-            hpw_trace_fail(error, HPW_IO, "%s: its unpacked copy in a temporary file: %s", path,
-                           strerror(errno));
+            hpw_trace_fail(error, HPW_IO, "%s: its copy in a temporary file: %s", path, strerror(errno));
             return false;
         }
         from += wrote;

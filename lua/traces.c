@@ -2,16 +2,18 @@
 /*
  * The Lua module heapwright.traces: trace files, and the recording of programs.
  *
- *      traces.info(path)      --> { format =, events =, allocations =, frees =, resizes =,
- *                                   threads =, peak_in_use =, lower_bound =, peak_blocks =,
- *                                   live_at_end =, live_bytes =, largest =, duration =,
- *                                   program =, warning = }; what is not known is nil
+ *      traces.info(path)      --> { format =, packing =, loses =, events =, allocations =,
+ *                                   frees =, resizes =, threads =, peak_in_use =,
+ *                                   lower_bound =, peak_blocks =, live_at_end =,
+ *                                   live_bytes =, largest =, duration =, program =,
+ *                                   warning = }; what is not known is nil
  *      traces.open(path)      --> a reader:
  *          reader:next()      --> kind, id, size, alignment, thread, time; nil at the end
  *          for kind, id, ... in reader:events() do ... end     raises what :next() returns
  *          reader:warning()   --> what is to be known of it, once at the end; nil for nothing
  *          reader:close()
- *      traces.convert(from, to, "text" or "binary")            --> true, warning
+ *      traces.convert(from, to, format)                        --> true, warning
+ *                             "text", "binary", "rep" or "minimalloc"
  *      traces.generate { path =, events =, live =, ... }     --> true; see generate.h
  *      traces.record { output = path, argv = { ... }, library = path }
  *          --> { status =, warning =, traces = { { file =, program =, events =, peak =, warning = } } }

@@ -81,7 +81,7 @@ describe("a packed trace", function()
     end)
   end)
 
-  it("of a recorder, which seeks, is unpacked into a file without a name first", function()
+  it("of a recorder, which seeks, goes to a file without a name first, and so from a pipe", function()
     local plain = command.folder .. "/plain.hwt"
     local _, err = command.shell(("%s record -o %s -- sort /dev/null"):format(command.path, plain))
     local info = traces.info(plain)
@@ -90,6 +90,9 @@ describe("a packed trace", function()
       return
     end
     local text = command.read(plain)
+    local through = command.shell(("cat %s | %s trace info /dev/stdin"):format(plain, command.path))
+    local direct = command.shell(("%s trace info %s"):format(command.path, plain))
+    assert.equal((direct:gsub("^[^\n]*", "")), (through:gsub("^[^\n]*", "")))
     each(function(packing)
       local path = command.write("packed", assert(pack(packing, text)))
       local packed = assert(traces.info(path))
@@ -102,7 +105,7 @@ describe("a packed trace", function()
       -- The disk is full: nothing may be larger than 512 bytes.
       _, says, code = command.shell(("sh -c 'trap \"\" XFSZ; ulimit -f 1; exec %s trace info %s' | cat")
         :format(command.path, path))
-      assert.equal(("heapwright: %s: its unpacked copy in a temporary file: File too large\n"):format(path), says)
+      assert.equal(("heapwright: %s: its copy in a temporary file: File too large\n"):format(path), says)
       assert.equal(0, code) -- cat's
     end)
   end)
