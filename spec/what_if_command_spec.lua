@@ -260,6 +260,12 @@ describe("heapwright run", function()
     assert.truthy(out:find("s: 64.0 KiB, seed 1, granule of 8 bytes", 1, true), out)
   end)
 
+  it("refuses a granule that a scenario's pool does not hold", function()
+    local path = write("s.lua", (SCENARIO:gsub('"64K"', "32")))
+    local out, err, code = heapwright_command(("run %s --granule 64"):format(path))
+    assert.same({ "", "heapwright: s: its pool of 32 bytes holds no granule of 64 bytes\n", 2 }, { out, err, code })
+  end)
+
   it("says why it has no other what-ifs", function()
     local path = write("s.lua", SCENARIO)
     for option, why in pairs {
@@ -292,6 +298,8 @@ describe("a what-if that can't be", function()
   local cases = {
     { "--granule 12", "--granule 12: 8, 16, 32 or 64 wanted" },
     { "--granule 128", "--granule 128: 8, 16, 32 or 64 wanted" },
+    { "--granule 64 --capacity 32", "--capacity 32: a pool holds 64 bytes, one granule, at least" },
+    { "--granule 8 --capacity 33G", "--capacity 33G: a pool holds 34359737856 bytes at most" },
     { "--granule x", "--granule x: 8, 16, 32 or 64 wanted" },
     { "--granule 8 -p first-fit/fifo", "--granule 8: first-fit/fifo takes larger granules only" },
     { "--header=-1", "--header -1: a whole number of bytes from 0 to 1048576 wanted" },

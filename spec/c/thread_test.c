@@ -214,6 +214,7 @@ int main(void) {
     for (uint32_t caches = 1; caches <= 8; caches += 7) { /* for fewer threads than there are, and for more */
         one_policy(&(hpw_config){.policy = "slab", .thread_caches = caches});
         one_policy(&(hpw_config){.policy = "slab", .thread_caches = caches, .guard = HPW_GUARD_CHECK});
+        one_policy(&(hpw_config){.policy = "slab", .thread_caches = caches, .classes = {48, 80, 1024}});
         crowd_on("slab", caches);
     }
     return CHECK_DONE();

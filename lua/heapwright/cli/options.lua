@@ -8,8 +8,8 @@ local what_if = require "heapwright.cli.what_if"
 
 local M = {}
 
-local GRANULE = 16 -- of the pools that the command opens
-local MOST = ((1 << 32) - 64) * GRANULE -- hpw_max_capacity
+local GRANULE = 16 -- of the pools that the command opens, unless --granule says otherwise
+local MOST = (1 << 32) - 64 -- granules: hpw_max_capacity
 
 --- Adds --policy.
 function M.add_policy(command)
@@ -85,10 +85,11 @@ function M.capacity(options)
   if not text then return nil end
   local ok, bytes = pcall(pool.parse_size, text)
   if not ok then fault.raise("--capacity: '%s' is no size such as 65536, 64K or 1.5M", text) end
-  if bytes < GRANULE then
-    fault.raise("--capacity %s: a pool holds %d bytes, one granule, at least", text, GRANULE)
+  local granule = options.granule and what_if.granule(options.granule) or GRANULE
+  if bytes < granule then
+    fault.raise("--capacity %s: a pool holds %d bytes, one granule, at least", text, granule)
   end
-  if bytes > MOST then fault.raise("--capacity %s: a pool holds %d bytes at most", text, MOST) end
+  if bytes > MOST * granule then fault.raise("--capacity %s: a pool holds %d bytes at most", text, MOST * granule) end
   return bytes
 end
 

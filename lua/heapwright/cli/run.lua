@@ -86,6 +86,10 @@ end
 local function run_scenario(one, given)
   local choices = given.choices or one.policies or policies.all_for(one.threads)
   what_if.check(given.what, choices)
+  local capacity, granule = given.capacity or one.capacity, given.what.granule
+  if granule and capacity < granule then
+    fault.raise("%s: its pool of %d bytes holds no granule of %d bytes", one.name, capacity, granule)
+  end
   local progress = terminal.progress(one.name)
   local outcomes, results, ok = {}, {}, true
   for i, choice in ipairs(choices) do

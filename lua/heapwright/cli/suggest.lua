@@ -112,10 +112,10 @@ end
 
 local function print_report(found)
   local known = found.source
-  print(text.wrap(("%s: %s, %s, peak in use %s. Chosen on events 1 to %s of %s candidates, then tried on the events "
+  print(text.wrap(("%s: %s, %s, peak in use %s. Of %s candidates, chosen on events 1 to %s; then tried on the events "
     .. "after these, which the choice did not see."):format(known.name, text.counted(known.events, "event"),
-    text.counted(known.allocations, "allocation"), text.size(known.peak_in_use), text.integer(found.cut),
-    text.integer(found.candidates)), 80))
+    text.counted(known.allocations, "allocation"), text.size(known.peak_in_use), text.integer(found.candidates),
+    text.integer(found.cut)), 80))
   if known.warning then print(text.wrap("Note: " .. known.warning, 80)) end
   print()
   print_table(found)
@@ -199,7 +199,7 @@ return {
     "Examples:",
     "  heapwright suggest app.hwt",
     "  heapwright suggest app.hwt --policy slab --classes-out app.classes",
-    "  heapwright compare app.hwt --classes app.classes",
+    "  heapwright compare app.hwt --classes app.classes --granule 8   # the one that it named",
   }, "\n"),
 
   describe = function(command)

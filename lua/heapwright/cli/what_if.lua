@@ -76,6 +76,8 @@ local function read_granule(value)
   return granule
 end
 
+M.granule = read_granule
+
 local function read_header(value)
   local header = whole(value)
   if not header or header > MOST_HEADER then
