@@ -171,7 +171,8 @@ static hpw_error restore_blocks(restoring *r) {
 
 /* Was the image's pool of this one's policy? */
 static bool is_policy_of(const hpw_pool *pool, const hpw_image *image) {
-    if (pool->chooser.choose) return memcmp(pool->chooser_name, image->chosen, sizeof image->chosen) == 0;
+    const host_policy *host = pool_host_policy(pool);
+    if (host) return memcmp(host->name, image->chosen, sizeof image->chosen) == 0;
     return !image->chosen[0] &&
            policy_in_order(policy_named(image->config.policy), pool->index.order) == pool->policy;
 }

@@ -57,9 +57,9 @@ static uint64_t or_none(uint64_t size) { return size ? size : HPW_NONE; }
 
 static hpw_image measure(const hpw_pool *pool) {
     const blocks *map = &pool->index.map;
+    const host_policy *host = pool_host_policy(pool);
     hpw_image image = {
-        .config = {.policy = pool->chooser.choose ? pool->chooser_name : pool->policy->info.name,
-                   .chooser = pool->chooser,
+        .config = {.policy = host ? host->name : pool->policy->info.name,
                    .capacity = pool_bytes(pool, pool->capacity),
                    .max_capacity = pool_bytes(pool, pool->max_capacity),
                    .granule = (uint32_t)1 << pool->index.shift,
@@ -73,6 +73,7 @@ static hpw_image measure(const hpw_pool *pool) {
         .size = IMAGE_HEADER,
     };
     slot_classes_sizes(pool->index.classes, pool->index.shift, image.config.classes);
+    if (host) image.config.chooser = host->chooser;
     if (pool->guards) {
         image.config.red_zone = or_none(pool->guards->red_zone);
         image.config.quarantine = or_none(pool->guards->quarantine);

@@ -148,7 +148,6 @@ size_t hpw_metadata_size(const hpw_config *config) {
 }
 
 void pool_open_policy(hpw_pool *pool) {
-    if (pool->chooser.choose) *(hpw_chooser *)pool->index.state = pool->chooser;
     pool->policy->open(&pool->index);
     if (!pool->cache_count) return;
     unsigned char *memory = (unsigned char *)pool->index.state + pool->state_bytes - pool->caches_bytes;
@@ -173,10 +172,7 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
         .caches_bytes = round16(caches_size(config)),
         .cache_count = config->thread_caches,
         .metadata_size = pool_metadata_size(config),
-        .chooser = config->chooser,
     };
-    if (pool->chooser.choose)
-        memcpy(pool->chooser_name, config->policy, strlen_to(config->policy, HPW_POLICY_NAME));
     unsigned char *next = (unsigned char *)pool_state(pool) + pool->state_bytes;
 #ifndef HPW_FREESTANDING
     system_host_open(pool, next, config);
@@ -201,6 +197,11 @@ hpw_pool *pool_lay_out(void *memory, unsigned char *bytes, const hpw_config *con
     }
     if (guard_size(config)) guard_open(pool, next + classes_size(config), config);
     pool->skew = (uint32_t)((uintptr_t)bytes >> pool->index.shift);
+    if (config->chooser.choose) {
+        host_policy *host = pool_state(pool);
+        host->chooser = config->chooser;
+        memcpy(host->name, config->policy, strlen_to(config->policy, HPW_POLICY_NAME));
+    }
     pool_choose_way(pool);
     pool_open_policy(pool);
     pool_fill(pool);

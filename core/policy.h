@@ -116,6 +116,14 @@ typedef struct policy_failure {
     const char *what; /* a static sentence */
 } policy_failure;
 
+/* What a policy of the host's keeps at the beginning of its state: set before `open`, and past a reset. */
+typedef struct host_policy {
+    hpw_chooser chooser;
+    policy_failure failure; /* in the latest round or choose: then nothing else is tried for the request */
+    policy_failure refused; /* the one that the latest refused request was refused for */
+    char name[HPW_POLICY_NAME + 1];
+} host_policy;
+
 #define POLICY_CHOSEN "chosen" /* its name where the host gives it none */
 
 typedef struct policy {
@@ -151,6 +159,9 @@ typedef struct policy {
     /* What is freed stays unused until reset, so a free end is not given back before. */
     bool keeps_freed;
 
+    /* A function of the host's chooses: the state begins with a host_policy. */
+    bool by_host;
+
     /* The least granule, in bytes, that orders other than address take; 0: any. */
     uint32_t least_ordered_granule;
 
@@ -171,12 +182,6 @@ typedef struct policy {
 
     /* Chooses where neither choose nor wants_run had anything. NULL: nothing. */
     placement (*choose_last)(free_index *index, const request *want);
-
-    /*
-     * Did the policy itself fail, in the latest round or choose? Then nothing else is tried for the request:
-     * it is refused for that, which clears it. NULL: it never does.
-     */
-    policy_failure *(*failure)(free_index *index);
 
     /*
      * Runs: a policy may have a part of a free block cut into slots, free blocks of
@@ -255,7 +260,7 @@ typedef struct policy {
 const policy *policy_at(size_t number);
 const policy *policy_named(const char *name);
 
-/* The one by which a host's function chooses: in no table. Its state begins with the hpw_chooser. */
+/* The one by which a host's function chooses: in no table. */
 extern const policy policy_chosen;
 
 /* The one that places in this order; NULL: it does not take it. */

@@ -162,10 +162,10 @@ static void *allocate_aligned(hpw_pool *pool, uint64_t size, uint64_t alignment)
 
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment) {
     pool->counts.failures++;
-    pool->failure = (policy_failure){HPW_OK, 0, NULL};
-    if (pool->policy->failure) {
-        pool->failure = *pool->policy->failure(&pool->index);
-        *pool->policy->failure(&pool->index) = (policy_failure){HPW_OK, 0, NULL};
+    host_policy *host = pool_host_policy(pool);
+    if (host) {
+        host->refused = host->failure;
+        host->failure = (policy_failure){HPW_OK, 0, NULL};
     }
     inject_note_latest(pool, 0);
     pool_emit(pool, (hpw_event){.kind = HPW_EVENT_FAILURE,
@@ -179,9 +179,10 @@ hpw_error pool_report_refused(const hpw_pool *pool, hpw_report *report, uint64_t
     if (pool->index.broken) return pool_report_broken(pool, report);
     uint64_t number = inject_latest(pool);
     if (!number && found_damage(pool)) return guard_report_damaged(pool, report);
-    if (!number && pool->failure.error)
-        return pool_report_at(pool, report, pool->failure.error, pool->failure.address, size,
-                              pool->failure.what);
+    const host_policy *host = number ? NULL : pool_host_policy(pool);
+    if (host && host->refused.error)
+        return pool_report_at(pool, report, host->refused.error, host->refused.address, size,
+                              host->refused.what);
     const char *what = number ? "injected: refused by plan" : "no free block holds the request";
     pool_report_at(pool, report, HPW_NO_MEMORY, address, size, what);
     if (report) report->injected = number;
@@ -643,7 +644,8 @@ void pool_reset(hpw_pool *pool) {
     pool->counts.granted_room = (int64_t)pool->counts.peak_granted;
     pool->counts.blocks = 0;
     blocks_clear(map);
-    memset(pool->index.state, 0, pool->state_bytes);
+    size_t kept = pool->policy->by_host ? sizeof(host_policy) : 0;
+    memset((unsigned char *)pool->index.state + kept, 0, pool->state_bytes - kept);
     pool->index.broken = NULL; /* whose links are forgotten with all the rest of it */
     pool_open_policy(pool);
     pool_note_broken(pool);

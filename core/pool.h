@@ -86,10 +86,6 @@ struct hpw_pool {
     size_t mapping_size, metadata_size;
 
     injection injection; /* the plan by which requests fail, see inject.h */
-
-    hpw_chooser chooser;    /* of a policy of the host's, else zeroed */
-    policy_failure failure; /* of that, in the latest request that was refused */
-    char chooser_name[HPW_POLICY_NAME + 1];
 };
 
 /* Where the policy's state lies, index.state: right behind the pool, so that who knows the pool reads no
@@ -293,9 +289,15 @@ granule_t pool_kept_align(const hpw_pool *pool, granule_t at);
 /* In bytes, whether or not the index is broken; counts no steps. */
 uint64_t pool_largest_free(const hpw_pool *pool);
 
+/* What a policy of the host's keeps; NULL: the policy is built in. */
+static inline host_policy *pool_host_policy(const hpw_pool *pool) {
+    return pool->policy->by_host ? pool->index.state : NULL;
+}
+
 /* Did the host's policy fail in the request at hand? Then nothing else is tried for it. */
-static inline bool pool_policy_failed(hpw_pool *pool) {
-    return pool->policy->failure && pool->policy->failure(&pool->index)->error;
+static inline bool pool_policy_failed(const hpw_pool *pool) {
+    const host_policy *host = pool_host_policy(pool);
+    return host && host->failure.error;
 }
 
 /* Counts and tells a request that nothing holds. */

@@ -16,9 +16,8 @@
 #include "tallest.h"
 
 typedef struct chosen {
-    hpw_chooser chooser; /* first: the pool puts it here before `open` */
-    policy_failure failure;
-    granule_t count; /* of free blocks */
+    host_policy host; /* first */
+    granule_t count;  /* of free blocks */
     granule_t unused;
     tallest by_address;
 } chosen;
@@ -37,7 +36,7 @@ static size_t state_size(granule_t capacity, hpw_order order) {
 static void open(free_index *index) {
     chosen *state = index->state;
     tallest_open(index, &state->by_address);
-    if (state->chooser.opened) state->chooser.opened(state->chooser.ud);
+    if (state->host.chooser.opened) state->host.chooser.opened(state->host.chooser.ud);
 }
 
 /* ---- Sizes and addresses ---- */
@@ -83,7 +82,7 @@ static const char *find_place(const free_index *index, uint64_t address, const r
 /* ---- The plug ---- */
 
 static void fail(chosen *state, hpw_error error, uint64_t address, const char *what) {
-    state->failure = (policy_failure){error, address, what};
+    state->host.failure = (policy_failure){error, address, what};
 }
 
 /* What the host answered that is neither a choice nor a size. */
@@ -96,8 +95,8 @@ static placement choose(free_index *index, const request *want) {
     uint64_t address = HPW_NONE;
     fail(state, HPW_OK, 0, NULL);
     if (tallest_largest(index, &state->by_address) < want->size) return found;
-    hpw_error error = state->chooser.choose(state->chooser.ud, &shown, bytes_of(index, want->size),
-                                            bytes_of(index, want->align), &address);
+    hpw_error error = state->host.chooser.choose(state->host.chooser.ud, &shown, bytes_of(index, want->size),
+                                                 bytes_of(index, want->align), &address);
     if (error && error != HPW_NO_MEMORY) fail_by(state, error);
     if (error) return found;
     const char *wrong = find_place(index, address, want, &found);
@@ -108,8 +107,8 @@ static placement choose(free_index *index, const request *want) {
 static granule_t round_up(const free_index *index, granule_t size) {
     chosen *state = state_of(index);
     uint64_t wanted = bytes_of(index, size), granted = wanted, granules;
-    if (!state->chooser.round) return size;
-    hpw_error error = state->chooser.round(state->chooser.ud, wanted, &granted);
+    if (!state->host.chooser.round) return size;
+    hpw_error error = state->host.chooser.round(state->host.chooser.ud, wanted, &granted);
     fail(state, HPW_OK, 0, NULL);
     if (error) {
         fail_by(state, error);
@@ -121,8 +120,6 @@ static granule_t round_up(const free_index *index, granule_t size) {
     }
     return NO_GRANULE;
 }
-
-static policy_failure *failure(free_index *index) { return &state_of(index)->failure; }
 
 static void added(free_index *index, granule_t at, granule_t size) {
     chosen *state = index->state;
@@ -164,12 +161,12 @@ const policy policy_chosen = {
             .source = "the host",
         },
     .places_anywhere = true,
+    .by_host = true,
     .general = GENERAL_CALLS,
     .state_size = state_size,
     .open = open,
     .round = round_up,
     .choose = choose,
-    .failure = failure,
     .added = added,
     .removed = removed,
     .replaced = replaced,
