@@ -242,17 +242,22 @@ void replay_close(replay *run) {
     run->addresses = NULL;
 }
 
-hpw_error replay_fits(replay *run, const atomic_bool *stop, bool *fits) {
+hpw_error replay_until_refused(replay *run, const atomic_bool *stop, size_t *at) {
     const hpw_program *program = run->program;
-    for (size_t i = 0; i < program->count; i++) {
+    size_t i = 0;
+    for (; i < program->count; i++) {
         if (i % STOP_EVERY == 0 && stop && *stop) return HPW_LIMIT;
-        if (!perform(run->pool, run->addresses, &program->operations[i])) {
-            *fits = false;
-            return HPW_OK;
-        }
+        if (!perform(run->pool, run->addresses, &program->operations[i])) break;
     }
-    *fits = true;
+    *at = i;
     return HPW_OK;
+}
+
+hpw_error replay_fits(replay *run, const atomic_bool *stop, bool *fits) {
+    size_t at = 0;
+    hpw_error error = replay_until_refused(run, stop, &at);
+    *fits = !error && at == run->program->count;
+    return error;
 }
 
 /*

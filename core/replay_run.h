@@ -46,7 +46,10 @@ hpw_error replay_open(const hpw_program *program, const hpw_question *question, 
 void replay_arena_free(replay_arena *arena);
 void replay_close(replay *run);
 
-/* Runs until the pool refuses something. HPW_OK and *fits, or HPW_LIMIT. */
+/* Runs until the pool refuses something: *at is which operation, or their count. HPW_OK, or HPW_LIMIT. */
+hpw_error replay_until_refused(replay *run, const atomic_bool *stop, size_t *at);
+
+/* The same: was nothing refused? */
 hpw_error replay_fits(replay *run, const atomic_bool *stop, bool *fits);
 
 /*

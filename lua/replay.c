@@ -8,6 +8,7 @@
  *                        capacity = nil, granule = nil, smallest = true, time = false,
  *                        threads = nil, progress = function(done, total) end }
  *                          --> { { policy =, ... }, ... } in the order of the question
+ *      program:part { policy = "best-fit", capacity = 65536 }    --> see part.c
  *
  * The policies are measured in parallel, by at most as many threads as the
  * machine has cores. Lua runs on the calling thread alone: `progress` is called
@@ -27,6 +28,7 @@
 #include "binding.h"
 #include "fields.h"
 #include "module.h"
+#include "programs.h"
 #include "replay.h"
 
 #define PROGRAM_TYPE "heapwright.program"
@@ -46,6 +48,8 @@ static loaded *check_program(lua_State *L) {
     luaL_argcheck(L, self->program, 1, "the program is closed");
     return self;
 }
+
+const hpw_program *programs_check(lua_State *L) { return check_program(L)->program; }
 
 static int fail(lua_State *L, const char *message, hpw_error code) {
     lua_pushnil(L);
@@ -241,6 +245,15 @@ static uint32_t granule_field(lua_State *L, int index) {
     return (uint32_t)granule;
 }
 
+hpw_question programs_question(lua_State *L, int index) {
+    hpw_question question = {.capacity = number_field(L, index, "capacity"),
+                             .granule = granule_field(L, index)};
+    lua_pushvalue(L, index);
+    read_policy(L, &question);
+    lua_pop(L, 1);
+    return question;
+}
+
 static measuring *read_questions(lua_State *L) {
     hpw_question common = {
         .capacity = number_field(L, 2, "capacity"),
@@ -323,8 +336,13 @@ static int measure(lua_State *L) {
 
 int luaopen_heapwright_replay(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"source", source},      {"measure", measure},       {"close", close_program},
-        {"__gc", close_program}, {"__close", close_program}, {NULL, NULL},
+        {"source", source},
+        {"measure", measure},
+        {"part", programs_part},
+        {"close", close_program},
+        {"__gc", close_program},
+        {"__close", close_program},
+        {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"load", load}, {NULL, NULL}};
     if (luaL_newmetatable(L, PROGRAM_TYPE)) {
@@ -335,6 +353,7 @@ int luaopen_heapwright_replay(lua_State *L) {
         lua_setfield(L, -2, "__metatable");
     }
     lua_pop(L, 1);
+    programs_open_parts(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -26,6 +26,7 @@ local M = {}
 ---@class heapwright.Scenario
 ---@field name string
 ---@field capacity integer bytes
+---@field granule integer|nil of its pools, bytes; nil: 16
 ---@field policies heapwright.Choice[]|nil nil: every policy
 ---@field run fun(mem: table, s: heapwright.Workload)
 ---@field threads integer|nil on so many at once; nil: run is simply called
@@ -50,6 +51,10 @@ local FIELDS = {
     local ok, size = pcall(pool.parse_size, value)
     if ok then return size end
     return nil, 'a size such as 65536 or "64K"'
+  end,
+  granule = function(value)
+    if math.type(value) == "integer" and value >= 8 and value <= 4096 and value & (value - 1) == 0 then return value end
+    return nil, "a power of two from 8 to 4096"
   end,
   policy = function(value)
     local list = type(value) == "string" and { value } or value
@@ -81,7 +86,7 @@ local FIELDS = {
 local REQUIRED = { "name", "run" }
 
 --- Describes a scenario. Raises where a field is missing, unknown or of the wrong kind.
----@param fields table name, run; capacity, policy (one or a list) and expect where wanted
+---@param fields table name, run; capacity, granule, policy (one or a list) and expect where wanted
 ---@param place string|nil "file:line: " of the caller, where that is known better than by the stack
 ---@return heapwright.Scenario
 function M.define(fields, place)
@@ -110,6 +115,7 @@ function M.define(fields, place)
   local self = {
     name = kept.name,
     capacity = kept.capacity or pool.parse_size "1M",
+    granule = kept.granule,
     policies = kept.policy,
     run = kept.run,
     threads = kept.threads,
@@ -316,6 +322,7 @@ function M.run(scenario, choice, options)
   local mem, message, code = pool.new {
     capacity = options.capacity or scenario.capacity,
     max_capacity = options.growing,
+    granule = scenario.granule,
     policy = choice.policy,
     order = choice.order,
     seed = choice.order == "random" and options.seed or nil,

@@ -65,6 +65,20 @@ function M.reports(reports)
   return M.encode(pick({ heapwright = pool.version, sources = sources, ok = ok }, keys))
 end
 
+--- As one report, of results with other keys.
+---@param source table
+---@param results table[]
+---@param keys string[]
+---@return string
+function M.details(source, results, keys)
+  local list = setmetatable({}, { __jsontype = "array" })
+  for i, result in ipairs(results) do
+    list[i] = pick(result, keys)
+  end
+  local object = { heapwright = pool.version, source = pick(source, SOURCE), results = list, ok = true }
+  return M.encode(pick(object, { "heapwright", "source", "results", "ok" }))
+end
+
 --- A list of objects with these keys under one name.
 ---@param name string
 ---@param list table[]

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- heapwright run: scenarios under each policy, and whether what they expect holds; with
--- --inject, whether they cope with requests that fail (sweep.lua).
+-- --inject, whether they cope with requests that fail (injection_sweep.lua).
 local fault = require "heapwright.cli.fault"
 local injection = require "heapwright.cli.injection"
 local json = require "heapwright.cli.json"
@@ -9,7 +9,7 @@ local options = require "heapwright.cli.options"
 local policies = require "heapwright.policies"
 local scenario = require "heapwright.scenario"
 local scripts = require "heapwright.cli.scripts"
-local sweep = require "heapwright.cli.sweep"
+local injection_sweep = require "heapwright.cli.injection_sweep"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 local verdicts = require "heapwright.cli.verdicts"
@@ -115,7 +115,7 @@ local function run_file(script, given, reports)
   for _, one in ipairs(list) do
     local report, lines, wrong
     if given.injection then
-      report, lines, wrong = sweep.run(one, given, heading(one, given))
+      report, lines, wrong = injection_sweep.run(one, given, heading(one, given))
     else
       local outcomes
       report, outcomes = run_scenario(one, given)

@@ -4,27 +4,60 @@
 -- each integer in them as near to 0 as it can be, and again until nothing changes.
 -- The result is minimal in this: no operation can be left out alone.
 --
--- O(n²) runs at worst for n operations; no more than `most`.
+-- O(n²) runs at worst for n operations; no more than `most`. The two steps are for
+-- others as well: heapwright minimize makes recordings smaller by them.
 local M = {}
 
 local MOST = 20000
 
--- The list without as many of its parts as can go.
-local function fewer(list, fails)
-  local chunk = #list // 2
+--- Leaves out of a list as much as can go: halves of it first, then parts half as long, at last single ones,
+--- until none of them can be left out. `drop(first, last)` leaves these out where what remains still fails.
+---@param count integer how long the list is
+---@param drop fun(first: integer, last: integer): integer|nil how long it is then; nil where they have to stay
+---@return integer # how long it is at last
+function M.fewer(count, drop)
+  local chunk = count // 2
   while chunk >= 1 do
     local i, removed = 1, false
-    while i <= #list do
-      local shorter = table.move(list, 1, i - 1, 1, {})
-      table.move(list, i + chunk, #list, #shorter + 1, shorter)
-      if #shorter < #list and fails(shorter) then
-        list, removed = shorter, true
+    while i <= count do
+      local left = drop(i, math.min(i + chunk - 1, count))
+      if left then
+        count, removed = left, true
       else
         i = i + chunk
       end
     end
     if not removed or chunk > 1 then chunk = chunk // 2 end
   end
+  return count
+end
+
+--- Makes an integer as near to 0 as can be: 0, else less by halves of what it may lose.
+---@param value integer
+---@param try fun(smaller: integer): boolean takes it where that still fails
+---@return integer
+function M.smaller(value, try)
+  local lost = value
+  while lost ~= 0 do
+    if try(value - lost) then
+      value = value - lost
+      lost = value
+    else
+      lost = lost > 0 and lost // 2 or -(-lost // 2)
+    end
+  end
+  return value
+end
+
+-- The list without as many of its parts as can go.
+local function fewer(list, fails)
+  M.fewer(#list, function(first, last)
+    local shorter = table.move(list, 1, first - 1, 1, {})
+    table.move(list, last + 1, #list, #shorter + 1, shorter)
+    if not fails(shorter) then return nil end
+    list = shorter
+    return #list
+  end)
   return list
 end
 
@@ -41,24 +74,20 @@ local function integers_of(op)
   return names
 end
 
--- Each integer: 0, then less by halves of what it may lose.
+-- Each integer of each operation.
 local function smaller_integers(list, fails)
   list = table.move(list, 1, #list, 1, {})
   local any = false
   for i, op in ipairs(list) do
     for _, name in ipairs(integers_of(op)) do
-      local lost = op[name]
-      while lost ~= 0 do
+      M.smaller(op[name], function(smaller)
         local copy = {}
         for key, kept in pairs(op) do copy[key] = kept end
-        copy[name] = op[name] - lost
-        list[i] = copy
-        if fails(list) then
-          op, lost, any = copy, copy[name], true
-        else
-          lost = lost > 0 and lost // 2 or -(-lost // 2)
-        end
-      end
+        copy[name], list[i] = smaller, copy
+        if not fails(list) then return false end
+        op, any = copy, true
+        return true
+      end)
       list[i] = op
     end
   end
