@@ -13,8 +13,10 @@
 #include "bounded.h"
 #include "embed.h"
 #include "host.h"
+#include "journal.h"
 #include "module.h"
 #include "script.h"
+#include "workers.h"
 
 /* Runs the command line; the arguments are argc and argv. Returns the exit code. */
 static int protected_main(lua_State *L) {
@@ -29,6 +31,10 @@ static int protected_main(lua_State *L) {
     lua_setfield(L, -2, "heapwright.host");
     lua_pushcfunction(L, luaopen_heapwright_bounded);
     lua_setfield(L, -2, "heapwright.bounded");
+    lua_pushcfunction(L, luaopen_heapwright_journal);
+    lua_setfield(L, -2, "heapwright.journal");
+    lua_pushcfunction(L, luaopen_heapwright_workers);
+    lua_setfield(L, -2, "heapwright.workers");
     lua_pop(L, 1);
     hpw_embed_preload(L, hpw_embedded_library);
     hpw_embed_preload(L, hpw_embedded_command);

@@ -4,9 +4,9 @@
  * with package.preload, then runs the embedded heapwright/init.lua, whose table
  * is the module. Nothing outside of this one shared object is needed.
  *
- * `heapwright.scenario` goes through C, since a script that ends in `return
- * heapwright.scenario { ... }` makes a tail call: Lua forgets the line that
- * called a Lua function so, but not that which called a C function.
+ * `heapwright.scenario` and `heapwright.sweep` go through C, since a script that
+ * ends in `return heapwright.scenario { ... }` makes a tail call: Lua forgets the
+ * line that called a Lua function so, but not that which called a C function.
  */
 #include "module.h"
 
@@ -22,8 +22,8 @@ static const luaL_Reg parts[] = {
     {NULL, NULL},
 };
 
-/* scenario(fields): upvalue 1 is define(fields, place), place "FILE:LINE: " of the caller. */
-static int define_scenario(lua_State *L) {
+/* scenario(fields), sweep(fields): upvalue 1 is define(fields, place), place "FILE:LINE: " of the caller. */
+static int define(lua_State *L) {
     lua_settop(L, 1);
     luaL_where(L, 1);
     lua_pushvalue(L, lua_upvalueindex(1));
@@ -47,9 +47,12 @@ int luaopen_heapwright(lua_State *L) {
     hpw_embed_load(L, hpw_embedded_library, "heapwright");
     lua_insert(L, 1);
     lua_call(L, 2, 1);
-    lua_getfield(L, -1, "scenario");
-    lua_pushcclosure(L, define_scenario, 1);
-    lua_setfield(L, -2, "scenario");
+    static const char *const definitions[] = {"scenario", "sweep", NULL};
+    for (const char *const *name = definitions; *name; name++) {
+        lua_getfield(L, -1, *name);
+        lua_pushcclosure(L, define, 1);
+        lua_setfield(L, -2, *name);
+    }
     return 1;
 }
 

@@ -20,7 +20,7 @@ local M = {}
 ---@field shield nil|fun(arguments: string[]): string[] what the parser gets instead of the arguments
 ---@field run fun(options: table, arguments: string[]): integer|nil the exit code, 0 where nil
 
-local VERBS = { "run", "record", "compare", "fit", "minimize", "lua", "trace", "policies", "env" }
+local VERBS = { "run", "record", "compare", "fit", "minimize", "sweep", "merge", "lua", "trace", "policies", "env" }
 
 local function tidy(parser)
   parser:help_max_width(80):usage_max_width(80):help_description_margin(26)

@@ -92,6 +92,14 @@ function M.list(name, list, keys)
   return M.encode(pick({ heapwright = pool.version, [name] = objects }, { "heapwright", name }))
 end
 
+--- An object in one line.
+---@param object table
+---@param keys string[] those that are told, in their order
+---@return string
+function M.line(object, keys)
+  return dkjson.encode(pick(object, keys))
+end
+
 ---@param value any
 ---@return string # a line, or several that belong together
 function M.encode(value)

@@ -148,8 +148,9 @@ local function headline(d)
 end
 
 local function outcome(d)
-  local words = ("%s of %s, %s of %s, after %s; "):format(text.integer(d.blocks), text.counted(d.blocks_before, "block"),
-    text.integer(d.events), text.counted(d.events_before, "event"), text.counted(d.runs, "replay"))
+  local words = ("%s of %s, %s of %s, after %s; "):format(text.integer(d.blocks),
+    text.counted(d.blocks_before, "block"), text.integer(d.events), text.counted(d.events_before, "event"),
+    text.counted(d.runs, "replay"))
   if not d.minimal then return words .. "stopped by --max-runs before it was known that none of them can go." end
   return words .. (d.blocks == 1 and "it fails alone."
     or "without any one of these blocks it does not fail so.")

@@ -33,10 +33,11 @@ end
 
 -- What opens the script: where it comes from, and how to run it.
 local function head(d)
-  local from = ("%s under %s in %s bytes, made smaller by heapwright minimize: %s of %s. The last request is refused."):format(
-    d.name:gsub("[%c]", "?"), d.policy, text.integer(d.capacity), text.integer(d.blocks),
+  local from = ("%s under %s in %s bytes, made smaller by heapwright minimize: %s of %s. "
+    .. "The last request is refused."):format(d.name, d.policy, text.integer(d.capacity), text.integer(d.blocks),
     text.counted(d.blocks_before, "block"))
-  return text.wrap(from, 80, "-- "):gsub("\n   ?", "\n-- ") .. "\n--   heapwright run " .. M.arguments(d):gsub("%c", "?")
+  local lines = text.wrap(from:gsub("%c", "?"), 80, "-- "):gsub("\n   ", "\n-- ")
+  return lines .. "\n--   heapwright run " .. M.arguments(d):gsub("%c", "?")
 end
 
 -- The scenario's text, in pieces.

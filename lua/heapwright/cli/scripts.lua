@@ -3,6 +3,7 @@
 local fault = require "heapwright.cli.fault"
 local options = require "heapwright.cli.options"
 local scenario = require "heapwright.scenario"
+local sweep = require "heapwright.sweep"
 
 local M = {}
 
@@ -22,12 +23,12 @@ function M.load(path)
   return { file = path, text = text, chunk = fault.check(load(text, "@" .. path, "t")) }
 end
 
--- A scenario that was described wrongly ends the command: it is wrong usage, not
+-- A scenario or sweep that was described wrongly ends the command: it is wrong usage, not
 -- a run that broke, so its line is enough. What raised stands on level 4, above
 -- this handler, error and the helper in define.
 local function explain(message)
   local raiser = debug.getinfo(4, "f")
-  if raiser and raiser.func == scenario.define then return { misuse = message } end
+  if raiser and (raiser.func == scenario.define or raiser.func == sweep.define) then return { misuse = message } end
   return scenario.traceback(message)
 end
 
@@ -36,20 +37,28 @@ local function refuse_exit()
   error("os.exit: a scenario can't end the command; raise an error to fail", 2)
 end
 
+--- Runs a compiled file. The command ends where it describes a scenario or a sweep wrongly.
+---@param script cli.Script
+---@return boolean ok
+---@return any what it returned, or the traceback where it raised
+function M.evaluate(script)
+  local path = script.file
+  arg = { [0] = path } -- luacheck: globals arg
+  heapwright = require "heapwright" -- luacheck: globals heapwright
+  os.exit = refuse_exit -- luacheck: ignore 122
+  local ok, value = xpcall(script.chunk, explain, path)
+  if not ok and type(value) == "table" then fault.raise("%s", value.misuse) end
+  return ok, value
+end
+
 --- Runs a compiled file, and takes the scenarios that it returns: one, a list, or none.
 ---@param script cli.Script
 ---@return heapwright.Scenario[]|nil
 ---@return string|nil raised the traceback, where it raised
 function M.open(script)
   local path = script.file
-  arg = { [0] = path } -- luacheck: globals arg
-  heapwright = require "heapwright" -- luacheck: globals heapwright
-  os.exit = refuse_exit -- luacheck: ignore 122
-  local ok, value = xpcall(script.chunk, explain, path)
-  if not ok then
-    if type(value) == "table" then fault.raise("%s", value.misuse) end
-    return nil, value
-  end
+  local ok, value = M.evaluate(script)
+  if not ok then return nil, value end
   if value == nil then return {} end
   local list = scenario.is_scenario(value) and { value } or value
   if type(list) ~= "table" then

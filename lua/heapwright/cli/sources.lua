@@ -29,8 +29,12 @@ local function load_trace(path, name)
   return { name = program:source().name, program = program }
 end
 
-local function record_scenario(one, seed)
-  local path = fault.check(host.temporary ".hwt")
+--- Records a run of a scenario, and loads that.
+---@param one heapwright.Scenario
+---@param seed integer
+---@param path string a temporary file, which is removed
+---@return cli.Source
+function M.record(one, seed, path)
   local outcome, message = scenario.run(one, policies.all()[1], {
     seed = seed,
     growing = math.max(one.capacity, GROWING),
@@ -62,7 +66,7 @@ function M.load(given)
       if not scenarios then fault.broken(raised) end
       if #scenarios == 0 then fault.raise("%s: returns no scenario", path) end
       for _, one in ipairs(scenarios) do
-        list[#list + 1] = record_scenario(one, seed)
+        list[#list + 1] = M.record(one, seed, fault.check(host.temporary ".hwt"))
       end
     else
       list[#list + 1] = load_trace(path)
