@@ -27,6 +27,7 @@ local M = {}
 ---@field name string
 ---@field capacity integer bytes
 ---@field granule integer|nil of its pools, bytes; nil: 16
+---@field guard string|nil of its pools; nil: as heapwright.new has it
 ---@field policies heapwright.Choice[]|nil nil: every policy
 ---@field run fun(mem: table, s: heapwright.Workload)
 ---@field threads integer|nil on so many at once; nil: run is simply called
@@ -55,6 +56,10 @@ local FIELDS = {
   granule = function(value)
     if math.type(value) == "integer" and value >= 8 and value <= 4096 and value & (value - 1) == 0 then return value end
     return nil, "a power of two from 8 to 4096"
+  end,
+  guard = function(value)
+    if value == "off" or value == "check" or value == "full" then return value end
+    return nil, '"off", "check" or "full"'
   end,
   policy = function(value)
     local list = type(value) == "string" and { value } or value
@@ -86,7 +91,7 @@ local FIELDS = {
 local REQUIRED = { "name", "run" }
 
 --- Describes a scenario. Raises where a field is missing, unknown or of the wrong kind.
----@param fields table name, run; capacity, granule, policy (one or a list) and expect where wanted
+---@param fields table name, run; capacity, granule, guard, policy (one or a list) and expect where wanted
 ---@param place string|nil "file:line: " of the caller, where that is known better than by the stack
 ---@return heapwright.Scenario
 function M.define(fields, place)
@@ -116,6 +121,7 @@ function M.define(fields, place)
     name = kept.name,
     capacity = kept.capacity or pool.parse_size "1M",
     granule = kept.granule,
+    guard = kept.guard,
     policies = kept.policy,
     run = kept.run,
     threads = kept.threads,
@@ -327,7 +333,7 @@ function M.run(scenario, choice, options)
     order = choice.order,
     seed = choice.order == "random" and options.seed or nil,
     -- For the lines that allocated; blocks lie where they would without.
-    guard = options.leaks and "full" or nil,
+    guard = options.leaks and "full" or scenario.guard,
     red_zone = options.leaks and 0 or nil,
     quarantine = options.leaks and 0 or nil,
   }

@@ -48,6 +48,8 @@ local function script(trace, d)
     ("  capacity = %d,"):format(d.capacity), ("  policy = %q,"):format(d.policy),
   }
   if d.granule ~= 16 then lines[#lines + 1] = ("  granule = %d,"):format(d.granule) end
+  -- Without a guard a pool does not know which blocks asked for an alignment, and keeps that of others too.
+  if trace:find "a %d+ %d+ %d" and trace:find "r %d" then lines[#lines + 1] = '  guard = "off", -- as in a replay' end
   lines[#lines + 1] = "  run = function(mem)"
   lines[#lines + 1] = "    local b = {}"
   for kind, id, size, alignment in trace:gmatch "(%a) (%d+) ?(%d*) ?(%d*)\n" do
