@@ -10,8 +10,8 @@
  *      journal.checksum(text)  journal.checksum_of(path)   --> 16 hexadecimal digits
  *
  * What goes wrong is answered, nil, message, code. A text is appended by one
- * write; where the disk takes only a part of it, that is cut off again, so that
- * the file is as it was. Written is not synced: what is written outlives a killed
+ * write, a next one only where the disk took a part of it; where it takes no more,
+ * that is cut off again, so that the file is as it was. Written is not synced: what is written outlives a killed
  * process, what is synced a machine that dies.
  *
  * The lock is a record lock: forked children don't have it, and it goes with the
@@ -133,13 +133,15 @@ static int file_append(lua_State *L) {
     growing *self = check_file(L);
     size_t length;
     const char *text = luaL_checklstring(L, 2, &length);
-    ssize_t put;
-    do put = pwrite(self->fd, text, length, self->size);
-    while (put < 0 && errno == EINTR);
-    if (put != (ssize_t)length) {
-        int why = put < 0 ? errno : ENOSPC;
-        if (put > 0 && ftruncate(self->fd, self->size) != 0) why = errno;
-        return fail(L, self->path, strerror(why));
+    for (size_t done = 0; done < length;) {
+        ssize_t put = pwrite(self->fd, text + done, length - done, self->size + (off_t)done);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) {
+            int why = errno;
+            if (done && ftruncate(self->fd, self->size) != 0) why = errno;
+            return fail(L, self->path, strerror(why));
+        }
+        done += (size_t)put;
     }
     lua_pushinteger(L, (lua_Integer)self->size);
     self->size += (off_t)length;

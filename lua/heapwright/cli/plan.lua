@@ -26,8 +26,9 @@ local M = {}
 ---@field pools heapwright.SweptPool[]
 ---@field time boolean
 ---@field cells cli.Cells
----@field sum string
----@field header string of its journals but for the shard: see journal.lua
+---@field axes string in JSON
+---@field sums string in JSON: of its sources
+---@field sum string of all of it
 
 local function evaluate(file)
   local script = scripts.load(file)
@@ -83,11 +84,7 @@ local function pluck(list, field)
   return values
 end
 
--- With its keys in one order, so that it is the same each time.
-local function encode(object, keys)
-  return dkjson.encode(setmetatable(object, { __jsonorder = keys }))
-end
-
+-- Keys in one order, so that the text is the same each time.
 local AXES = { "sources", "seeds", "policies", "granules", "pools", "from", "to" }
 
 --- Reads a plan; the command ends where it can't be.
@@ -103,8 +100,7 @@ function M.load(file)
   local all = cells.new(axes)
   local count, factors = all:count()
   if count > 1e15 then fault.raise("%s: %s cells are too many: %s", file, ("%.3g"):format(count), factors) end
-  local told = encode({ sources = axes.sources, seeds = axes.seeds, policies = axes.policies,
-    granules = axes.granules, pools = axes.pools }, AXES)
+  local told = dkjson.encode(axes, { keyorder = AXES })
   local sums = pluck(sources, "sum")
   return {
     file = file, sources = sources, choices = described.policies, pools = described.pools, time = described.time,
