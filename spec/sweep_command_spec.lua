@@ -205,7 +205,7 @@ return heapwright.sweep {
     local state, grew, killed, before = 12345, 0, 0, 0
     for round = 1, 100 do
       state = (state * 1103515245 + 12345) & 0x7fffffff
-      local seconds = 0.001 + whole * 0.25 * ((state >> 8) % 1000 / 1000)
+      local seconds = 0.001 + whole * 0.4 * ((state >> 8) % 1000 / 1000)
       -- Every other time the workers are left behind, for whom the parent's end has to be enough.
       local foreground = round % 2 == 0 and "--foreground " or ""
       _, _, code = command.shell_there(("timeout %s-s KILL %.3f %s sweep plan.lua -o r.jsonl </dev/null"):format(
@@ -221,7 +221,7 @@ return heapwright.sweep {
       end
     end
     assert.is_true(killed >= 30, killed .. " of 100 were killed")
-    assert.is_true(grew >= 10, "the journal grew in " .. grew .. " rounds")
+    assert.is_true(grew >= 5, "the journal grew in " .. grew .. " rounds")
     _, err, code = sweep "plan.lua -o r.jsonl"
     assert.equal(0, code, err)
     assert_alike("whole.jsonl", "r.jsonl")
