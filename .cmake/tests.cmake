@@ -53,6 +53,9 @@ if(TARGET alloc_notes_test)
     -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 endif()
 
+# With the system's memory failing.
+target_link_options(part_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc)
+
 # ---- Lua: one busted run a spec file --------------------------------------------------
 
 if(NOT TARGET command)
