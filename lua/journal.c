@@ -11,8 +11,8 @@
  *
  * What goes wrong is answered, nil, message, code. A text is appended by one
  * write, a next one only where the disk took a part of it; where it takes no more,
- * that is cut off again, so that the file is as it was. Written is not synced: what is written outlives a killed
- * process, what is synced a machine that dies.
+ * that is cut off again, so that the file is as it was. Written is not synced: what is written outlives a
+ * killed process, what is synced a machine that dies.
  *
  * The lock is a record lock: forked children don't have it, and it goes with the
  * process, however that ends. It would go as well with any other descriptor of

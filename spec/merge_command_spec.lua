@@ -20,14 +20,21 @@ return heapwright.sweep {
 }
 ]]
 
--- The whole sweep, and its three shards; 32 cells.
+local prepared ---@type table<string, string> files by name
+
+-- The whole sweep of 32 cells, and its three shards: measured once, there for each spec.
 local function prepare()
-  write("a.txt", churn.trace(1, 300, 30, 200))
-  write("b.txt", churn.trace(2, 200, 20, 300))
-  write("plan.lua", PLAN)
+  for name, text in pairs(prepared or {}) do write(name, text) end
+  if prepared then return end
+  prepared = { ["a.txt"] = churn.trace(1, 300, 30, 200), ["b.txt"] = churn.trace(2, 200, 20, 300), ["plan.lua"] = PLAN }
+  for name, text in pairs(prepared) do write(name, text) end
   assert.equal(0, select(3, heapwright_command "sweep plan.lua -o whole.jsonl --csv whole.csv"))
   for i = 1, 3 do
     assert.equal(0, select(3, heapwright_command(("sweep plan.lua --shard %d/3 -o %d.jsonl"):format(i, i))))
+  end
+  for _, name in ipairs { "whole.jsonl", "whole.csv", "whole.jsonl.journal", "1.jsonl", "2.jsonl", "3.jsonl",
+    "1.jsonl.journal", "2.jsonl.journal", "3.jsonl.journal" } do
+    prepared[name] = read(name)
   end
 end
 
