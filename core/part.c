@@ -147,9 +147,9 @@ static hpw_error drop_marked(hpw_part *part, bool *fails) {
     return try(part, fails);
 }
 
-hpw_error hpw_part_drop_freed(hpw_part *part, bool *fails) {
+hpw_error hpw_part_drop_freed(hpw_part *part, uint64_t events, bool *fails) {
     memset(part->marked, false, part->counts.blocks * sizeof *part->marked);
-    for (size_t i = 0; i < part->kept.count; i++)
+    for (size_t i = 0; i < part->kept.count && i < events; i++)
         if (part->kept.operations[i].kind == HPW_TRACE_FREE) part->marked[part->kept.blocks[i]] = true;
     return drop_marked(part, fails);
 }

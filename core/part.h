@@ -56,8 +56,8 @@ bool hpw_part_is_fragmented(const hpw_part *part);
  * HPW_NO_MEMORY, after which the part is as it was.
  */
 hpw_error hpw_part_drop_blocks(hpw_part *part, uint64_t first, uint64_t last, bool *fails);
-/* The blocks that are freed in it; those that never have so many bytes. */
-hpw_error hpw_part_drop_freed(hpw_part *part, bool *fails);
+/* The blocks that are freed by its first so many events; those that never have so many bytes. */
+hpw_error hpw_part_drop_freed(hpw_part *part, uint64_t events, bool *fails);
 hpw_error hpw_part_drop_smaller(hpw_part *part, uint64_t size, bool *fails);
 /* The frees and resizes with these numbers: blocks live on, or keep their size. */
 hpw_error hpw_part_drop_changes(hpw_part *part, uint64_t first, uint64_t last, bool *fails);
@@ -67,7 +67,8 @@ hpw_error hpw_part_set_size(hpw_part *part, uint64_t number, uint64_t size, bool
 /* The size that the allocation or resize with this number asks for. O(events). */
 uint64_t hpw_part_size(const hpw_part *part, uint64_t number);
 
-/* Event `i` of the part, from 0: kind, id (the block's number + 1), size, alignment. */
+/* Event `i` of the part, from 0: kind, id (the block's number + 1), size (of a free: the block's), alignment.
+ */
 hpw_trace_event hpw_part_event(const hpw_part *part, uint64_t i);
 
 #endif

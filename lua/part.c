@@ -7,7 +7,7 @@
  *      part:count()             --> blocks, events, frees and resizes, allocations and resizes
  *      part:fragmented()        --> would all of it go into the pool, but for where it lies?
  *      part:drop_blocks(1, 10)  --> does it fail without these? Then that is the part now
- *      part:drop_changes(1, 10) --> likewise; also drop_freed(), drop_smaller(size)
+ *      part:drop_changes(1, 10) --> likewise; also drop_freed(events), drop_smaller(size)
  *      part:size(1)             --> of the first allocation or resize
  *      part:set_size(1, 100)    --> does it fail so? Then that is the part now
  *      part:text()              --> as a text trace
@@ -106,8 +106,11 @@ static int drop_blocks(lua_State *L) { return drop(L, hpw_part_drop_blocks); }
 static int drop_changes(lua_State *L) { return drop(L, hpw_part_drop_changes); }
 
 static int drop_freed(lua_State *L) {
+    hpw_part *part = check_part(L);
+    lua_Integer events = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, events >= 0, 2, "negative");
     bool fails;
-    hpw_error error = hpw_part_drop_freed(check_part(L), &fails);
+    hpw_error error = hpw_part_drop_freed(part, (uint64_t)events, &fails);
     return tell(L, error, fails);
 }
 

@@ -16,7 +16,8 @@ local sources = require "heapwright.cli.sources"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 
-local MOST_RUNS = 100000
+local MOST_EVENTS = 1000000000 -- that are replayed in all, unless --max-runs says otherwise
+local ROUNDS, SHARES = 4, 32 -- of a recording's history, which may go as a whole
 local DETAILS = {
   "policy", "capacity", "granule", "seed", "fragmented", "refused", "blocks_before", "events_before", "blocks",
   "events", "runs", "minimal", "shrunk", "output",
@@ -25,18 +26,20 @@ local DETAILS = {
 -- ---- Trying ---------------------------------------------------------------------
 
 ---@class cli.Trials the tries that are left, and how far they are
----@field left integer
+---@field left integer runs
+---@field events integer that may still be replayed
 ---@field runs integer
 ---@field cut boolean a try was wanted and not to be had
 ---@field progress fun(done: number|nil, total: number|nil)
 
 -- One replay, unless all are spent: does the part still fail?
 local function try(trials, part, method, ...)
-  if trials.left == 0 then
+  if trials.left == 0 or trials.events <= 0 then
     trials.cut = true
     return false
   end
   trials.left, trials.runs = trials.left - 1, trials.runs + 1
+  trials.events = trials.events - select(2, part:count())
   local fails, message = part[method](part, ...)
   if fails == nil then fault.raise("%s", message) end
   return fails
@@ -53,10 +56,16 @@ local function fewer(trials, part, method, which)
   end)
 end
 
--- What can go at once: all that was freed before, where it is not for the holes; then the small ones, as far as
--- the large ones fail without them, since few large blocks tell more than many small ones.
+-- What can go at once: what was freed before, as late as it fails without that history, all of it where it is
+-- not for the holes; then the small ones, as far as the large ones fail without them, since few large blocks tell
+-- more than many small ones.
 local function drop_many(trials, part)
-  try(trials, part, "drop_freed")
+  for _ = 1, ROUNDS do
+    local _, events = part:count()
+    local share = SHARES
+    while share > 0 and not try(trials, part, "drop_freed", events * share // SHARES) do share = share - 1 end
+    if share == SHARES or share == 0 then break end
+  end
   local step = 1 << 40
   local least = 0 -- without the smaller ones it fails
   while step > 0 do
@@ -106,10 +115,12 @@ local function read_granule(given)
   return granule
 end
 
+-- How many replays, and how many events in all of them.
 local function read_runs(given)
+  if not given.max_runs then return math.maxinteger, MOST_EVENTS end
   local runs = math.tointeger(tonumber(given.max_runs))
   if not runs or runs < 1 then fault.raise("--max-runs: '%s' is no number of replays from 1 on", given.max_runs) end
-  return runs
+  return runs, math.maxinteger
 end
 
 local function one_policy(given)
@@ -151,7 +162,9 @@ local function outcome(d)
   local words = ("%s of %s, %s of %s, after %s; "):format(text.integer(d.blocks),
     text.counted(d.blocks_before, "block"), text.integer(d.events), text.counted(d.events_before, "event"),
     text.counted(d.runs, "replay"))
-  if not d.minimal then return words .. "stopped by --max-runs before it was known that none of them can go." end
+  if not d.minimal then
+    return words .. "stopped there, before it was known that none of them can go: --max-runs N goes on."
+  end
   return words .. (d.blocks == 1 and "it fails alone."
     or "without any one of these blocks it does not fail so.")
 end
@@ -185,7 +198,7 @@ return {
       .. "standard output without it."):argname "FILE"
     command:option("--granule", "The pool's granule, 16 bytes without it."):argname "BYTES"
     command:flag("--shrink", "Then also leave out single frees and resizes, and make sizes smaller.")
-    command:option("--max-runs", "Stop after so many replays."):argname("N"):default(tostring(MOST_RUNS))
+    command:option("--max-runs", "Stop after so many replays; after 1,000 million events without it."):argname "N"
     options.add_seed(command)
     options.add_json(command)
   end,
@@ -197,7 +210,8 @@ return {
     }
     asked.label = asked.choice.label
     if not asked.capacity then fault.raise "--capacity is missing: in which pool does it fail?" end
-    local trials = { left = read_runs(given), runs = 0, cut = false }
+    local runs, most = read_runs(given)
+    local trials = { left = runs, events = most, runs = 0, cut = false }
     local source = one_source(given)
     local out = options.output(given)
     local part, message, code = source.program:part {
