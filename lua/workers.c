@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -258,9 +259,11 @@ static int new_crew(lua_State *L) {
     return 1;
 }
 
-/* cores() -> of this machine, as many as this process may use */
+/* cores() -> of this machine, as many as this process may use (a batch system gives it some of them) */
 static int cores(lua_State *L) {
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t may;
+    long count =
+        sched_getaffinity(0, sizeof may, &may) == 0 ? CPU_COUNT(&may) : sysconf(_SC_NPROCESSORS_ONLN);
     lua_pushinteger(L, count < 1 ? 1 : count > MOST_WORKERS ? MOST_WORKERS : (lua_Integer)count);
     return 1;
 }
