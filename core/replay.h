@@ -15,9 +15,15 @@
 
 #include <stdatomic.h>
 
+#include "crew.h"
 #include "trace.h"
 
 typedef struct hpw_program hpw_program;
+
+/* How far a search is: of the runs that it has planned so far. */
+typedef struct hpw_progress {
+    atomic_size_t done, total;
+} hpw_progress;
 
 /* What is asked of one policy. */
 typedef struct hpw_question {
@@ -28,7 +34,18 @@ typedef struct hpw_question {
     uint64_t capacity; /* 0: unbounded */
     bool smallest;     /* search the smallest pool */
     bool timed;        /* measure nanoseconds an operation */
+    bool exhaustive;   /* the smallest pool: run every capacity that is in question, whatever it takes */
+    bool reversals;    /* the smallest pool: run larger ones, too, to see which of them fail */
+    hpw_crew *crew;    /* whose task this is and whose idle threads help; NULL: the calling thread alone */
+    hpw_progress *progress; /* NULL: nobody asks */
 } hpw_question;
+
+/* Of the capacities that were run: `fits` does, those from `fails_from` to `fails_to` do not. */
+typedef struct hpw_reversal {
+    uint64_t fits, fails_from, fails_to;
+} hpw_reversal;
+
+enum { HPW_REVERSALS = 8, HPW_MOST_THREADS = 64 };
 
 typedef struct hpw_answer {
     uint64_t capacity; /* as asked; 0 unbounded */
@@ -42,10 +59,11 @@ typedef struct hpw_answer {
     double steps_mean;
 
     bool has_smallest;
-    uint64_t smallest_pool; /* it fits: it was run */
-    bool smallest_exact;    /* and no smaller one does: proved, or every one was run */
-    uint64_t reversals;     /* capacities found that fail above one that fits */
-    uint64_t runs;          /* replays that the search took */
+    uint64_t smallest_pool;               /* it fits: it was run */
+    bool smallest_exact;                  /* and no smaller one does: proved, or every one was run */
+    uint64_t reversals;                   /* stretches of capacities found that fail above one that fits */
+    hpw_reversal reversal[HPW_REVERSALS]; /* the lowest of them */
+    uint64_t runs;                        /* replays that the search took */
 
     bool has_time;
     uint64_t ns_p50, ns_p999, ns_max; /* of single operations, the clock's own cost taken off */
@@ -69,13 +87,11 @@ uint64_t hpw_program_lower_bound(const hpw_program *program, uint32_t granule);
  * HPW_NO_MEMORY: the system has no room; HPW_LIMIT: stopped; HPW_CORRUPTED:
  * the pool failed its check after a run (a bug, told rather than hidden).
  *
- * The smallest pool. Where the policy is monotone (a trace that fits in P fits
- * in all larger pools; proved in the policy's file) and the trace resizes
- * nothing, the high water of the unbounded run is the answer. Elsewhere a
- * bisection alone would be unsound: between the lower bound and the least
- * capacity found every capacity is run where they are at most `PROBES` or the
- * trace is short, else that many spread evenly; the answer says whether it is
- * exact.
+ * The smallest pool: fit.c says how it is searched, and for which policies it is
+ * proved. Elsewhere a bisection alone would be unsound: between the lower bound and
+ * the least capacity found every one is run where the trace is short, they are few,
+ * or `exhaustive` is set; else a grid of them. The answer says whether it is exact,
+ * and does not depend on the crew.
  */
 hpw_error hpw_ask(const hpw_program *program, const hpw_question *question, const atomic_bool *stop,
                   hpw_answer *answer);

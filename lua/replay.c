@@ -6,32 +6,33 @@
  *      program:source()    --> { name, events, allocations, peak_in_use, lower_bound, warning }
  *      program:measure { policies = { { policy = "best-fit", order = "address", seed = nil } },
  *                        capacity = nil, granule = nil, smallest = true, time = false,
+ *                        exhaustive = false, reversals = false,
  *                        threads = nil, progress = function(done, total) end }
  *                          --> { { policy =, ... }, ... } in the order of the question
+ *      program:pack { ... }  --> see packing.c
  *
- * The policies are measured in parallel, by at most as many threads as the
- * machine has cores. Lua runs on the calling thread alone: `progress` is called
- * there, some ten times a second; an error in it stops the measurement.
+ * The policies are measured in parallel, by as many threads as the machine has
+ * cores, or as `threads` says; those that are idle help with the capacities of a
+ * search. The figures, but for time, do not depend on them. Lua runs on the calling thread alone: `progress`
+ * is called there, some ten times a second; an error in it stops the measurement.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "binding.h"
 #include "fields.h"
+#include "loaded.h"
 #include "module.h"
 #include "replay.h"
 
 #define PROGRAM_TYPE "heapwright.program"
 
-enum { MAX_QUESTIONS = 256, MAX_THREADS = 64, PROGRESS_EVERY_NS = 100000000 };
+enum { MAX_QUESTIONS = 256, PROGRESS_EVERY_NS = 100000000 };
 
 static const char *const orders[HPW_ORDER_COUNT] = {"address", "fifo", "lifo", "random"};
 
@@ -46,6 +47,8 @@ static loaded *check_program(lua_State *L) {
     luaL_argcheck(L, self->program, 1, "the program is closed");
     return self;
 }
+
+const hpw_program *check_loaded(lua_State *L) { return check_program(L)->program; }
 
 static int fail(lua_State *L, const char *message, hpw_error code) {
     lua_pushnil(L);
@@ -100,72 +103,63 @@ typedef struct task {
     hpw_answer answer;
     hpw_error error;
     uint64_t bound; /* the lower bound with that granule */
+    hpw_progress progress;
+    atomic_bool answered;
 } task;
 
 /* What the threads share. Lies in a userdata, so that an error frees it, after they have ended. */
 typedef struct measuring {
     const hpw_program *program;
-    size_t count, threads;
+    size_t count;
     atomic_bool stop;
-    atomic_size_t next;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    size_t done; /* under the lock */
-    pthread_t thread[MAX_THREADS];
+    hpw_crew *crew;
+    hpw_batch batch;
     task tasks[];
 } measuring;
 
-static void *work(void *ud) {
+static void ask(void *ud, size_t number) {
     measuring *m = ud;
-    for (size_t i; !m->stop && (i = atomic_fetch_add(&m->next, 1)) < m->count;) {
-        m->tasks[i].error = hpw_ask(m->program, &m->tasks[i].question, &m->stop, &m->tasks[i].answer);
-        pthread_mutex_lock(&m->lock);
-        m->done++;
-        pthread_cond_signal(&m->changed);
-        pthread_mutex_unlock(&m->lock);
+    task *t = &m->tasks[number];
+    t->error = m->stop ? HPW_LIMIT : hpw_ask(m->program, &t->question, &m->stop, &t->answer);
+    t->answered = true;
+}
+
+/* How many of the questions are answered, those that are being searched in part. */
+static double count_done(const measuring *m) {
+    double done = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        const task *t = &m->tasks[i];
+        done += t->answered ? 1 : (double)t->progress.done / (double)(t->progress.total + 1);
     }
-    return NULL;
-}
-
-static bool start(measuring *m, size_t threads) {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&m->lock, NULL);
-    pthread_cond_init(&m->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    while (m->threads < threads && !pthread_create(&m->thread[m->threads], NULL, work, m)) m->threads++;
-    return m->threads > 0;
-}
-
-static void finish(measuring *m) {
-    for (size_t i = 0; i < m->threads; i++) pthread_join(m->thread[i], NULL);
-    pthread_cond_destroy(&m->changed);
-    pthread_mutex_destroy(&m->lock);
+    return done;
 }
 
 /* Waits until all is done, telling the function on the stack's top of it; its status. */
 static int await(lua_State *L, measuring *m, bool tells) {
     int status = LUA_OK;
-    for (size_t done = 0; done < m->count && status == LUA_OK;) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += PROGRESS_EVERY_NS;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        pthread_mutex_lock(&m->lock);
-        if (m->done == done) pthread_cond_timedwait(&m->changed, &m->lock, &until);
-        done = m->done;
-        pthread_mutex_unlock(&m->lock);
+    for (bool done = false; !done && status == LUA_OK;) {
+        done = hpw_crew_await(m->crew, &m->batch, PROGRESS_EVERY_NS);
         if (!tells) continue;
         lua_pushvalue(L, -1);
-        lua_pushinteger(L, (lua_Integer)done);
+        lua_pushnumber(L, done ? (lua_Number)m->count : count_done(m));
         lua_pushinteger(L, (lua_Integer)m->count);
         status = lua_pcall(L, 2, 0, 0);
     }
     return status;
+}
+
+static void push_reversals(lua_State *L, const hpw_answer *a) {
+    uint64_t count = a->reversals < HPW_REVERSALS ? a->reversals : HPW_REVERSALS;
+    lua_createtable(L, (int)count, 0);
+    for (uint64_t i = 0; i < count; i++) {
+        lua_createtable(L, 0, 3);
+        set_count(L, "fits", a->reversal[i].fits);
+        set_count(L, "fails_from", a->reversal[i].fails_from);
+        set_count(L, "fails_to", a->reversal[i].fails_to);
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "reversals");
+    set_count(L, "reversal_count", a->reversals);
 }
 
 static void push_answer(lua_State *L, const task *t) {
@@ -185,7 +179,7 @@ static void push_answer(lua_State *L, const task *t) {
         if (t->bound) set_number(L, "overhead", (double)a->smallest_pool / (double)t->bound - 1.0);
         lua_pushboolean(L, a->smallest_exact);
         lua_setfield(L, -2, "smallest_exact");
-        set_count(L, "reversals", a->reversals);
+        push_reversals(L, a);
         set_count(L, "runs", a->runs);
     }
     set_count(L, "steps_max", a->steps_max);
@@ -247,6 +241,8 @@ static measuring *read_questions(lua_State *L) {
         .granule = granule_field(L, 2),
         .smallest = flag_field(L, 2, "smallest"),
         .timed = flag_field(L, 2, "time"),
+        .exhaustive = flag_field(L, 2, "exhaustive"),
+        .reversals = flag_field(L, 2, "reversals"),
     };
     lua_getfield(L, 2, "policies");
     luaL_checktype(L, -1, LUA_TTABLE);
@@ -266,12 +262,11 @@ static measuring *read_questions(lua_State *L) {
     return m;
 }
 
-static size_t threads_for(lua_State *L, size_t tasks) {
+static size_t threads_for(lua_State *L) {
     uint64_t asked = number_field(L, 2, "threads");
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     size_t threads = asked ? (size_t)asked : cores > 0 ? (size_t)cores : 1;
-    if (threads > MAX_THREADS) threads = MAX_THREADS;
-    return threads < tasks ? threads : tasks;
+    return threads > HPW_MOST_THREADS ? HPW_MOST_THREADS : threads;
 }
 
 /*
@@ -281,9 +276,16 @@ static size_t threads_for(lua_State *L, size_t tasks) {
 static int ask_all(lua_State *L, loaded *self, measuring *m, size_t threads, bool tells) {
     m->program = self->program;
     self->measured = true;
-    int status = start(m, threads) ? await(L, m, tells) : LUA_ERRMEM;
+    m->batch = (hpw_batch){.task = ask, .ud = m, .count = m->count};
+    m->crew = hpw_crew_open(threads);
+    for (size_t i = 0; i < m->count; i++) {
+        m->tasks[i].question.crew = m->crew;
+        m->tasks[i].question.progress = &m->tasks[i].progress;
+    }
+    if (m->crew) hpw_crew_begin(m->crew, &m->batch);
+    int status = m->crew ? await(L, m, tells) : LUA_ERRMEM;
     if (status != LUA_OK) m->stop = true;
-    finish(m);
+    if (m->crew) hpw_crew_close(m->crew);
     for (size_t i = 0; i < m->count; i++)
         m->tasks[i].bound = hpw_program_lower_bound(m->program, m->tasks[i].question.granule);
     self->measured = false;
@@ -294,7 +296,7 @@ static int measure(lua_State *L) {
     check_program(L);
     luaL_checktype(L, 2, LUA_TTABLE);
     measuring *m = read_questions(L);
-    size_t threads = threads_for(L, m->count);
+    size_t threads = threads_for(L);
     lua_getfield(L, 2, "progress");
     bool tells = !lua_isnil(L, -1);
     if (tells) luaL_checktype(L, -1, LUA_TFUNCTION);
@@ -303,7 +305,7 @@ static int measure(lua_State *L) {
         check_program(L); /* again: to read the table may have run what closed it, or measured it */
     luaL_argcheck(L, !self->measured, 1, "the program is being measured");
     int status = m->count ? ask_all(L, self, m, threads, tells) : LUA_OK;
-    if (m->count && !m->threads) return fail(L, "the system gives no thread", HPW_NO_MEMORY);
+    if (m->count && !m->crew) return fail(L, "the system gives no thread", HPW_NO_MEMORY);
     if (status != LUA_OK) return lua_error(L);
     for (size_t i = 0; i < m->count; i++) {
         if (!m->tasks[i].error) continue;
@@ -323,7 +325,7 @@ static int measure(lua_State *L) {
 
 int luaopen_heapwright_replay(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"source", source},      {"measure", measure},       {"close", close_program},
+        {"source", source},      {"measure", measure},       {"pack", pack_program}, {"close", close_program},
         {"__gc", close_program}, {"__close", close_program}, {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"load", load}, {NULL, NULL}};

@@ -44,8 +44,9 @@ local COLUMNS = {
     title = "search",
     left = true,
     cell = function(result)
+      if result.search then return result.search end
       if not result.smallest_pool then return ABSENT end
-      return result.smallest_exact == false and "not monotonic" or "exact"
+      return result.smallest_exact == false and "sampled" or "exact"
     end,
   },
   failures = { title = "failures", cell = of("failures", text.integer) },
@@ -79,12 +80,14 @@ end
 --- Prints a table with these columns, and a note where a figure is only a bound.
 ---@param names string[]
 ---@param results table[]
-function M.print(names, results)
+---@param references table[]|nil rows below the results
+function M.print(names, results, references)
   local columns, rows, bounded = {}, {}, false
   for i, name in ipairs(names) do
     columns[i] = COLUMNS[name]
   end
-  for i, result in ipairs(results) do
+  local all = table.move(references or {}, 1, #(references or {}), #results + 1, { table.unpack(results) })
+  for i, result in ipairs(all) do
     rows[i] = {}
     for k, column in ipairs(columns) do
       rows[i][k] = column.cell(result)
@@ -98,7 +101,7 @@ function M.print(names, results)
   if bounded then
     print()
     print(text.wrap("it fits in this pool; under this policy a trace may fit in a pool and fail in a "
-      .. "larger one, and not every smaller pool was tried.", 80, "≤  "))
+      .. "larger one, and not every smaller pool was tried (fit --exhaustive tries all).", 80, "≤  "))
   end
 end
 

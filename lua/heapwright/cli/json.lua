@@ -9,11 +9,14 @@ local SOURCE = { "name", "events", "allocations", "peak_in_use", "lower_bound" }
 local RESULT = {
   "policy", "capacity", "failures", "peak_in_use", "peak_granted", "high_water",
   "external_fragmentation", "internal_fragmentation", "smallest_pool", "overhead",
+  "exact", "runs", "reversals",
   "steps_max", "steps_mean", "ns_p50", "ns_p999", "ns_max", "ops_per_second", "leaks",
   "inject",
 }
 local INJECT = { "plan", "requests", "runs", "injected", "coped", "raised", "broken", "leaked", "missed", "first" }
 local LEAK = { "site", "blocks", "bytes" }
+local REVERSAL = { "fits", "fails_from", "fails_to" }
+local PACKING = { "pool", "overhead", "lower_bound", "proved", "nodes", "method" }
 local FIRST = { "request", "place", "outcome", "replay" }
 
 local function pick(from, keys)
@@ -27,23 +30,31 @@ end
 ---@class cli.Report
 ---@field source table name and what is known of the events
 ---@field results table[]
+---@field packing table|nil of fit
 ---@field ok boolean
+
+local function list_of(list, keys)
+  local objects = setmetatable({}, { __jsontype = "array" })
+  for i, item in ipairs(list) do
+    objects[i] = pick(item, keys)
+  end
+  return objects
+end
 
 local function body(report, head)
   local results = setmetatable({}, { __jsontype = "array" })
   for i, result in ipairs(report.results) do
     results[i] = pick(result, RESULT)
-    if result.leaks then
-      local sites = setmetatable({}, { __jsontype = "array" })
-      for n, site in ipairs(result.leaks) do sites[n] = pick(site, LEAK) end
-      results[i].leaks = sites
-    end
+    if result.leaks then results[i].leaks = list_of(result.leaks, LEAK) end
+    results[i].exact = result.smallest_exact
+    if result.reversals then results[i].reversals = list_of(result.reversals, REVERSAL) end
     local inject = result.inject and pick(result.inject, INJECT)
     if inject and inject.first then inject.first = pick(inject.first, FIRST) end
     results[i].inject = inject
   end
-  local keys = { "source", "results", "ok" }
+  local keys = { "source", "packing", "results", "ok" }
   local object = { source = pick(report.source, SOURCE), results = results, ok = report.ok }
+  object.packing = report.packing and pick(report.packing, PACKING)
   if head then
     table.insert(keys, 1, "heapwright")
     object.heapwright = head
@@ -71,11 +82,7 @@ end
 ---@param keys string[]
 ---@return string
 function M.list(name, list, keys)
-  local objects = setmetatable({}, { __jsontype = "array" })
-  for i, item in ipairs(list) do
-    objects[i] = pick(item, keys)
-  end
-  return M.encode(pick({ heapwright = pool.version, [name] = objects }, { "heapwright", name }))
+  return M.encode(pick({ heapwright = pool.version, [name] = list_of(list, keys) }, { "heapwright", name }))
 end
 
 ---@param value any

@@ -35,6 +35,20 @@ function M.seed(options)
   return seed
 end
 
+--- The whole number from `least` to `most` that an option gives, nil without it.
+---@param name string of the option, without its dashes
+---@param least integer
+---@param most integer
+---@return integer|nil
+function M.whole(options, name, least, most)
+  if not options[name] then return nil end
+  local value = math.tointeger(tonumber(options[name]))
+  if not value or value < least or value > most then
+    fault.raise("--%s: '%s' is no whole number from %d to %d", name, options[name], least, most)
+  end
+  return value
+end
+
 --- Adds --json.
 function M.add_json(command)
   command:flag("--json", "Print one JSON object instead of tables.")

@@ -103,7 +103,8 @@ end
 --- Measures a source; the results carry the policies' names as they were asked for.
 ---@param source cli.Source
 ---@param choices heapwright.Choice[]
----@param what {capacity: integer|nil, seed: integer, smallest: boolean, time: boolean, progress: function}
+---@param what {capacity: integer|nil, seed: integer, smallest: boolean, time: boolean, progress: function,
+--- threads: integer|nil, exhaustive: boolean|nil, reversals: boolean|nil}
 ---@return table[]
 function M.measure(source, choices, what)
   local asked = {}
@@ -115,6 +116,9 @@ function M.measure(source, choices, what)
     capacity = what.capacity,
     smallest = what.smallest,
     time = what.time,
+    threads = what.threads,
+    exhaustive = what.exhaustive,
+    reversals = what.reversals,
     progress = what.progress,
   })
   what.progress()
