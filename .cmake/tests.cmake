@@ -53,6 +53,9 @@ if(TARGET alloc_notes_test)
     -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 endif()
 
+# Packing, with the system's memory failing.
+target_link_options(packing_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+
 # ---- Lua: one busted run a spec file --------------------------------------------------
 
 if(NOT TARGET command)

@@ -11,14 +11,14 @@
  *   2. Otherwise: from the lower bound up in growing strides to a capacity that
  *      fits, then bisection to a granule. That finds an edge: P fits and P
  *      less a granule does not.
- *   3. No other policy is monotone; for each of them spec/c/reversal_test.c keeps
+ *   3. No other policy is monotone; for each of them spec/c/reversal_thread_test.c keeps
  *      a trace that fits in a pool and fails in a larger one. So a smaller pool
  *      may fit where this edge's lower side fails. The capacities from the lower
  *      bound to the edge are run: all of them where that is affordable, or asked
  *      for, and then the least that fits is exact; else a grid, and below its
  *      lowest that fits a bisection, an edge and a grid again.
  *   4. Larger pools than the smallest may fail, too: where reversals are asked
- *      for, an eighth above it is run the same way.
+ *      for, half as much above it is run the same way.
  *
  * Each run stops at its first failure. What a search may spend is counted in
  * operations, not in seconds, and what is run does not depend on the number of
@@ -31,7 +31,7 @@
 #include "pool.h"
 #include "replay_run.h"
 
-enum { PROBES = 16, ABOVE = 8 };
+enum { PROBES = 16, ABOVE = 2 };
 static const uint64_t AFFORDABLE = 10000000; /* operations that the runs of one grid may take */
 
 /* A capacity in granules that was run. */
