@@ -31,7 +31,7 @@
 #include "pool.h"
 #include "replay_run.h"
 
-enum { PROBES = 16, ABOVE = 2 };
+enum { PROBES = 16, ABOVE = 2, GRANULES_A_STEP = 32 };
 static const uint64_t AFFORDABLE = 10000000; /* operations that the runs of one grid may take */
 
 /* A capacity in granules that was run. */
@@ -161,7 +161,8 @@ static uint64_t find_edge(search *s, uint64_t least) {
 
 /* Runs capacities of [from, to): all, or a grid. *all: each was run. The probes are the last `count`. */
 static size_t scan(search *s, uint64_t from, uint64_t to, bool exhaustive, bool *all) {
-    uint64_t affordable = AFFORDABLE / (s->program->count + 1), width = to - from;
+    /* A run costs its operations, and the clearing of what the pool knows of its granules. */
+    uint64_t affordable = AFFORDABLE / (s->program->count + 1 + to / GRANULES_A_STEP), width = to - from;
     uint64_t count = affordable > PROBES ? affordable : PROBES;
     if (count > width || exhaustive) count = width;
     *all = count == width;
@@ -240,6 +241,7 @@ static uint64_t search_all(search *s, const replay_doubt *doubt, hpw_answer *ans
     }
     bool all;
     uint64_t most = hpw_max_capacity((uint32_t)s->granule) / s->granule;
+    if (least > most) return 0; /* no pool can be so large */
     found = find_edge(s, least);
     if (found && !s->error) found = search_down(s, least, found, found, &answer->smallest_exact);
     if (!found || s->error || !s->question->reversals) return found;
