@@ -3,6 +3,10 @@
  * Best fit: the smallest free block that fits; among equals the lowest address,
  * or the one that entered the index first (fifo) or last (lifo).
  * All of the work is in bins.h; by chance: randomised.c. Knuth, TAOCP 2.5.
+ *
+ * Not monotone, in any order: where the pool's end is the smallest block that fits,
+ * a granule more may make another block the smallest. A trace of seven events fits
+ * in 10 granules and fails in 11: spec/c/reversal_thread_test.c.
  */
 #include "bins.h"
 

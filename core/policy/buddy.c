@@ -11,6 +11,10 @@
  *   3. A freed block joins its buddy, the other half of the block of the next
  *      order, where that is free and whole; then the two of them theirs.
  *
+ * Not monotone: what a capacity is cut into decides where a small request goes, and
+ * which large block it breaks. A trace of four events fits in 40 granules and fails
+ * in 48: spec/c/reversal_thread_test.c.
+ *
  * Each order keeps its free blocks in a heap by address (heap.h). Bound:
  * O(log capacity) orders, each O(log k) for k blocks. Rounding to powers of two
  * wastes up to half of a block, 1 - 1/1.4427 of all in the mean over log-uniform

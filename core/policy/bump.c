@@ -4,6 +4,9 @@
  * the pool is reset. The pool's end, from the pointer on, is the one free block
  * that is ever chosen; freed blocks join among themselves, never with it.
  * Bound: O(1), one step. No index.
+ *
+ * Monotone: the addresses do not depend on the capacity at all, so a trace fits where
+ * the pointer's last value does, and nowhere below.
  */
 #include "../policy.h"
 

@@ -11,7 +11,14 @@
  * By address a trace that fits in P fits in every larger pool, with the same
  * addresses: capacity enters the choice only through the last free block, and
  * that one is taken only where no lower one fits. So the high-water mark of a
- * run in an unbounded pool is the smallest pool.
+ * run in an unbounded pool is the smallest pool. In full, for a trace without
+ * resizes: let H be that mark. In a pool of H or more, by induction over the events,
+ * all blocks lie where they do in the unbounded one: the free blocks are the same but
+ * for the end of the last, which is chosen only where no lower one fits, and then
+ * holds what the unbounded one places there, since that ends at or below H. In a pool
+ * of less than H, the first event whose block would end above the pool finds no lower
+ * block either, and fails. By time or by chance the end is no longer last: not
+ * monotone, see spec/c/reversal_thread_test.c.
  * Knuth, TAOCP 2.5.
  */
 #include "tallest.h"

@@ -15,6 +15,7 @@
  *
  * Bound: a choice visits at most 2 bitmap words twice and 2 PEEK blocks; adding
  * and removing are 1 each, at most 6 an operation: 32 steps at most, whatever the pool.
+ * Not monotone, for best fit's reason, and by its trace: spec/c/reversal_thread_test.c.
  * Rounding passes by what is less than 1/64 larger than a request.
  */
 #include "queue.h"

@@ -4,6 +4,8 @@
  * of the last placement; past the last one, from the lowest address again.
  * The index is first fit's (tallest.h); the end of the last placement, the
  * rover, is a granule's number, so that no free or join has to move it.
+ * Not monotone: how much lies past the rover decides when it wraps. A trace of nine
+ * events fits in 17 granules and fails in 18: spec/c/reversal_thread_test.c.
  * Knuth, TAOCP 2.5.
  */
 #include "tallest.h"

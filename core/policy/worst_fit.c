@@ -8,6 +8,10 @@
  *   2. By time: best fit's bins (bins.h) with the sizes turned round, so that the
  *      largest is the first.
  *   3. By chance: randomised.c.
+ *
+ * Not monotone, in any order: the pool's end competes with the holes for being the
+ * largest. A trace of nine events fits in 20 granules and fails in 22:
+ * spec/c/reversal_thread_test.c.
  */
 #include "bins.h"
 #include "tallest.h"
