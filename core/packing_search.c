@@ -305,12 +305,12 @@ static void narrow(search *s, const room *r, layout *best, uint64_t *bound, uint
 static bool open_search(search *s, room *r, const pieces *p) {
     size_t n = p->count, sections = p->sections;
     for (size_t i = 0; i < n; i++) r->widths += p->all[i].end - p->all[i].begin;
-    r->everything = malloc(n * sizeof *r->everything);
-    s->at = malloc(n * sizeof *s->at);
+    r->everything = malloc((n + 1) * sizeof *r->everything);
+    s->at = malloc((n + 1) * sizeof *s->at);
     s->weight = calloc(n, sizeof *s->weight);
-    s->skyline = malloc(sections * sizeof *s->skyline);
-    s->rest = malloc(sections * sizeof *s->rest);
-    s->least = malloc(sections * sizeof *s->least);
+    s->skyline = malloc((sections + 1) * sizeof *s->skyline);
+    s->rest = malloc((sections + 1) * sizeof *s->rest);
+    s->least = malloc((sections + 1) * sizeof *s->least);
     s->index_room = malloc(n * (n + 1) / 2 * sizeof *s->index_room + sizeof *s->index_room);
     s->candidate_room = malloc((n + 1) * (n + 2) / 2 * sizeof *s->candidate_room);
     s->height_room = malloc((r->widths + 1) * sizeof *s->height_room);

@@ -102,7 +102,7 @@ describe("the annotations", function()
   end)
 
   it("are valid Lua", function()
-    for _, name in ipairs { "heapwright", "property", "assertions" } do
+    for _, name in ipairs { "heapwright", "property", "assertions", "replay" } do
       assert.is_function(loadfile("lua/library/" .. name .. ".lua"))
     end
   end)
@@ -124,6 +124,32 @@ describe("the annotations", function()
     assert.same(keys(found), keys(options["heapwright.Counterexample"]))
     local replay = property.replay { setup = function() end, commands = { x = { run = function() end } } }
     for name in pairs(theirs.Replay) do assert.is_function(replay[name]) end
+  end)
+
+  it("name every function and method of heapwright.replay, and what its answers hold", function()
+    local replay = require "heapwright.replay"
+    local theirs, classes = annotated "lua/library/replay.lua"
+    assert.same(keys(replay), keys(theirs.replay))
+    local path = os.tmpname()
+    local file <close> = assert(io.open(path, "w"))
+    file:write("a 1 48\na 2 48\na 3 32\nf 2\na 4 32\nf 1\na 5 80\n"):flush()
+    local program <close> = assert(replay.load(path))
+    os.remove(path)
+    for name in pairs(theirs.Program) do assert.is_function(program[name]) end
+    for name in pairs(program:source()) do assert.is_true(classes["heapwright.Source"][name]) end
+    local packing = program:pack { pieces = true }
+    assert.same(keys(packing), keys(classes["heapwright.Packing"]))
+    assert.same(keys(packing.pieces), keys(classes["heapwright.Pieces"]))
+    local _, message = pcall(program.pack, program, { none = 1 })
+    local known = {}
+    for name in message:match "known are ([%w_, ]+)":gmatch "[%w_]+" do known[name] = true end
+    assert.same(keys(known), keys(classes["heapwright.PackingOptions"]))
+    local answer = program:measure {
+      policies = { { policy = "best-fit" } }, smallest = true, reversals = true, time = true,
+    }[1]
+    answer.capacity = 0 -- of bounded pools alone
+    assert.same(keys(answer), keys(classes["heapwright.Answer"]))
+    assert.same(keys(answer.reversals[1]), keys(classes["heapwright.Reversal"]))
   end)
 
   it("name every assertion", function()

@@ -11,8 +11,8 @@
  *   3. Pages that became empty are kept, 64 or an eighth of the pool at most,
  *      and given back when a request finds nothing else, or at hpw_trim.
  *
- * Not monotone: whether there is room for a page decides where a small request goes. A trace of four allocations fits in 572
- * granules and fails in 768: spec/c/reversal_thread_test.c.
+ * Not monotone: whether there is room for a page decides where a small request goes. A trace of four
+ * allocations fits in 572 granules and fails in 768: spec/c/reversal_thread_test.c.
  *
  * Free slots do not join. Bound: O(1) for a slot but where a magazine is empty
  * or full, which happens once in a lot of slots; a request that finds nothing

@@ -1,0 +1,116 @@
+---@meta heapwright.replay
+-- SPDX-License-Identifier: MIT
+-- heapwright.replay, for editors and language servers: a recorded trace, asked often.
+-- spec/library_spec.lua compares what is said here with what is there.
+
+---A loaded trace. It frees itself on `<close>` or collection.
+---@class heapwright.Program
+local Program = {}
+
+---@class heapwright.Source
+---@field name string
+---@field events integer
+---@field allocations integer
+---@field peak_in_use integer bytes as requested
+---@field lower_bound integer the peak with each block rounded up to granules of 16
+---@field program? string whose events they are, where the trace knows
+---@field warning? string what is wrong with the trace
+
+---@return heapwright.Source
+function Program:source() end
+
+---@class heapwright.Questions
+---@field policies {policy: string, order: string|nil, seed: integer|nil}[]
+---@field capacity? integer bytes; unbounded unless given
+---@field granule? integer 16 unless given
+---@field smallest? boolean search the smallest pool
+---@field exhaustive? boolean search: run every capacity in question, whatever it takes
+---@field reversals? boolean search: run larger pools, too, to see which of them fail
+---@field time? boolean measure nanoseconds an operation
+---@field threads? integer as many as there are cores unless given; the figures don't depend on them
+---@field progress? fun(done: number, total: integer) called some ten times a second
+
+---A stretch of capacities that were run and failed, above one that fits.
+---@class heapwright.Reversal
+---@field fits integer
+---@field fails_from integer
+---@field fails_to integer
+
+---What was not asked for is absent.
+---@class heapwright.Answer
+---@field policy string
+---@field order string
+---@field capacity? integer
+---@field failures integer requests refused
+---@field peak_in_use integer
+---@field peak_granted integer
+---@field high_water integer
+---@field external_fragmentation number at the peak
+---@field internal_fragmentation number at the peak
+---@field smallest_pool? integer it fits: it was run, or proved; nil also where no pool does
+---@field overhead? number smallest_pool / lower bound - 1
+---@field smallest_exact? boolean no smaller pool fits: proved, or each was run
+---@field reversals? heapwright.Reversal[] the lowest eight
+---@field reversal_count? integer all of them
+---@field runs? integer that the search took
+---@field steps_max integer
+---@field steps_mean number
+---@field ns_p50? integer
+---@field ns_p999? integer
+---@field ns_max? integer
+---@field ops_per_second? number
+
+---Replays the trace under each policy, in parallel.
+---@param questions heapwright.Questions
+---@return heapwright.Answer[]|nil answers in the order of the policies
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Program:measure(questions) end
+
+---@class heapwright.PackingOptions
+---@field granule? integer a power of two; 16 unless given
+---@field nodes? integer what the search for the optimum may visit; 250,000 unless given
+---@field heuristic? boolean no search
+---@field pieces? boolean tell where each piece lies
+
+---Piece i lies at address[i], takes size[i] bytes, and lives from event from[i] until event
+---to[i], counted from 1; what is never freed, until one past the last event. A block that is
+---resized to another number of granules is one piece before and another one after.
+---@class heapwright.Pieces
+---@field address integer[]
+---@field size integer[]
+---@field from integer[]
+---@field to integer[]
+
+---@class heapwright.Packing
+---@field pool integer bytes
+---@field overhead? number pool / lower_bound - 1; nil where the trace is empty
+---@field lower_bound integer no packing is smaller: the peak of live bytes, or what the search ruled out
+---@field proved boolean pool is lower_bound: the optimum
+---@field nodes integer that the search visited
+---@field method string how it was found
+---@field pieces? heapwright.Pieces
+
+---Packs the trace's blocks as if all of it were known in advance. No run of any policy needs
+---less than `lower_bound`. Raises for an option that it does not know or take.
+---@param options? heapwright.PackingOptions
+---@return heapwright.Packing|nil packing
+---@return string|nil message
+---@return heapwright.Code|nil code "limit": all would end past 2^63 - 1; "no_memory"
+function Program:pack(options) end
+
+---Frees the program. Raises while it is being measured.
+function Program:close() end
+
+---@class heapwright.replay
+local replay = {}
+
+---Loads a trace.
+---@param path string
+---@param name? string what reports call it; the path unless given
+---@return heapwright.Program|nil program
+---@return string|nil message
+---@return heapwright.Code|nil code
+function replay.load(path, name) end
+
+return replay
