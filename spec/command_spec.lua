@@ -223,9 +223,10 @@ describe("--json", function()
     for key in out:gmatch '"([%w_]+)":' do
       keys[#keys + 1] = key
     end
-    assert.equal("heapwright source name events allocations peak_in_use lower_bound results policy failures "
+    assert.equal("heapwright source name events allocations peak_in_use lower_bound "
+      .. "packing pool overhead lower_bound proved nodes method results policy failures "
       .. "peak_in_use peak_granted high_water external_fragmentation internal_fragmentation smallest_pool "
-      .. "overhead steps_max steps_mean ok", table.concat(keys, " "))
+      .. "overhead exact runs reversals steps_max steps_mean ok", table.concat(keys, " "))
   end)
 
   it("is the same from run to run but for the times", function()
