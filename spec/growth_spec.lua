@@ -56,6 +56,24 @@ for _, rule in ipairs(contract.rules()) do
       contract.consistent(mem)
     end)
 
+    it("that grew for a request for which its policy has no place all the same is as it was", function()
+      for granules = 1, 256, 51 do
+        open("64K", "256K")
+        assert(mem:alloc(granules * 16))
+        for _, size in ipairs { 70000, 100000, 132000, 150000, 190000 } do
+          local address = mem:alloc(size)
+          if address then
+            mem:reset()
+            assert(mem:alloc(granules * 16))
+          else
+            assert.equal(STEP, mem:stats().capacity, size)
+            contract.consistent(mem)
+          end
+        end
+        mem:close()
+      end
+    end)
+
     it("grants its maximum in the end, to the last granule", function()
       open("64K", "256K")
       local count = 0
@@ -64,6 +82,23 @@ for _, rule in ipairs(contract.rules()) do
         while mem:alloc(16) do count = count + 1 / 64 end
       end
       assert.equal(256, count)
+      assert.equal(262144, mem:stats().capacity)
+      contract.consistent(mem)
+    end)
+
+    it("grants its maximum and no more where that is no multiple of a step", function()
+      open("64K", 9000 * 16)
+      local count = 0
+      while mem:alloc(16) do count = count + 1 end
+      assert.equal(9000, count)
+      assert.equal(9000 * 16, mem:stats().capacity)
+      contract.consistent(mem)
+    end)
+
+    it("shrinks to its capacity and no further", function()
+      open("256K", "1M")
+      assert(mem:free(assert(mem:alloc(600000))))
+      if rule.policy == "bump" then mem:reset() end
       assert.equal(262144, mem:stats().capacity)
       contract.consistent(mem)
     end)
@@ -121,6 +156,21 @@ describe("a pool with a max_capacity", function()
     assert.is_nil((mem:aligned_alloc(1 << 40, 100000)))
     assert.equal(65536, mem:stats().capacity)
     assert.is_true(mem:check())
+  end)
+
+  it("keeps the next step when it shrinks, so that a block that comes and goes moves no end", function()
+    local mem <close> = heapwright.new { capacity = "64K", max_capacity = "1M" }
+    assert(mem:alloc(60000))
+    local kept, large = assert(mem:alloc(STEP)), assert(mem:alloc(5 * STEP))
+    assert(mem:free(large))
+    assert.equal(3 * STEP, mem:stats().capacity) -- the two that the live blocks reach into, and one
+    for _ = 1, 3 do
+      local address = assert(mem:alloc(60000))
+      assert.equal(3 * STEP, mem:stats().capacity)
+      assert(mem:free(address))
+      assert.equal(3 * STEP, mem:stats().capacity)
+    end
+    assert(mem:free(kept))
   end)
 
   it("grows where what is free at its end is several blocks", function()

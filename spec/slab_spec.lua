@@ -106,6 +106,21 @@ describe("slab", function()
     assert.equal(rest[4], mem:alloc(1))
   end)
 
+  it("lets no large block grow into slots, neither behind it nor before it", function()
+    open(3 * PAGE)
+    for i = 0, 255 do assert.equal(i * 16, mem:alloc(16)) end
+    local large = assert(mem:alloc(PAGE))
+    assert.equal(PAGE, large)
+    for i = 0, 255 do assert.equal(2 * PAGE + i * 16, mem:alloc(16)) end
+    assert.is_true(mem:free(PAGE - 16))
+    assert.is_true(mem:free(2 * PAGE))
+    local none, _, code = mem:realloc(large, PAGE + 16)
+    assert.is_nil(none)
+    assert.equal("no_memory", code)
+    assert.equal(PAGE, mem:size(large))
+    assert.is_true(mem:check())
+  end)
+
   it("keeps no page in a pool that grows, so that it can shrink", function()
     open("64K", { max_capacity = "1M" })
     local held = {}

@@ -153,6 +153,19 @@ static void callers_buffer(void) {
         hpw_close(pool);
     }
     CHECK(refused > 0);
+    for (size_t size = 0; size < needed + 4096; size++) { /* of a capacity that is told */
+        hpw_error error;
+        hpw_pool *pool = hpw_open_in(buffer, size, &config, &error);
+        hpw_stats stats;
+        if (!pool) {
+            CHECK_EQ(error, HPW_NO_MEMORY);
+            continue;
+        }
+        hpw_get_stats(pool, &stats);
+        CHECK_EQ(stats.capacity, 4096);
+        CHECK(stats.capacity + stats.metadata <= size);
+        hpw_close(pool);
+    }
 }
 
 /* From one granule to the maximum; the last and largest address of each. */
@@ -206,6 +219,8 @@ static void huge_pages(void) {
     }
 }
 
+static void half_a_lock(void *ud) { (void)ud; }
+
 static void refused_configs(void) {
     static const hpw_config bad[] = {
         {.policy = "no-such-fit"},
@@ -223,6 +238,8 @@ static void refused_configs(void) {
         {.seed = 1},
         {.order = HPW_ORDER_LIFO, .seed = 1},
         {.policy = "first-fit", .order = HPW_ORDER_LIFO, .granule = 8},
+        {.host = {.lock = half_a_lock}},
+        {.host = {.unlock = half_a_lock}},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         hpw_error error = HPW_OK;
@@ -288,6 +305,8 @@ static void pointers_of_others(void) {
     CHECK_EQ(hpw_usable_size(pool, theirs), 0);
     CHECK(hpw_realloc(pool, theirs, 10) == NULL);
     CHECK(hpw_calloc(pool, SIZE_MAX / 2, 3) == NULL);
+    CHECK(hpw_calloc(pool, SIZE_MAX / 2 + 1, 2) == NULL);   /* the product is 0 */
+    CHECK(hpw_calloc(pool, SIZE_MAX / 16 + 2, 16) == NULL); /* 16 */
     CHECK(hpw_aligned_alloc(pool, 24, 10) == NULL);
     CHECK(hpw_aligned_alloc(pool, 0, 10) == NULL);
     CHECK_EQ(hpw_free_sized(pool, mine, 100), HPW_OK);
@@ -332,6 +351,24 @@ static void alignment_beyond_the_mapping(void) {
         block = hpw_aligned_alloc(pool, 131072, 16);
         CHECK(block != NULL && (uintptr_t)block % 131072 == 0);
         hpw_close(small);
+        hpw_close(pool);
+    }
+}
+
+/* A block that moves keeps the alignment that was asked for: in a pool that remembers which was, the block's
+ * own; in one that does not, the largest of any, as far as its place has it. */
+static void alignment_of_what_moves(void) {
+    for (hpw_guard guard = HPW_GUARD_OFF; guard < HPW_GUARD_COUNT; guard++) {
+        hpw_pool *pool = hpw_open(&(hpw_config){.guard = guard, .capacity = 1 << 16}, NULL);
+        void *block = hpw_aligned_alloc(pool, 1024, 100), *next;
+        for (size_t size = 200; size < 3000; size += 200) { /* each time there is something behind it */
+            next = hpw_malloc(pool, 1);
+            void *moved = hpw_realloc(pool, block, size);
+            CHECK(moved && (uintptr_t)moved % 1024 == 0);
+            if (moved) block = moved;
+            CHECK(next != NULL);
+        }
+        CHECK_EQ(hpw_check(pool, NULL), HPW_OK);
         hpw_close(pool);
     }
 }
@@ -495,6 +532,7 @@ int main(int argc, char **argv) {
     callers_buffer();
     callers_buffer_by_granule();
     alignment_beyond_the_mapping();
+    alignment_of_what_moves();
     max_capacity_below();
     capacities();
     huge_pages();
