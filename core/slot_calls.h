@@ -148,8 +148,9 @@ APART hpw_error page_emptied(hpw_pool *pool, granule_t at) {
     slots_emptied(h, at);
     if (h->kept_count <= h->most_kept) return HPW_OK;
     work w = begin_work(pool);
+    w.calls += FREE_STEPS; /* the slot's own */
     give_runs_back(pool, &w, false);
-    end_work(pool, &w, 0);
+    end_work(pool, &w, FREE_STEPS);
     return HPW_OK;
 }
 

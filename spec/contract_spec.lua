@@ -165,5 +165,20 @@ for _, rule in ipairs(contract.rules()) do
       mem:check()
       assert.equal(stats.steps, mem:stats().steps)
     end)
+
+    it("counts as the worst the steps of the call that took most", function()
+      open "64K"
+      local worst, before, held = 0, mem:stats().steps, {}
+      for i = 1, 200 do
+        if i % 3 == 0 then
+          assert(mem:free(table.remove(held, i * 7 % #held + 1)))
+        else
+          held[#held + 1] = mem:alloc(i * 37 % 400)
+        end
+        local stats = mem:stats()
+        worst, before = math.max(worst, stats.steps - before), stats.steps
+        assert.equal(worst, stats.steps_max)
+      end
+    end)
   end)
 end

@@ -78,6 +78,20 @@ describe("guard full", function()
     end
   end)
 
+  it("knows of a resized block's new bytes that they were never written, whatever lay there before", function()
+    local tight <close> = heapwright.new { capacity = "4K", guard = "full", quarantine = 0 }
+    local before = tight:malloc(1000)
+    tight:free(before)
+    local a = tight:alloc(13)
+    assert.equal(before, a)
+    tight:fill(a, 7, 13)
+    for size = 14, 300, 22 do
+      a = assert(tight:realloc(a, size))
+      assert.equal(("\7"):rep(13), tight:read(a, 13))
+      for at = 13, size - 1 do assert.equal("uninitialised", (select(3, tight:read(a + at, 1)))) end
+    end
+  end)
+
   it("forgets what was written when a block is granted anew", function()
     local tight <close> = heapwright.new { capacity = "4K", guard = "full", quarantine = 0 }
     local a = tight:malloc(100)

@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "heapwright.h"
+#include "image.h"
 
 enum { MOST = 400, CAPACITY = 1 << 16, ROOM = 1 << 18 };
 
@@ -274,6 +275,8 @@ static void test_misfits(void) {
     CHECK_EQ(save(pool, &why), HPW_OK);
     refused(&(hpw_config){.capacity = 512},
             "the block at 0xb0, 700 bytes, ends at 876, past the capacity of 512");
+    refused(&(hpw_config){.capacity = 112},
+            "the block at 0x70, 0 bytes, ends at 112, past the capacity of 112");
     refused(&(hpw_config){.capacity = 4096, .granule = 64},
             "the block at 0x70 is not at a multiple of the granule, 64");
     refused(&(hpw_config){.capacity = 4096, .policy = "buddy"},
@@ -315,6 +318,54 @@ static void test_lies(void) {
     hpw_close(pool);
 }
 
+/* An image of blocks without bytes, in a pool of 4 KiB, that tells of so many; its checksums are right. */
+static void forge(const image_block *blocks, size_t count, uint64_t told) {
+    hpw_image header = {
+        .config = {.policy = "best-fit", .capacity = 4096, .max_capacity = 4096, .granule = 16},
+        .capacity = 4096,
+        .blocks = told,
+        .size = IMAGE_HEADER + count * IMAGE_BLOCK};
+    image.size = (size_t)header.size;
+    image_encode(&header, 0, image.bytes);
+    for (size_t i = 0; i < count; i++)
+        image_block_encode(&blocks[i], image.bytes + IMAGE_HEADER + i * IMAGE_BLOCK);
+}
+
+/* What the checksums can't tell is held against what the numbers allow, whatever the pool would hold. */
+static void test_forgeries(void) {
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 8192}, NULL);
+    hpw_image_error why;
+    hpw_image described;
+    static const struct {
+        image_block blocks[2];
+        hpw_error error;
+    } cases[] = {
+        {{{.address = 0, .granted = 32}, {.address = 32, .granted = 4064}}, HPW_OK},
+        {{{.address = 0, .granted = 48}, {.address = 32, .granted = 16}}, HPW_CORRUPTED},   /* overlaps */
+        {{{.address = 32, .granted = 16}, {.address = 0, .granted = 32}}, HPW_CORRUPTED},   /* out of order */
+        {{{.address = 0, .granted = 32}, {.address = 4080, .granted = 32}}, HPW_CORRUPTED}, /* past the end */
+        {{{.address = 0, .granted = 32}, {.address = 4096, .granted = 16}}, HPW_CORRUPTED},
+        {{{.address = 0, .granted = 32}, {.address = 32, .granted = 0}}, HPW_CORRUPTED},
+        {{{.address = 0, .granted = 32}, {.address = 40, .granted = 16}}, HPW_CORRUPTED},
+        {{{.address = 0, .granted = 32}, {.address = 32, .granted = 24}}, HPW_CORRUPTED},
+        {{{.address = 0, .granted = 32}, {.address = 32, .granted = 16, .requested = 17}}, HPW_CORRUPTED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        forge(cases[i].blocks, 2, 2);
+        if (!CHECK_EQ(restore(pool, &why), cases[i].error)) printf("  case %zu\n", i);
+        CHECK_EQ(hpw_reset(pool), HPW_OK);
+        check_empty(pool);
+    }
+    static const uint64_t told[] = {3, 1 << 20, UINT64_MAX / IMAGE_BLOCK, UINT64_MAX};
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        forge(cases[0].blocks, 2, told[i]);
+        image.at = 0;
+        CHECK_EQ(hpw_read_image(get, &image, &described, &why), HPW_CORRUPTED);
+        CHECK_EQ(why.offset, 80);
+    }
+    hpw_close(pool);
+}
+
 /* A block of several pieces keeps every byte in its place, in the pieces' order. */
 static void test_pieces(void) {
     enum { SIZE = 200000 };
@@ -339,6 +390,7 @@ int main(void) {
     test_write_failures();
     test_misfits();
     test_lies();
+    test_forgeries();
     test_policies();
     return CHECK_DONE();
 }

@@ -516,6 +516,24 @@ static void tries(void) {
     refuses_for(&s, 227, "its note of the largest");
 }
 
+/* Of all the times that the one free block may say that it came at, just the one at which the next comes is
+ * refused: the two would have the same key. */
+static void times(void) {
+    for (hpw_order order = HPW_ORDER_FIFO; order <= HPW_ORDER_LIFO; order++) {
+        unsigned refused = 0;
+        for (uint32_t time = 0; time < 64; time++) {
+            hpw_config config = {
+                .policy = "first-fit", .order = order, .capacity = 4096, .guard = HPW_GUARD_CHECK};
+            scene s = {.pool = hpw_open(&config, NULL)};
+            for (unsigned i = 0; i < 2; i++) s.held[i] = hpw_malloc(s.pool, 16);
+            set_link(&s, 2, 2, time);
+            refused += hpw_free(s.pool, s.held[0]) == HPW_CORRUPTED;
+            hpw_close(s.pool);
+        }
+        CHECK_EQ(refused, 1);
+    }
+}
+
 /* A block that moved down into the free one before it moves back, where what is left behind it can't be
  * filed. */
 static void moved_back(void) {
@@ -598,6 +616,7 @@ int main(int argc, char **argv) {
     lists();
     heaps();
     tries();
+    times();
     moved_back();
     off();
     caches();
