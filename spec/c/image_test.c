@@ -319,7 +319,7 @@ static void test_lies(void) {
 }
 
 /* An image of blocks without bytes, in a pool of 4 KiB, that tells of so many; its checksums are right. */
-static void forge(const image_block *blocks, size_t count, uint64_t told) {
+static void forge(const image_block *list, size_t count, uint64_t told) {
     hpw_image header = {
         .config = {.policy = "best-fit", .capacity = 4096, .max_capacity = 4096, .granule = 16},
         .capacity = 4096,
@@ -328,7 +328,7 @@ static void forge(const image_block *blocks, size_t count, uint64_t told) {
     image.size = (size_t)header.size;
     image_encode(&header, 0, image.bytes);
     for (size_t i = 0; i < count; i++)
-        image_block_encode(&blocks[i], image.bytes + IMAGE_HEADER + i * IMAGE_BLOCK);
+        image_block_encode(&list[i], image.bytes + IMAGE_HEADER + i * IMAGE_BLOCK);
 }
 
 /* What the checksums can't tell is held against what the numbers allow, whatever the pool would hold. */

@@ -23,11 +23,11 @@ local knowing = {
   { "core/fit", "replay_test spec/command" },
   { "core/preload", "record_test" },
   { "core/cache", "cache_thread_test pool_test share_thread_test spec/slab" },
-  { "core/slot_calls", "pool_test cache_thread_test spec/slab spec/free" },
-  { "core/short_calls", quick .. "pool_test links_test placement_test spec/contract spec/placement account_test" },
+  { "core/slot_calls", "pool_test cache_thread_test spec/slab spec/contract" },
+  { "core/short_calls", quick .. "pool_test links_test placement_test spec/free spec/contract spec/placement account_test" },
   { "core/lock", "thread_test account_thread_test cache_thread_test inject_thread_test share_thread_test" },
-  { "core/open", "refused_open_test pool_test share_thread_test account_test spec/pools" },
-  { "core/backing", "refused_open_test pool_test replay_test" },
+  { "core/open", "refused_open_test open_test pool_test share_thread_test account_test spec/pools" },
+  { "core/backing", "refused_open_test open_test pool_test replay_test" },
   { "core/event", "pool_test cache_thread_test share_thread_test record_test spec/record" },
   { "core/check", quick .. "links_test pool_test" },
   { "core/stats", "walk_test check_test pool_test spec/contract spec/stats spec/blocks spec/errors" },
@@ -38,7 +38,7 @@ local knowing = {
     .. "spec/aligned spec/growth spec/contract" },
   { "core/operations", quick .. "pool_test links_test placement_test spec/growth spec/resize spec/aligned spec/contract "
     .. "spec/placement spec/slab spec/stats" },
-  { "core/", quick .. "pool_test thread_test placement_test spec/growth spec/resize spec/zero spec/free spec/aligned "
+  { "core/", quick .. "open_test pool_test thread_test placement_test spec/growth spec/resize spec/zero spec/free spec/aligned "
     .. "spec/allocate spec/blocks spec/stats spec/placement spec/contract spec/state spec/record spec/guard" },
   { "lua/values", "spec/values spec/spawn" },
   { "lua/spawn", "spec/spawn spec/words" },

@@ -93,7 +93,7 @@ return {
     file = queue,
     after = "HOT bool queue_unlink(",
     from = "q->last = previous;",
-    to = "",
+    to = ";",
     breaks = "a queue appends behind a block that it no longer has",
   },
   {
