@@ -116,6 +116,20 @@ for _, policy in ipairs(POLICIES) do
       end
     end)
 
+    it("puts it at each place that there is, from the first to the last", function()
+      for places = 2, 5 do
+        local seen, different = {}, 0
+        for seed = 1, SEEDS do
+          local mem <close> = open(policy, seed, { capacity = (places + 1) * 16 })
+          local a = assert(mem:alloc(32))
+          if not seen[a] then different = different + 1 end
+          seen[a] = true
+        end
+        assert.equal(places, different)
+        assert.is_true(seen[0] and seen[(places - 1) * 16])
+      end
+    end)
+
     it("has a place for what takes the whole empty pool", function()
       for seed = 1, 20 do
         local mem <close> = open(policy, seed)

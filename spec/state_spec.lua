@@ -199,6 +199,22 @@ describe("a state", function()
     assert.is_nil(unlimited:stats().instructions)
   end)
 
+  it("charges a call in C for what it does", function()
+    local state <close> = heapwright.state { limit = "1M", instructions = 50000 }
+    state:eval "t = {} for i = 1, 1000 do t[i] = i end"
+    assert.is_string(state:eval "return table.concat(t)")
+    local once = state:stats().instructions
+    assert.is_true(once >= 1000)
+    assert.is_string(state:eval "for _ = 1, 3 do table.concat(t) end return table.concat(t)")
+    assert.is_true(state:stats().instructions >= 4 * 1000)
+    local none, message, code = state:eval "for i = 1, 100 do n = i table.concat(t) end"
+    assert.is_nil(none)
+    assert.equal("limit", code)
+    assert.matches("out of instructions: all 50000 are spent", message)
+    local rounds = state:eval "return n"
+    assert.is_true(rounds > 1 and rounds <= 50)
+  end)
+
   it("counts as Lua counts, under every policy", function()
     for _, info in ipairs(heapwright.policies()) do
       local state <close> = heapwright.state { limit = "512K", policy = info.name }

@@ -169,9 +169,9 @@ return {
   },
   {
     file = budget,
-    from = "if (steps > b->left) end(b, L, OUT_OF_INSTRUCTIONS);",
-    to = "if (steps > b->left + 1000) end(b, L, OUT_OF_INSTRUCTIONS);",
-    breaks = "a call in C of more steps than are left is made",
+    from = "if (b->end || (steps && draw(b, L, steps) < steps)) raise_end(b, L);",
+    to = "if (b->end) raise_end(b, L);",
+    breaks = "a call in C costs nothing, as long as it would not cost more than is left",
   },
   {
     file = values,
