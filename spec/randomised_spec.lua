@@ -130,6 +130,16 @@ for _, policy in ipairs(POLICIES) do
       end
     end)
 
+    it("puts it anywhere in a pool that can still grow as well", function()
+      local eighths = { 0, 0, 0, 0, 0, 0, 0, 0 }
+      for seed = 1, SEEDS do
+        local mem <close> = open(policy, seed, { max_capacity = "256K" })
+        local a = assert(mem:alloc(16))
+        eighths[a * 8 // 65536 + 1] = eighths[a * 8 // 65536 + 1] + 1
+      end
+      assert.is_true(chi_squared(eighths) < 24.3, table.concat(eighths, " "))
+    end)
+
     it("has a place for what takes the whole empty pool", function()
       for seed = 1, 20 do
         local mem <close> = open(policy, seed)
