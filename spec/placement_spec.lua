@@ -104,6 +104,48 @@ describe("worst fit", function()
   end)
 end)
 
+-- Above 64 granules a bin holds several sizes: 256 to 259 granules are one.
+describe("good fit", function()
+  local GRANULES = { 256, 257, 258, 259 }
+
+  -- A pool full of blocks of so many granules with a live one behind each, of which the first ones are free,
+  -- the last one freed first.
+  local function full_but_for(sizes, options)
+    local total = 0
+    for _, size in ipairs(sizes) do total = total + size + 1 end
+    options.policy, options.capacity = "good-fit", total * 16
+    local mem, held = assert(heapwright.new(options)), {}
+    for i, size in ipairs(sizes) do
+      held[i] = assert(mem:alloc(size * 16))
+      assert(mem:alloc(16))
+    end
+    return mem, held
+  end
+
+  for _, guard in ipairs { "off", "check" } do
+    it("takes the newest block of the first bin that is sure to fit, guard " .. guard, function()
+      for _, size in ipairs(GRANULES) do
+        local mem <close>, held = full_but_for({ 256, 300, 260, 260 }, { guard = guard })
+        for i = 4, 1, -1 do assert(mem:free(held[i])) end
+        local expected = size == 256 and held[1] or held[3]
+        assert.equal(expected, mem:alloc(size * 16))
+        assert.is_true(mem:check())
+      end
+    end)
+
+    it("where there is none looks at the 8 newest of the size's own bin, guard " .. guard, function()
+      for others = 0, 12 do
+        local sizes = { 259 }
+        for i = 1, others do sizes[i + 1] = 256 end
+        local mem <close>, held = full_but_for(sizes, { guard = guard })
+        for _, address in ipairs(held) do assert(mem:free(address)) end
+        assert.equal(others < 8 and held[1] or nil, (mem:alloc(259 * 16)))
+        assert.is_true(mem:check())
+      end
+    end)
+  end
+end)
+
 describe("buddy", function()
   it("cuts the pool into powers of two from address 0", function()
     local mem <close> = heapwright.new { capacity = 16 * (32 + 8 + 1), policy = "buddy" }
@@ -137,6 +179,16 @@ describe("buddy", function()
 end)
 
 describe("bump", function()
+  it("lets no block grow into freed bytes, only into those that nobody had", function()
+    local mem <close> = heapwright.new { capacity = 1024, policy = "bump" }
+    local a, b = mem:alloc(100), mem:alloc(100)
+    assert.equal(b, mem:realloc(b, 200))
+    assert.is_true(mem:free(b))
+    assert.equal(320, mem:realloc(a, 150))
+    assert.equal(320, mem:realloc(320, 300))
+    assert.is_true(mem:check())
+  end)
+
   it("takes the next bytes, whatever was freed, until it is reset", function()
     local mem <close> = heapwright.new { capacity = 1024, policy = "bump" }
     assert.equal(0, mem:alloc(500))

@@ -153,6 +153,19 @@ describe("slab", function()
     os.remove(trace)
   end)
 
+  it("fetches slots that were in use before many at a time, and each other one alone", function()
+    open "1M"
+    local function steps_of_allocating()
+      local before, held = mem:stats().steps, {}
+      for i = 1, 4096 do held[i] = assert(mem:alloc(64)) end
+      local steps = mem:stats().steps - before
+      for _, address in ipairs(held) do assert(mem:free(address)) end
+      return steps
+    end
+    assert.is_true(steps_of_allocating() > 4 * 4096) -- so that the high-water mark is exact
+    for _ = 1, 3 do assert.is_true(steps_of_allocating() < 2.5 * 4096) end
+  end)
+
   it("counts every step that it takes, and few", function()
     open "16M"
     local draw, held = random(11), {}
