@@ -24,7 +24,8 @@ local knowing = {
   { "core/preload", "record_test" },
   { "core/cache", "cache_thread_test pool_test share_thread_test spec/slab" },
   { "core/slot_calls", "pool_test cache_thread_test spec/slab spec/contract" },
-  { "core/short_calls", quick .. "pool_test links_test placement_test spec/free spec/contract spec/placement account_test" },
+  { "core/short_calls", quick .. "pool_test links_test placement_test spec/free spec/contract spec/placement "
+    .. "account_test" },
   { "core/lock", "thread_test account_thread_test cache_thread_test inject_thread_test share_thread_test" },
   { "core/open", "refused_open_test open_test pool_test share_thread_test account_test spec/pools" },
   { "core/backing", "refused_open_test open_test pool_test replay_test" },
@@ -36,10 +37,11 @@ local knowing = {
   { "core/policy/slab", "check_test pool_test cache_thread_test spec/slab spec/contract spec/growth" },
   { "core/policy/", "check_test pool_test placement_test thread_test links_test spec/placement spec/randomised "
     .. "spec/aligned spec/growth spec/contract" },
-  { "core/operations", quick .. "pool_test links_test placement_test spec/growth spec/resize spec/aligned spec/contract "
-    .. "spec/placement spec/slab spec/stats" },
-  { "core/", quick .. "open_test pool_test thread_test placement_test spec/growth spec/resize spec/zero spec/free spec/aligned "
-    .. "spec/allocate spec/blocks spec/stats spec/placement spec/contract spec/state spec/record spec/guard" },
+  { "core/operations", quick .. "pool_test links_test placement_test spec/growth spec/resize spec/aligned "
+    .. "spec/contract spec/placement spec/slab spec/stats" },
+  { "core/", quick .. "open_test pool_test thread_test placement_test spec/growth spec/resize spec/zero spec/free "
+    .. "spec/aligned spec/allocate spec/blocks spec/stats spec/placement spec/contract spec/state spec/record "
+    .. "spec/guard" },
   { "lua/values", "spec/values spec/spawn" },
   { "lua/spawn", "spec/spawn spec/words" },
   { "lua/budget", "spec/state spec/spawn" },
