@@ -182,6 +182,9 @@ static void limits(void) {
         CHECK_EQ(stats_of(account).over_limit, 2);
         void *block = hpw_lua_alloc(account, NULL, 4, limit);
         CHECK(block && !hpw_lua_alloc(account, NULL, 0, 1));
+        CHECK(
+            !hpw_lua_alloc(account, NULL, 0, SIZE_MAX)); /* with what is in use more than there are numbers */
+        CHECK(stats_of(account).over_limit == 4 && stats_of(account).over_pool == 0);
         CHECK(!hpw_lua_alloc(account, block, limit, limit + 1));
         hpw_set_limit(account, HPW_NO_LIMIT);
         block = hpw_lua_alloc(account, block, limit, limit + 1);
@@ -191,6 +194,9 @@ static void limits(void) {
         block = hpw_lua_alloc(account, block, limit + 1, limit);
         CHECK(block && stats_of(account).in_use == limit && stats_of(account).limit == limit / 2);
         CHECK_EQ(hpw_close_account(account), HPW_INVALID_ARGUMENT);
+        hpw_lua_alloc(account, block, limit, 0);
+        hpw_set_limit(account, limit);
+        CHECK(block = hpw_lua_alloc(account, NULL, 4, limit)); /* all at once, before anything was near it */
         hpw_lua_alloc(account, block, limit, 0);
         CHECK_EQ(hpw_close_account(account), HPW_OK);
     }

@@ -6,6 +6,7 @@
  * under ThreadSanitizer too; thread_test.c hammers such pools as well.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,6 +323,51 @@ static void freed_for_all(void) {
 }
 
 /*
+ * Two threads free each block of a third one's at the same moment, or nearly: one of them is told that it is
+ * free.
+ */
+enum { DUELS = 1000 };
+
+typedef struct duel {
+    hpw_pool *pool;
+    void *blocks[DUELS];
+    atomic_uint ready, freed;
+} duel;
+
+static void pass_time(unsigned turns) {
+    for (volatile unsigned i = 0; i < turns; i++) continue;
+}
+
+static void *free_each(void *ud) {
+    duel *d = ud;
+    for (unsigned i = 0; i < DUELS; i++) {
+        unsigned first = atomic_fetch_add(&d->ready, 1) % 2 == 0;
+        for (unsigned looks = 1; atomic_load(&d->ready) < 2 * (i + 1); looks++)
+            if (looks % 4096 == 0) sched_yield();
+        pass_time(first ? 20 : i % 64); /* the second one knows it sooner */
+        hpw_error error = hpw_free(d->pool, d->blocks[i]);
+        if (error == HPW_OK)
+            atomic_fetch_add(&d->freed, 1);
+        else
+            CHECK_EQ(error, HPW_DOUBLE_FREE);
+    }
+    return NULL;
+}
+
+static void freed_by_two_at_once(void) {
+    duel *d = calloc(1, sizeof *d);
+    d->pool = open_cached(CAPACITY, CACHES);
+    pthread_t threads[2];
+    for (int i = 0; i < DUELS; i++) CHECK((d->blocks[i] = hpw_malloc(d->pool, 64)) != NULL);
+    for (int i = 0; i < 2; i++) CHECK_EQ(pthread_create(&threads[i], NULL, free_each, d), 0);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    CHECK_EQ(atomic_load(&d->freed), DUELS);
+    whole_again(d->pool);
+    hpw_close(d->pool);
+    free(d);
+}
+
+/*
  * Others empty more pages than a heap keeps, and are still there: their end would bring
  * all home.
  */
@@ -442,6 +488,7 @@ int main(void) {
     nothing_is_held_back(64, 60000);
     shared_pages_are_not_held_back();
     freed_for_all();
+    freed_by_two_at_once();
     many_pages_come_back_at_once();
     several_pools();
     a_cache_passes_on();
