@@ -292,6 +292,29 @@ static void pressure(void) {
     hpw_close(pool);
 }
 
+/* Of the slabs that fall empty few are kept, and as many again after a refusal of another account took them.
+ */
+static void keeps_few(void) {
+    enum { COUNT = 8000, CAPACITY = 4 << 20 };
+    hpw_pool *pool = hpw_open(&(hpw_config){.capacity = CAPACITY}, NULL);
+    hpw_account *a = hpw_open_account(pool, NULL, NULL), *b = hpw_open_account(pool, NULL, NULL);
+    static void *held[COUNT];
+    uint64_t kept[3];
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < COUNT; i++) CHECK(held[i] = hpw_lua_alloc(a, NULL, 5, 100));
+        uint64_t most = stats_of(a).granted;
+        for (unsigned i = 0; i < COUNT; i++) hpw_lua_alloc(a, held[i], 100, 0);
+        kept[round] = stats_of(a).granted;
+        CHECK(kept[round] < most / 8);
+        CHECK(!hpw_lua_alloc(b, NULL, 0, CAPACITY));
+        hpw_lua_alloc(a, hpw_lua_alloc(a, NULL, 5, 100), 100, 0);
+    }
+    CHECK(kept[1] >= kept[0] && kept[2] >= kept[0]);
+    CHECK_EQ(hpw_close_account(a), HPW_OK);
+    CHECK_EQ(hpw_close_account(b), HPW_OK);
+    hpw_close(pool);
+}
+
 /* What an account keeps is given up before a request is refused: all of the pool is one block in the end. */
 static void reclaims(void) {
     hpw_pool *pool = hpw_open(&(hpw_config){.capacity = 16 << 20}, NULL);
@@ -463,6 +486,7 @@ int main(void) {
     headroom();
     headroom_set_later();
     pressure();
+    keeps_few();
     reclaims();
     kinds();
     told_of_live_blocks();

@@ -205,6 +205,38 @@ static void damage(const char *name, const uint8_t *whole, size_t n) {
     CHECK_EQ(bad, 0);
 }
 
+/* The sample with a changed header of its only chunk and `more` bytes after its last record, all checksums
+ * right. */
+static void read_changed(const uint8_t *whole, size_t n, uint64_t first, size_t more, reading *r) {
+    static uint8_t copy[4096 + 16];
+    hpw_chunk chunk;
+    uint8_t *payload = copy + HPW_HEADER_SIZE + HPW_CHUNK_HEADER;
+    memset(copy, 0, sizeof copy);
+    CHECK_EQ(hpw_chunk_decode(whole + HPW_HEADER_SIZE, &chunk), HPW_CHUNK_SOUND);
+    size_t upto = (size_t)(payload - copy) + chunk.length;
+    memcpy(copy, whole, upto);
+    memcpy(copy + upto + more, whole + upto, n - upto);
+    chunk.length += (uint32_t)more;
+    chunk.first = first;
+    chunk.payload_check = hpw_checksum(payload, chunk.length);
+    hpw_chunk_encode(&chunk, copy + HPW_HEADER_SIZE);
+    put_file(in_folder("changed.hwt"), copy, n + more);
+    read_trace(in_folder("changed.hwt"), r);
+}
+
+/* A chunk that is missing is missed, and what no record explains is told. */
+static void test_chunks(const uint8_t *whole, size_t n) {
+    static reading r;
+    read_changed(whole, n, 0, 0, &r);
+    CHECK(r.ended == 0 && !r.warned && r.count == 7);
+    read_changed(whole, n, 3, 0, &r);
+    CHECK(r.ended < 0 && r.count == 0 && strstr(r.error.message, "its first event is not the next one"));
+    for (size_t more = 1; more <= 16; more += 5) {
+        read_changed(whole, n, 0, more, &r);
+        CHECK(r.ended < 0 && strstr(r.error.message, "bytes are left after its last record"));
+    }
+}
+
 static void test_damage(void) {
     static maker m;
     static uint8_t bytes[4096];
@@ -219,6 +251,7 @@ static void test_damage(void) {
     if (file) fclose(file);
     CHECK(n > HPW_HEADER_SIZE && n < sizeof bytes);
     damage("ids.hwt", bytes, n);
+    test_chunks(bytes, n);
 }
 
 int main(void) {
