@@ -79,6 +79,17 @@ describe("heapwright.new", function()
     refuses({ max_capacity = "512K" }, "max_capacity: 524288 is below the capacity of 1048576")
     refuses({ capacity = "2M", max_capacity = "1M" },
       "max_capacity: 1048576 is below the capacity of 2097152")
+    refuses({ capacity = "2M", max_capacity = (2 << 20) - 1 },
+      "max_capacity: 2097151 is below the capacity of 2097152")
+    assert(heapwright.new { capacity = "2M", max_capacity = "2M" }):close()
+  end)
+
+  it("takes a capacity of a single granule", function()
+    for _, granule in ipairs { 8, 16, 4096 } do
+      local mem <close> = heapwright.new { capacity = granule, granule = granule }
+      assert.equal(0, mem:alloc(granule))
+      assert.equal(granule, mem:stats().capacity)
+    end
   end)
 
   it("takes granules that are powers of two from 8 to 4096", function()

@@ -88,6 +88,27 @@ static void smallest_pools(bool resizes, bool aligned) {
     hpw_program_free(program);
 }
 
+/* Of a trace that is too long to try each capacity it is an edge still: a granule less does not do. */
+static void edges_of_a_long_trace(void) {
+    static const char *const policies[] = {"best-fit", "next-fit", "worst-fit", "good-fit"};
+    hpw_trace_error error;
+    hpw_program *program = hpw_program_load(random_trace(650000, true, false), &error);
+    if (!CHECK(program != NULL)) exit(2);
+    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+        hpw_question question = {.policy = policies[i], .granule = 16, .smallest = true};
+        hpw_answer answer;
+        replay run;
+        bool fits = true;
+        CHECK_EQ(hpw_ask(program, &question, NULL, &answer), HPW_OK);
+        CHECK(answer.has_smallest && !answer.smallest_exact);
+        CHECK_EQ(replay_open(program, &question, answer.smallest_pool - 16, NULL, &run), HPW_OK);
+        replay_fits(&run, NULL, &fits);
+        replay_close(&run);
+        CHECK(!fits);
+    }
+    hpw_program_free(program);
+}
+
 static void failures_are_counted(void) {
     hpw_trace_error error;
     hpw_answer answer;
@@ -111,6 +132,7 @@ static void failures_are_counted(void) {
 
 int main(void) {
     for (unsigned round = 0; round < 24; round++) smallest_pools(round & 1, round & 2);
+    edges_of_a_long_trace();
     failures_are_counted();
     unlink(random_trace(1, false, false));
     return CHECK_DONE();

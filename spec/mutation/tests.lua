@@ -49,9 +49,9 @@ local knowing = {
   { "lua/save", "spec/save" },
   { "lua/plan", "spec/inject" },
   { "lua/options", "spec/options" },
-  { "lua/access", "spec/access spec/words spec/block" },
+  { "lua/access", "spec/access spec/words spec/block spec/types" },
   { "lua/queries", "spec/blocks spec/stats spec/guard" },
-  { "lua/failure", "spec/errors spec/access spec/types spec/options spec/record" },
+  { "lua/failure", "spec/errors spec/access spec/types spec/options spec/watch" },
   { "lua/share", "share_thread_test spec/close spec/record spec/spawn" },
   { "lua/", "spec/allocate spec/zero spec/resize spec/types spec/aligned spec/close spec/errors spec/exhaustion" },
 }
