@@ -63,6 +63,9 @@ describe("access", function()
       refused("out_of_bounds", "read of 9223372036854775807 bytes at 0x40 "
         .. "runs 9223372036854775707 bytes past the 100-byte block at 0x40", mem:read(a, math.maxinteger))
       assert.equal("out_of_bounds", select(3, mem:read(a, 1 << 40)))
+      local thread <close> = assert(heapwright.spawn(nil, "while true do end")) -- with others it goes another way
+      assert.is_nil((thread:join(0)))
+      assert.equal("out_of_bounds", select(3, mem:read(a, math.maxinteger)))
     end)
 
     it("refuses free blocks and what is outside", function()

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -34,6 +35,14 @@ static bool compile(const char *name, const char *options) {
     return CHECK(system(command) == 0);
 }
 
+static uint64_t nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t took; /* ns, the recording that was the last one */
+
 /* Records `name argument`. */
 static hpw_recording record(const char *name, const char *argument) {
     hpw_recording recording = {.status = -1};
@@ -41,13 +50,16 @@ static hpw_recording record(const char *name, const char *argument) {
     char path[PATH];
     snprintf(path, sizeof path, "%s", program(name));
     char *argv[] = {path, (char *)(uintptr_t)argument, NULL};
+    uint64_t began = nanoseconds();
     if (!CHECK(hpw_record_run(argv, trace, library, &recording, &error))) printf("  %s\n", error.message);
+    took = nanoseconds() - began;
     return recording;
 }
 
 /* What a trace holds of the blocks of some sizes. */
 typedef struct tally {
     uint64_t allocations, frees, resizes, others; /* others: allocations of other sizes */
+    uint64_t latest;                              /* ns: the time of the last event */
     bool read;                                    /* to its end */
     char warning[512];
 } tally;
@@ -63,6 +75,7 @@ static tally count(const char *file, uint64_t least, uint64_t most) {
         if (event.kind == HPW_TRACE_ALLOC) ours ? t.allocations++ : t.others++;
         if (event.kind == HPW_TRACE_FREE) t.frees += ours;
         if (event.kind == HPW_TRACE_RESIZE) t.resizes += ours;
+        t.latest = event.time;
     }
     if (reader && hpw_trace_failure(reader)) {
         printf("  %s\n", hpw_trace_failure(reader)->message);
@@ -98,6 +111,7 @@ static void test_threads(void) {
     /* Of 8 * 5000 reallocs those of NULL are allocations. */
     CHECK_EQ(t.allocations + t.resizes, 8 * (20000 + 5000 + 1));
     CHECK_EQ(t.frees, t.allocations);
+    CHECK(t.latest > 0 && t.latest <= took); /* what was timed lies in the time that it took */
     hpw_recording_free(&r);
     r = record("short_threads", NULL);
     CHECK_EQ(r.status, 0);

@@ -109,6 +109,28 @@ static void edges_of_a_long_trace(void) {
     hpw_program_free(program);
 }
 
+/* Without a capacity nothing fails, however much is live at once. */
+static void unbounded_pools(void) {
+    enum { BLOCKS = 200, SIZE = 40000 };
+    hpw_trace_error error;
+    const hpw_policy_info *info;
+    const char *path = random_trace(1, false, false);
+    FILE *file = fopen(path, "w");
+    if (!file) exit(2);
+    for (unsigned i = 1; i <= BLOCKS; i++) fprintf(file, "a %u %u\n", i, SIZE);
+    fclose(file);
+    hpw_program *program = hpw_program_load(path, &error);
+    if (!CHECK(program != NULL)) exit(2);
+    for (size_t i = 0; (info = hpw_policy_at(i)); i++) {
+        hpw_answer answer;
+        CHECK_EQ(hpw_ask(program, &(hpw_question){.policy = info->name}, NULL, &answer), HPW_OK);
+        CHECK_EQ(answer.failures, 0);
+        CHECK_EQ(answer.peak_in_use, BLOCKS * SIZE);
+        CHECK(answer.high_water >= BLOCKS * SIZE);
+    }
+    hpw_program_free(program);
+}
+
 static void failures_are_counted(void) {
     hpw_trace_error error;
     hpw_answer answer;
@@ -132,6 +154,7 @@ static void failures_are_counted(void) {
 
 int main(void) {
     for (unsigned round = 0; round < 24; round++) smallest_pools(round & 1, round & 2);
+    unbounded_pools();
     edges_of_a_long_trace();
     failures_are_counted();
     unlink(random_trace(1, false, false));
