@@ -36,8 +36,9 @@ local timed = {
   ["spec/memory_limit"] = true,
 }
 -- A test hangs after so many seconds of a processor's time, and of anybody's: on a machine with much else to
--- do the two are far apart. Both are added to what it takes on one that has not.
-local spins_after, sleeps_after, slower = 4, 120, 3
+-- do the two are far apart. Both are added to what it takes on one that has not, and with a sanitizer.
+local spins_after, sleeps_after = 4, 120
+local slower = { plain = 3, address = 20, thread = 60 }
 
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
@@ -128,8 +129,8 @@ function M:tests(build)
 end
 
 ---Runs one test, which takes so many seconds on its own. Whether it passed, and what it ended with.
-function M:test(test, takes)
-  local most = slower * takes
+function M:test(build, test, takes)
+  local most = slower[build] * takes
   local line = test.line:gsub("LIMIT", tostring(sleeps_after + most), 1)
   local limits = ("ulimit -c 0; ulimit -t %d"):format(spins_after + most)
   local passed, code = M.run(self:command("(%s; cd %s && %s)", limits, quote(self.source), line))
@@ -158,7 +159,7 @@ local function takes(test) return slow[test.name] and 60 or 2 end
 local function passes_unmutated(self, build, test, restore, mutate)
   if self.passed[build .. test.name] == nil then
     restore()
-    self.passed[build .. test.name] = self:compile(build, { test }) and self:test(test, takes(test)) or false
+    self.passed[build .. test.name] = self:compile(build, { test }) and self:test(build, test, takes(test)) or false
     mutate()
   end
   return self.passed[build .. test.name]
@@ -187,7 +188,7 @@ function M:try(mutation, all)
         return "error", "it does not compile: " .. self:last_words()
       end
       for _, test in ipairs(tests) do
-        local passed, code = self:test(test, takes(test))
+        local passed, code = self:test(build, test, takes(test))
         if not passed then
           if passes_unmutated(self, build, test, restore, mutate) then
             return "noticed", test.name, type(code) == "string" and code or nil
