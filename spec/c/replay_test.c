@@ -88,29 +88,6 @@ static void smallest_pools(bool resizes, bool aligned) {
     hpw_program_free(program);
 }
 
-/* Of a trace that is too long to try each capacity it is an edge still: a granule less does not do. */
-static void edge_of(const hpw_program *program, const char *policy, hpw_order order) {
-    hpw_question question = {.policy = policy, .order = order, .granule = 16, .smallest = true};
-    hpw_answer answer;
-    replay run;
-    bool fits = true;
-    CHECK_EQ(hpw_ask(program, &question, NULL, &answer), HPW_OK);
-    CHECK(answer.has_smallest);
-    CHECK_EQ(replay_open(program, &question, answer.smallest_pool - 16, NULL, &run), HPW_OK);
-    replay_fits(&run, NULL, &fits);
-    replay_close(&run);
-    if (!CHECK(!fits)) printf("%s order %d\n", policy, (int)order);
-}
-
-static void edges_of_a_long_trace(void) {
-    hpw_trace_error error;
-    hpw_program *program = hpw_program_load(random_trace(650000, true, false), &error);
-    if (!CHECK(program != NULL)) exit(2);
-    for (hpw_order order = 0; order < HPW_ORDER_COUNT; order++) edge_of(program, "best-fit", order);
-    edge_of(program, "next-fit", HPW_ORDER_ADDRESS);
-    hpw_program_free(program);
-}
-
 /* Without a capacity nothing fails, however much is live at once. */
 static void unbounded_pools(void) {
     enum { BLOCKS = 200, SIZE = 40000 };
@@ -157,7 +134,6 @@ static void failures_are_counted(void) {
 int main(void) {
     for (unsigned round = 0; round < 24; round++) smallest_pools(round & 1, round & 2);
     unbounded_pools();
-    edges_of_a_long_trace();
     failures_are_counted();
     unlink(random_trace(1, false, false));
     return CHECK_DONE();

@@ -42,21 +42,9 @@ return {
   },
   {
     file = fit,
-    from = "while (most - least > 1 && !s->error) {",
-    to = "while (most - least > 2 && !s->error) {",
-    breaks = "the smallest pool is a granule too large",
-  },
-  {
-    file = fit,
     from = "found = answer->high_water / s.granule;",
     to = "found = answer->high_water / s.granule + 1;",
     breaks = "first fit's smallest pool is a granule too large",
-  },
-  {
-    file = fit,
-    from = "found = bisect(s, least - 1, lower); /* below `least` nothing fits */",
-    to = "found = lower; /* below `least` nothing fits */",
-    breaks = "a smaller pool that was found beyond an edge is not made as small as it can be",
   },
   {
     file = replay,
