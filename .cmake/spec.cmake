@@ -2,8 +2,8 @@
 #
 # Runs one spec file under busted and fails where busted does, and also where it
 # ends without its own summary (a spec whose all is pending says why): a spec that calls os.exit(0) must not look well.
-#   cmake -DLUA=<interpreter> -DBUSTED=<script> -DSPEC=<file> -P spec.cmake
-execute_process(COMMAND ${LUA} ${BUSTED} ${SPEC} RESULT_VARIABLE status
+#   [SPEC_OPTIONS=<one of busted's>] cmake -DLUA=<interpreter> -DBUSTED=<script> -DSPEC=<file> -P spec.cmake
+execute_process(COMMAND ${LUA} ${BUSTED} $ENV{SPEC_OPTIONS} ${SPEC} RESULT_VARIABLE status
   OUTPUT_VARIABLE output ERROR_VARIABLE output)
 message("${output}")
 if(NOT status STREQUAL "0")

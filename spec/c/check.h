@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The harness of the C tests: counts checks, prints each that fails with its
- * place, and goes on. A test program ends with `return CHECK_DONE();`.
+ * place, and goes on, or with CHECK_STOPS in the environment ends there. A test program
+ * ends with `return CHECK_DONE();`.
  */
 #ifndef HPW_CHECK_H
 #define HPW_CHECK_H
@@ -10,16 +11,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static atomic_ulong check_count; /* tests have threads */
 static atomic_ulong check_failures;
 
+static inline void check_failed(void) {
+    check_failures++;
+    fflush(stdout);
+    if (getenv("CHECK_STOPS")) _Exit(1);
+}
+
 static inline bool check_note(bool ok, const char *file, int line, const char *what) {
     check_count++;
     if (!ok) {
-        check_failures++;
         printf("%s:%d: failed: %s\n", file, line, what);
-        fflush(stdout);
+        check_failed();
     }
     return ok;
 }
@@ -27,9 +34,8 @@ static inline bool check_note(bool ok, const char *file, int line, const char *w
 static inline bool check_equal(int64_t a, int64_t b, const char *file, int line, const char *what) {
     check_count++;
     if (a != b) {
-        check_failures++;
         printf("%s:%d: failed: %s: %lld and %lld\n", file, line, what, (long long)a, (long long)b);
-        fflush(stdout);
+        check_failed();
     }
     return a == b;
 }

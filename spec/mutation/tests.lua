@@ -5,20 +5,21 @@ local M = {}
 -- The first pattern that a file's name matches counts.
 local quick = "check_test reset_test refusal_test inject_test walk_test "
 local knowing = {
-  { "core/compact", "compact_test links_test spec/compact spec/block spec/stats" },
+  { "core/compact", "spec/compact compact_test links_test spec/block" },
   { "core/image", "image_test image_file_test spec/save" },
   { "core/inject", "inject_test inject_thread_test spec/inject" },
   { "core/guard", "check_test guard_test links_test spec/guard" },
-  { "core/written", "guard_test spec/guard" },
+  { "core/written", "spec/guard guard_test" },
   { "core/canary", "check_test guard_test" },
   { "core/pattern", "guard_test spec/guard" },
-  { "core/account", "account_thread_test account_test spec/state" },
-  { "core/slabs", "account_thread_test account_test spec/state" },
+  { "core/account", "account_test account_thread_test spec/state" },
+  { "core/slabs", "account_test account_thread_test spec/state" },
   { "core/lua_alloc", "account_test alloc_notes_test spec/state" },
   { "core/chunks", "account_test spec/state" },
   { "core/claim", "walk_test account_test spec/state" },
-  { "core/access", "access_test guard_test words_thread_test spec/guard spec/access spec/words spec/state" },
-  { "core/trace", "trace_test trace_damage_test replay_test spec/record" },
+  { "core/access", "open_test pool_test spec/words spec/access spec/guard access_test guard_test words_thread_test "
+    .. "spec/state" },
+  { "core/trace", "trace_damage_test trace_test replay_test spec/record" },
   { "core/replay", "replay_test trace_test spec/command spec/program" },
   { "core/fit", "replay_test spec/command" },
   { "core/preload", "record_test" },
@@ -34,10 +35,11 @@ local knowing = {
   { "core/stats", "walk_test check_test pool_test spec/contract spec/stats spec/blocks spec/errors" },
   { "core/bits", "bits_test" },
   { "core/policy/slot", "check_test pool_test cache_thread_test spec/slab spec/contract" },
-  { "core/policy/slab", "check_test pool_test cache_thread_test spec/slab spec/contract spec/growth" },
-  { "core/policy/", "check_test pool_test placement_test thread_test links_test spec/placement spec/randomised "
-    .. "spec/aligned spec/growth spec/contract" },
-  { "core/operations", quick .. "pool_test links_test placement_test spec/growth spec/resize spec/aligned "
+  { "core/policy/slab", "check_test spec/slab pool_test cache_thread_test spec/contract spec/growth" },
+  { "core/policy/randomised", "spec/randomised links_test" },
+  { "core/policy/", "check_test pool_test spec/placement spec/aligned placement_test links_test thread_test "
+    .. "spec/growth spec/contract" },
+  { "core/operations", quick .. "links_test pool_test placement_test spec/growth spec/resize spec/aligned "
     .. "spec/contract spec/placement spec/slab spec/stats" },
   { "core/", quick .. "open_test pool_test thread_test placement_test spec/growth spec/resize spec/zero spec/free "
     .. "spec/aligned spec/allocate spec/blocks spec/stats spec/placement spec/contract spec/state spec/record "
@@ -49,7 +51,7 @@ local knowing = {
   { "lua/save", "spec/save" },
   { "lua/plan", "spec/inject" },
   { "lua/options", "spec/options" },
-  { "lua/access", "spec/access spec/words spec/block spec/types" },
+  { "lua/access", "spec/types spec/access spec/words spec/block" },
   { "lua/queries", "spec/blocks spec/stats spec/guard" },
   { "lua/failure", "spec/errors spec/access spec/types spec/options spec/watch" },
   { "lua/share", "share_thread_test spec/close spec/record spec/spawn" },

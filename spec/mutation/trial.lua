@@ -108,7 +108,9 @@ function M:tests(build)
   local tests = {}
   for _, listing in ipairs(listed.tests) do
     local test = { name = listing.name, core = is_of_core(self, listing.name), labels = {} }
-    local line = { "env", quote("TMPDIR=" .. self.folder .. "/tmp") }
+    local line = { -- of each test the first failure will do
+      "env", quote("TMPDIR=" .. self.folder .. "/tmp"), "CHECK_STOPS=1", "SPEC_OPTIONS=--no-keep-going",
+    }
     for _, property in ipairs(listing.properties or {}) do
       if property.name == "ENVIRONMENT" then
         for _, setting in ipairs(property.value) do line[#line + 1] = quote(setting) end
