@@ -488,7 +488,7 @@ static void lists(void) {
 
 static void heaps(void) {
     static const uint32_t wrong[] = {3, 0x10000000, 1, 2,
-                                     20}; /* live, outside, inside of a block, itself, large */
+                                     128}; /* live, outside, inside of a block, itself, large */
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         scene s = scattered("buddy", HPW_ORDER_ADDRESS, HPW_GUARD_CHECK);
         for (unsigned link = 0; link < 4; link++) set_link(&s, 2, link, wrong[i]);
@@ -498,7 +498,7 @@ static void heaps(void) {
     for (unsigned link = 0; link < 4;
          link++) { /* one of them where its hash would have it, were it as small */
         scene s = scattered("buddy", HPW_ORDER_ADDRESS, HPW_GUARD_CHECK);
-        for (unsigned other = 0; other < 4; other++) set_link(&s, 2, other, other == link ? 20 : UINT32_MAX);
+        for (unsigned other = 0; other < 4; other++) set_link(&s, 2, other, other == link ? 128 : UINT32_MAX);
         CHECK(hpw_malloc(s.pool, 16) == NULL);
         refuses_for(&s, 2, "in its heap");
     }

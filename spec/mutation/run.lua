@@ -13,7 +13,8 @@
 --      all that are quick, then for the slow ones; until one fails, or hangs. That one has
 --      to pass on the source as it is. A mutation that does not compile, or whose text is
 --      gone, is an error in the list.
---   3. A table: which test noticed it. What none noticed survived. With --results each
+--   3. A table: which test noticed it. What none noticed survived; of a mutation that the list
+--      argues changes nothing only the tests that know the file are asked. With --results each
 --      line of it goes to a file at once, and what is in the file is not tried again: a
 --      run that was broken off goes on there. With --quick only the
 --      tests that know the file are run, and no sanitizer's build is made; what is not noticed

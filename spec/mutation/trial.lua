@@ -168,7 +168,8 @@ local function passes_unmutated(self, build, test, restore, mutate)
 end
 
 ---Tries a mutation: "noticed" and the test's name, and how it failed; "survived", or where not all tests
----are to be run "open"; or "error" and what is wrong.
+---are to be run "open"; or "error" and what is wrong. Of one that the list says can't be noticed it is enough
+---that the tests which know the file agree.
 function M:try(mutation, all)
   local build = mutation.build or "plain"
   local file = self.source .. "/" .. mutation.file
@@ -185,7 +186,7 @@ function M:try(mutation, all)
   self.listed[build] = self.listed[build] or self:tests(build)
   mutate()
   local function run()
-    for _, tests in ipairs(stages_of(mutation, self.listed[build], all)) do
+    for _, tests in ipairs(stages_of(mutation, self.listed[build], all and not mutation.survives)) do
       if #tests > 0 and not self:compile(build, tests) then
         return "error", "it does not compile: " .. self:last_words()
       end
@@ -199,7 +200,7 @@ function M:try(mutation, all)
         end
       end
     end
-    return all and "survived" or "open"
+    return (all or mutation.survives) and "survived" or "open"
   end
   local status, told, how = run()
   restore()

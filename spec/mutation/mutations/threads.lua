@@ -61,7 +61,6 @@ return {
     from = "if (atomic_load(&all->stop) == STOP_TO_FENCE) return true;",
     to = "return true;",
     breaks = "without the system's barrier a thread goes on although stop is said",
-    build = "thread",
     survives = "only where the system has no membarrier; where it has, STOP_TO_FENCE is never set",
   },
   {
