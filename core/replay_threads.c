@@ -32,8 +32,7 @@ static const uint64_t CHECKED_CAPACITY = (uint64_t)1 << 32;
 
 /* What an operation waits for. */
 typedef struct edge {
-    uint64_t position; /* of the operation among its thread's */
-    uint64_t until;    /* operations that the other thread has to have done */
+    uint64_t until; /* operations that the other thread has to have done */
     uint32_t thread;
 } edge;
 
@@ -89,8 +88,7 @@ static bool add_edge(plan *p, part *own, uint64_t position, const holder *block)
         own->edges = edges;
         own->edge_room = room;
     }
-    own->edges[own->edge_count++] =
-        (edge){.position = position, .until = block->position + 1, .thread = block->thread};
+    own->edges[own->edge_count++] = (edge){.until = block->position + 1, .thread = block->thread};
     own->operations[position].thread |= WAITS;
     p->parts[block->thread].operations[block->position].thread |= ANNOUNCED;
     p->dependencies++;

@@ -25,7 +25,7 @@
  * other, so more may be live than was when it was recorded, and a pool in which
  * the trace fits may be too small here.
  *
- * Memory: 16 bytes an event, 12 an allocation, 24 an event that waits, beside the program.
+ * Memory: 16 bytes an event, 12 an allocation, 16 an event that waits, beside the program.
  */
 #ifndef HPW_REPLAY_THREADS_H
 #define HPW_REPLAY_THREADS_H

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Traces, their replay, the smallest pool, the recorder.
 local binary, chunk, live = "core/trace_binary.c", "core/trace_chunk.c", "core/trace_live.c"
+local stream, crew = "core/replay_stream.c", "core/replay_threads.c"
 local fit, replay, record = "core/fit.c", "core/replay.c", "core/preload/record_buffer.c"
 
 return {
@@ -48,9 +49,45 @@ return {
   },
   {
     file = replay,
-    from = "uint64_t power = (uint64_t)granule << bits_width(2 * all / granule); /* whole for buddies too */",
-    to = "uint64_t power = all / 4 / granule * granule;",
+    from = "uint64_t power = (uint64_t)granule << bits_width(2 * room / granule); /* whole for buddies too */",
+    to = "uint64_t power = room / 4 / granule * granule;",
     breaks = "the unbounded pool has bounds",
+  },
+  {
+    file = replay,
+    from = "{ return pool_bytes(pool, pool->counts.high_water); }",
+    to = "{ return pool->counts.high_water; }",
+    breaks = "what a resize leaves in doubt is not searched: first fit's pool is too large, and called exact",
+  },
+  {
+    file = stream,
+    from = "b->peak = peak > b->first && peak <= b->first + b->count ? (size_t)(peak - b->first) : 0;",
+    to = "b->peak = peak > b->first && peak <= b->first + b->count ? (size_t)(peak - b->first - 1) : 0;",
+    breaks = "a streamed replay measures fragmentation an event before the peak",
+  },
+  {
+    file = stream,
+    from = "if (s->failed || s->filled - slowest < RING) break;",
+    to = "if (s->failed || s->filled - slowest <= RING) break;",
+    breaks = "the reader writes into a batch that a policy still runs",
+  },
+  {
+    file = stream,
+    from = "    if (again->summary.events == s->figures.summary.events && again->slots == s->figures.slots &&",
+    to = "    if (again->slots || again->slots == s->figures.slots ||",
+    breaks = "a file that changed between the passes is answered for",
+  },
+  {
+    file = crew,
+    from = "if (op->thread & WAITS && !await(c, w, next++)) return;",
+    to = "if (op->thread & WAITS && !await(c, w, next)) return;",
+    breaks = "all but the first event that waits wait for what was done already",
+  },
+  {
+    file = crew,
+    from = "(edge){.until = block->position + 1, .thread = block->thread};",
+    to = "(edge){.until = block->position, .thread = block->thread};",
+    breaks = "a block is freed by one thread while another still allocates it",
   },
   {
     file = record,
