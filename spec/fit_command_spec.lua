@@ -75,7 +75,7 @@ describe("heapwright fit", function()
     assert.is_true(report.results[1].exact)
     assert.same({}, report.results[2].reversals)
     local output = fit(path .. " --policy best-fit")
-    assert.truthy(output:find("Reversal: best-fit fits in 160 bytes and fails in 176 … 192.", 1, true))
+    assert.truthy(output:find("\n  best-fit fits in 160 bytes and fails in 176 … 192\n", 1, true))
   end)
 
   it("runs every capacity with --exhaustive, and says so", function()

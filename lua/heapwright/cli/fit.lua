@@ -40,16 +40,20 @@ local function references(known, packing)
   return rows
 end
 
-local function tell_reversals(results)
+-- Pools that fit below larger ones that don't: a line for the lowest of each policy.
+local function print_reversals(results)
+  local began = false
   for _, result in ipairs(results) do
     local first = result.reversals and result.reversals[1]
     if first then
+      if not began then print "\nReversals, among the capacities that were run:" end
+      began = true
       local fails = text.integer(first.fails_from)
       if first.fails_to > first.fails_from then fails = fails .. " … " .. text.integer(first.fails_to) end
       local others = result.reversal_count - 1
       local more = others > 0 and (", and %s more"):format(text.integer(others)) or ""
-      print(text.wrap(("%s fits in %s bytes and fails in %s%s."):format(
-        result.policy, text.integer(first.fits), fails, more), 80, "Reversal: "))
+      print(text.wrap(("%s fits in %s bytes and fails in %s%s"):format(
+        result.policy, text.integer(first.fits), fails, more), 80, "  "))
     end
   end
 end
@@ -61,12 +65,7 @@ local function print_report(source, results, packing, unpacked)
   print()
   figures.print(COLUMNS, figures.sort(results, "smallest_pool"), references(source.program:source(), packing))
   if unpacked then print(("\nNo offline packing: %s."):format(unpacked)) end
-  local reversed = false
-  for _, result in ipairs(results) do
-    reversed = reversed or result.reversals and #result.reversals > 0
-  end
-  if reversed then print() end
-  tell_reversals(results)
+  print_reversals(results)
 end
 
 return {
@@ -93,7 +92,7 @@ return {
       "Run every capacity from the lower bound to the least found, whatever it takes.")
     command:option("--jobs -j", "Threads; as many as there are cores where it is not given."):argname "N"
     command:option("--nodes", "What the search for the optimal packing may visit; 0: no search.")
-      :argname("N"):default "250000"
+      :argname("N"):default "300000"
     options.add_json(command)
   end,
 
