@@ -48,7 +48,7 @@ typedef struct hpw_packing_question {
     bool heuristic;   /* no search at all */
 } hpw_packing_question;
 
-enum { HPW_PACKING_NODES = 250000 };
+enum { HPW_PACKING_NODES = 300000 };
 
 /*
  * Packs a program's pieces. Any number of threads may pack one program at once;

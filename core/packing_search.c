@@ -10,8 +10,9 @@
  *
  *   1. The least address of a piece is the skyline's height over its lifetime, and
  *      not below the last one placed. Pieces at one address follow their number.
- *   2. In each section the pieces that are left all lie above the least of their
- *      least addresses: that and the sum of their sizes must not exceed the height.
+ *   2. In each section, of the pieces that are left, those whose least address is a
+ *      or above all lie above a: for no a may that and the sum of their sizes exceed
+ *      the height. (As one machine's jobs with release dates do.)
  *   3. Nothing is placed at or above the least end that some piece left could
  *      have: below it that piece would have a place, and could be pushed there.
  *   4. What is left falls apart where no piece lives across a moment; the parts
@@ -55,10 +56,10 @@ typedef struct search {
     uint64_t nodes, most_nodes; /* of this turn */
     uint64_t looks, most_looks; /* sections looked at */
     uint64_t *at;
-    uint64_t *skyline, *rest, *least; /* of a section */
-    const uint32_t *rank;             /* of a piece: the least goes first where weights are equal */
-    uint64_t *weight;                 /* of a piece: what it has refuted */
-    uint32_t *index_room;             /* stacks, of what each level of the search has to keep */
+    uint64_t *skyline, *rest; /* of a section */
+    const uint32_t *rank;     /* of a piece: the least goes first where weights are equal */
+    uint64_t *weight;         /* of a piece: what it has refuted */
+    uint32_t *index_room;     /* stacks, of what each level of the search has to keep */
     candidate *candidate_room;
     uint64_t *height_room;
     size_t indices, candidates, heights;
@@ -90,35 +91,43 @@ static void blame_section(search *s, const open_part *part, uint32_t section) {
     }
 }
 
-/* Rule 2, over the sections of the part. */
-static bool sections_hold(search *s, const open_part *part, const candidate *all) {
-    uint32_t from = s->p->all[part->left[0]].begin, to = from;
-    for (size_t i = 0; i < part->count; i++)
-        if (s->p->all[part->left[i]].end > to) to = s->p->all[part->left[i]].end;
-    for (uint32_t k = from; k < to; k++) {
-        s->rest[k] = 0;
-        s->least[k] = UINT64_MAX;
-    }
-    for (size_t i = 0; i < part->count; i++) {
-        const rectangle *own = &s->p->all[part->left[i]];
-        for (uint32_t k = own->begin; k < own->end; k++) {
-            s->rest[k] += own->size;
-            if (all[i].at < s->least[k]) s->least[k] = all[i].at;
-        }
-    }
-    for (uint32_t k = from; k < to; k++) {
-        if (!s->rest[k] || s->least[k] <= s->height - s->rest[k]) continue;
-        blame_section(s, part, k);
-        return false;
-    }
-    return true;
-}
-
 static int by_address(const void *a, const void *b) {
     const candidate *left = a, *right = b;
     if (left->at != right->at) return left->at < right->at ? -1 : 1;
     if (left->weight != right->weight) return left->weight > right->weight ? -1 : 1;
     return (left->rank > right->rank) - (left->rank < right->rank);
+}
+
+/* The highest first. Shellsort with Ciura's gaps: parts are small, and this is where the time goes. */
+static void sort_from_above(candidate *all, size_t count) {
+    static const size_t gaps[] = {1750, 701, 301, 132, 57, 23, 10, 4, 1};
+    for (size_t g = 0; g < sizeof gaps / sizeof *gaps; g++)
+        for (size_t gap = gaps[g], i = gap; i < count; i++) {
+            candidate held = all[i];
+            size_t k = i;
+            for (; k >= gap && all[k - gap].at < held.at; k -= gap) all[k] = all[k - gap];
+            all[k] = held;
+        }
+}
+
+/* Rule 2. `sorted` is room for as many. */
+static bool sections_hold(search *s, const open_part *part, const candidate *all, candidate *sorted) {
+    memcpy(sorted, all, part->count * sizeof *sorted);
+    sort_from_above(sorted, part->count);
+    for (size_t i = 0; i < part->count; i++) {
+        const rectangle *own = &s->p->all[part->left[i]];
+        memset(s->rest + own->begin, 0, (own->end - own->begin) * sizeof *s->rest);
+    }
+    for (size_t i = 0; i < part->count; i++) {
+        const rectangle *own = &s->p->all[sorted[i].index];
+        for (uint32_t k = own->begin; k < own->end; k++) {
+            s->rest[k] += own->size;
+            if (s->rest[k] <= s->height && sorted[i].at <= s->height - s->rest[k]) continue;
+            blame_section(s, part, k);
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Rule 5: an equal one before it is left. The pieces are sorted by begin. */
@@ -145,7 +154,7 @@ static bool find_candidates(search *s, const open_part *part, candidate *all, si
         all[i] = (candidate){.at = at, .index = index, .weight = s->weight[index], .rank = s->rank[index]};
         if (at + size < least_end) least_end = at + size;
     }
-    if (!sections_hold(s, part, all)) return false;
+    if (!sections_hold(s, part, all, all + part->count)) return false;
     *count = 0;
     for (size_t i = 0; i < part->count; i++)
         if (all[i].at < least_end && !has_twin_before(s, part, i)) all[(*count)++] = all[i];
@@ -194,7 +203,7 @@ static verdict solve(search *s, const open_part *part) {
     s->nodes++;
     size_t mark = s->candidates, count;
     candidate *all = s->candidate_room + mark;
-    s->candidates += part->count;
+    s->candidates += 2 * part->count;
     verdict found = NONE;
     if (find_candidates(s, part, all, &count))
         for (size_t i = 0; i < count && found == NONE; i++) found = try_candidate(s, part, &all[i]);
@@ -310,11 +319,10 @@ static bool open_search(search *s, room *r, const pieces *p) {
     s->weight = calloc(n, sizeof *s->weight);
     s->skyline = malloc((sections + 1) * sizeof *s->skyline);
     s->rest = malloc((sections + 1) * sizeof *s->rest);
-    s->least = malloc((sections + 1) * sizeof *s->least);
     s->index_room = malloc(n * (n + 1) / 2 * sizeof *s->index_room + sizeof *s->index_room);
-    s->candidate_room = malloc((n + 1) * (n + 2) / 2 * sizeof *s->candidate_room);
+    s->candidate_room = malloc((n + 1) * (n + 2) * sizeof *s->candidate_room);
     s->height_room = malloc((r->widths + 1) * sizeof *s->height_room);
-    bool there = r->everything && s->at && s->weight && s->skyline && s->rest && s->least && s->index_room &&
+    bool there = r->everything && s->at && s->weight && s->skyline && s->rest && s->index_room &&
                  s->candidate_room && s->height_room;
     if (!there) return false;
     memset(s->rest, 0, sections * sizeof *s->rest);
@@ -336,7 +344,6 @@ static void close_search(search *s, room *r) {
     free(s->weight);
     free(s->skyline);
     free(s->rest);
-    free(s->least);
     free(s->index_room);
     free(s->candidate_room);
     free(s->height_room);

@@ -69,7 +69,7 @@ function Program:measure(questions) end
 
 ---@class heapwright.PackingOptions
 ---@field granule? integer a power of two; 16 unless given
----@field nodes? integer what the search for the optimum may visit; 250,000 unless given
+---@field nodes? integer what the search for the optimum may visit; 300,000 unless given
 ---@field heuristic? boolean no search
 ---@field pieces? boolean tell where each piece lies
 

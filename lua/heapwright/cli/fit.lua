@@ -88,7 +88,7 @@ return {
       "Run every capacity from the lower bound to the least found, whatever it takes.")
     command:option("--jobs -j", "Threads; as many as there are cores where it is not given."):argname "N"
     command:option("--nodes", "What the search for the optimal packing may visit; 0: no search.")
-      :argname("N"):default "250000"
+      :argname("N"):default "300000"
     options.add_json(command)
   end,
 
