@@ -168,6 +168,13 @@ static bool convert_by(hpw_trace *trace, const char *name, const char *to, hpw_t
     return well;
 }
 
+/* Appends a clause to a line of 512 bytes, as far as it has room; NULL and "" are none. */
+static void append(char line[512], const char *clause) {
+    if (!clause || !*clause) return;
+    if (*line) strncat(line, "; ", 511 - strlen(line));
+    strncat(line, clause, 511 - strlen(line));
+}
+
 bool hpw_trace_convert(const char *from, const char *to, hpw_trace_format format, char *warning,
                        hpw_trace_error *error) {
     hpw_trace *trace = hpw_trace_open(from, error);
@@ -177,8 +184,9 @@ bool hpw_trace_convert(const char *from, const char *to, hpw_trace_format format
     char lost[512] = "";
     bool well = name && convert_by(trace, name, to, format, lost, error);
     if (well && warning) {
-        const char *words = hpw_trace_warning(trace);
-        snprintf(warning, 512, "%s%s%s", words ? words : "", words && *lost ? "; " : "", lost);
+        warning[0] = '\0';
+        append(warning, hpw_trace_warning(trace));
+        append(warning, lost);
     }
     free(name);
     hpw_trace_close(trace);
