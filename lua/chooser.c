@@ -10,6 +10,8 @@
 enum { CHOOSE = 1, ROUND, FUNCTIONS = ROUND };                       /* of a definition */
 enum { DEFINITION = 1, VIEW, STATE, KEPT_ERROR, KEPT = KEPT_ERROR }; /* of a chooser */
 
+enum { NAME_ARG = 1, FIELDS_ARG = 2 }; /* of heapwright.policy */
+
 /* Keys of the registry, by their addresses: a table of definitions, by name and by number; and one from a
  * chooser's address to itself, weak, by which a callback finds it. */
 static const char registered, choosers;
@@ -61,55 +63,59 @@ const hpw_policy_info *chooser_at(lua_State *L, lua_Integer number) {
     return keep_definition(L);
 }
 
-/* Takes the policy out; false: there was none. */
-static bool forget(lua_State *L, const char *name) {
-    push_table(L, &registered, false);
-    int list = lua_gettop(L);
-    lua_pushstring(L, name);
-    bool known = lua_rawget(L, list) != LUA_TNIL;
-    lua_Integer count = (lua_Integer)lua_rawlen(L, list), kept = 0;
-    for (lua_Integer i = 1; known && i <= count; i++) {
-        lua_rawgeti(L, list, i);
-        bool is_it = lua_rawequal(L, -1, list + 1);
-        if (is_it)
-            lua_pop(L, 1);
-        else
-            lua_rawseti(L, list, ++kept);
+/*
+ * Where the policy named by argument 1 stands in the list at `list`, whose definition it pushes: nil for
+ * none, which comes behind the last. From here to the change nothing collects garbage, so no finalizer
+ * registers another.
+ */
+static lua_Integer find_place(lua_State *L, int list) {
+    lua_Integer count = (lua_Integer)lua_rawlen(L, list), at = 1;
+    lua_pushvalue(L, NAME_ARG);
+    if (lua_rawget(L, list) == LUA_TNIL) return count + 1;
+    for (bool found = false; at <= count; at++) {
+        lua_rawgeti(L, list, at);
+        found = lua_rawequal(L, -1, -2);
+        lua_pop(L, 1);
+        if (found) break;
     }
-    if (known) {
-        lua_pushnil(L);
-        lua_rawseti(L, list, count);
-        lua_pushstring(L, name);
-        lua_pushnil(L);
-        lua_rawset(L, list);
-    }
-    lua_settop(L, list - 1);
-    return known;
+    return at;
 }
 
-/* The definition at `index` takes the place of one of the same name, or the last. */
-static void enter(lua_State *L, int index, const char *name) {
+/* Sets the policy's place by its name to what is on top. */
+static void set_by_name(lua_State *L, int list) {
+    lua_pushvalue(L, NAME_ARG);
+    lua_insert(L, -2);
+    lua_rawset(L, list);
+}
+
+/* Takes the policy out; false: there was none. */
+static bool forget(lua_State *L) {
     push_table(L, &registered, false);
     int list = lua_gettop(L);
-    lua_Integer at = (lua_Integer)lua_rawlen(L, list) + 1;
-    lua_pushstring(L, name);
-    if (lua_rawget(L, list) != LUA_TNIL)
-        for (lua_Integer i = 1; i < at; i++) {
-            lua_rawgeti(L, list, i);
-            if (lua_rawequal(L, -1, list + 1)) at = i;
-            lua_pop(L, 1);
-        }
-    lua_pushstring(L, name);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, list), at = find_place(L, list);
+    for (lua_Integer i = at; i <= count; i++) {
+        lua_rawgeti(L, list, i + 1);
+        lua_rawseti(L, list, i);
+    }
+    lua_pushnil(L);
+    set_by_name(L, list);
+    return at <= count;
+}
+
+/* The definition on top takes the place of one of the same name, or the last. */
+static void enter(lua_State *L) {
+    int index = lua_gettop(L);
+    push_table(L, &registered, false);
+    lua_Integer at = find_place(L, index + 1);
     lua_pushvalue(L, index);
-    lua_rawset(L, list);
+    lua_rawseti(L, index + 1, at);
     lua_pushvalue(L, index);
-    lua_rawseti(L, list, at);
-    lua_settop(L, list - 1);
+    set_by_name(L, index + 1);
 }
 
 /* ---- heapwright.policy ---- */
 
-enum { NAME_ARG = 1, FIELDS_ARG = 2, TEXTS = 4 };
+enum { TEXTS = 4 };
 
 static const char *const text_fields[TEXTS] = {"chooses", "index", "bound", "source"};
 static const char fields_known[] = "choose, round, chooses, index, bound, source";
@@ -211,7 +217,7 @@ int module_policy(lua_State *L) {
     luaL_checkany(L, FIELDS_ARG);
     lua_settop(L, FIELDS_ARG);
     if (lua_isnil(L, FIELDS_ARG)) {
-        lua_pushboolean(L, forget(L, name));
+        lua_pushboolean(L, forget(L));
         return 1;
     }
     luaL_checktype(L, FIELDS_ARG, LUA_TTABLE);
@@ -221,7 +227,7 @@ int module_policy(lua_State *L) {
     lua_pop(L, 1);
     push_texts(L);
     push_definition(L, name, FIELDS_ARG + 1);
-    enter(L, lua_gettop(L), name);
+    enter(L);
     lua_pushboolean(L, true);
     return 1;
 }
