@@ -246,6 +246,7 @@ return heapwright.sweep {
       local _, err, code = sweep "plan.lua -o r.jsonl"
       assert.equal(0, code, err)
       assert_alike("whole.jsonl", "r.jsonl")
+      assert.equal(49, #records(read "r.jsonl.journal")) -- each line whole, and no cell twice
     end
   end)
 
