@@ -246,7 +246,23 @@ return heapwright.sweep {
       local _, err, code = sweep "plan.lua -o r.jsonl"
       assert.equal(0, code, err)
       assert_alike("whole.jsonl", "r.jsonl")
+      assert.equal(49, #records(read "r.jsonl.journal")) -- each line whole, and no cell twice
     end
+  end)
+
+  it("leaves no worker behind, even one amid a cell", function()
+    write("slow.lua", [[
+return heapwright.scenario { name = "slow", run = function(mem)
+  mem:alloc(1)
+  os.execute "echo $PPID >pid; mv pid worker; exec sleep 4"
+end }]])
+    write("plan.lua", 'return heapwright.sweep { scenarios = "slow.lua", policies = "buddy" }')
+    local out = command.shell_there(([[
+%s sweep plan.lua -o r.jsonl </dev/null & sweep=$!
+while [ ! -s worker ]; do sleep 0.01; done
+kill -9 $sweep; sleep 0.3
+grep '^State:.*[RSD] ' /proc/$(cat worker)/status 2>/dev/null || echo gone]]):format(command.path))
+    assert.equal("gone\n", out)
   end)
 
   it("measures nothing again: a journal that is whole is enough", function()

@@ -146,8 +146,9 @@ return {
   name = "merge",
   summary = "Put the results of a sweep's shards together.",
   epilog = table.concat({
-    "Takes results and journals, in any order, also of shards that were interrupted; what is",
-    "missing is listed. Two that say different things of one cell are an error.",
+    "Takes results and journals, in any order, also of shards that were",
+    "interrupted; what is missing is listed. Two that say different things of one",
+    "cell are an error.",
     "",
     "Examples:",
     "  heapwright merge part*.jsonl -o results.jsonl --csv results.csv",

@@ -180,9 +180,9 @@ return {
   name = "minimize",
   summary = "Find the smallest part of a trace that still fails in a pool.",
   epilog = table.concat({
-    "Leaves out blocks, each with its resizes and its free, as long as a request is still",
-    "refused; without any one of those that are left it is not. The result is a scenario",
-    "that fails under heapwright run, or a trace.",
+    "Leaves out blocks, each with its resizes and its free, as long as a request",
+    "is still refused; without any one of those that are left it is not. The",
+    "result is a scenario that fails under heapwright run, or a trace.",
     "",
     "Examples:",
     "  heapwright minimize app.hwt --capacity 64K --policy best-fit -o fails.lua",

@@ -116,13 +116,13 @@ return {
   name = "sweep",
   summary = "Replay a plan of traces, policies, capacities … in every combination, on all cores.",
   epilog = table.concat({
-    "A plan returns heapwright.sweep { … } with traces, scenarios, policies, orders,",
-    "granules, capacities and seeds; what is left out is as usual. A sweep that was killed",
-    "goes on where it was when it is called again: its journal, FILE.journal, knows.",
+    "A plan returns heapwright.sweep { … } with traces, scenarios, policies,",
+    "orders, granules, capacities and seeds; what is left out is as usual. Called",
+    "again, a sweep that was killed goes on where it was: its journal knows.",
     "",
     "Examples:",
     "  heapwright sweep plan.lua -o results.jsonl --csv results.csv",
-    "  heapwright sweep plan.lua --shard 3/8 -o part3.jsonl    # on the third of 8 machines",
+    "  heapwright sweep plan.lua --shard 3/8 -o part3.jsonl    # one of 8 machines",
     "  heapwright merge part*.jsonl -o results.jsonl",
   }, "\n"),
 
