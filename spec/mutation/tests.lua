@@ -18,6 +18,8 @@ local knowing = {
   { "core/claim", "account_test walk_test" },
   { "core/access", "access_test guard_test spec/guard spec/access" },
   { "core/trace", "trace_test trace_damage_test replay_test" },
+  { "core/replay_stream", "replay_stream_thread_test replay_faults_test" },
+  { "core/replay_threads", "replay_threads_thread_test replay_faults_test" },
   { "core/replay", "replay_test trace_test" },
   { "core/fit", "replay_test" },
   { "core/preload", "record_test" },
