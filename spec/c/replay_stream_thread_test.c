@@ -58,17 +58,21 @@ static size_t make_lanes(hpw_lane *lanes, const hpw_question *common) {
 
 static bool same(const hpw_lane *lane, const hpw_answer *answer, bool steps_too) {
     const hpw_answer *a = &lane->answer, *b = answer;
-    bool well = CHECK_EQ(a->capacity, b->capacity) & CHECK_EQ(a->failures, b->failures) &
-                CHECK_EQ(a->peak_in_use, b->peak_in_use) & CHECK_EQ(a->peak_granted, b->peak_granted) &
-                CHECK_EQ(a->high_water, b->high_water) &
-                CHECK(a->internal_fragmentation == b->internal_fragmentation);
-    if (lane->has_external) well &= CHECK(a->external_fragmentation == b->external_fragmentation);
-    if (steps_too) well &= CHECK_EQ(a->steps_max, b->steps_max) & CHECK(a->steps_mean == b->steps_mean);
+    const unsigned long before = check_failures;
+    CHECK_EQ(a->capacity, b->capacity);
+    CHECK_EQ(a->failures, b->failures);
+    CHECK_EQ(a->peak_in_use, b->peak_in_use);
+    CHECK_EQ(a->peak_granted, b->peak_granted);
+    CHECK_EQ(a->high_water, b->high_water);
+    CHECK(a->internal_fragmentation == b->internal_fragmentation);
+    if (lane->has_external) CHECK(a->external_fragmentation == b->external_fragmentation);
+    if (steps_too) CHECK_EQ(a->steps_max, b->steps_max);
+    if (steps_too) CHECK(a->steps_mean == b->steps_mean);
     if (a->has_smallest && CHECK(b->has_smallest)) {
-        well &= CHECK(a->smallest_pool >= b->smallest_pool);
-        if (a->smallest_exact) well &= CHECK_EQ(a->smallest_pool, b->smallest_pool);
+        CHECK(a->smallest_pool >= b->smallest_pool);
+        if (a->smallest_exact) CHECK_EQ(a->smallest_pool, b->smallest_pool);
     }
-    return well;
+    return check_failures == before;
 }
 
 /* What the compiled replay says to each lane's question is what the lane says. */

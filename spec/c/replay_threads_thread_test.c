@@ -64,8 +64,10 @@ static uint64_t count_dependencies(uint32_t threads) {
 
 static void ask(const hpw_program *program, hpw_contention_question question) {
     hpw_contention answer;
-    if (!CHECK_EQ(hpw_contend(program, &question, NULL, &answer), HPW_OK))
+    if (!CHECK_EQ(hpw_contend(program, &question, NULL, &answer), HPW_OK)) {
         printf("%s, %u threads, caches %d\n", question.pool.policy, question.threads, question.caches);
+        return;
+    }
     uint32_t most = answer.recorded_threads < 64 ? answer.recorded_threads : 64;
     CHECK_EQ(answer.recorded_threads, hpw_program_threads(program));
     CHECK_EQ(answer.threads, question.threads ? question.threads : most);

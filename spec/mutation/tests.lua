@@ -22,6 +22,8 @@ local knowing = {
   { "core/import", "import_memory_test spec/import spec/packed" },
   { "core/trace_write", "trace_test import_memory_test spec/export" },
   { "core/trace", "trace_damage_test trace_test replay_test spec/record spec/import" },
+  { "core/replay_stream", "replay_stream_thread_test replay_faults_test spec/stream_command" },
+  { "core/replay_threads", "replay_threads_thread_test replay_faults_test spec/parallel_command" },
   { "core/replay", "replay_test trace_test spec/command spec/program" },
   { "core/fit", "replay_test spec/command spec/fit_command" },
   { "core/preload", "record_test" },
