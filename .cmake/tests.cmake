@@ -60,6 +60,9 @@ endif()
 target_link_options(import_memory_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 # With the system's memory failing.
 target_link_options(part_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc)
+# A crew, with the system giving no threads.
+target_link_options(crew_thread_test PRIVATE -Wl,--wrap=pthread_create)
+
 # Packing, with the system's memory failing.
 target_link_options(packing_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 # Replays whose memory, threads and file fail.

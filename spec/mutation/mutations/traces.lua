@@ -43,6 +43,12 @@ return {
   },
   {
     file = fit,
+    from = "while (most - least > 1 && !s->error) {",
+    to = "while (most - least > 2 && !s->error) {",
+    breaks = "the smallest pool is a granule too large",
+  },
+  {
+    file = fit,
     from = "found = answer->high_water / s->granule;",
     to = "found = answer->high_water / s->granule + 1;",
     breaks = "first fit's smallest pool is a granule too large",
@@ -52,6 +58,36 @@ return {
     from = "uint64_t power = (uint64_t)granule << bits_width(2 * room / granule); /* whole for buddies too */",
     to = "uint64_t power = room / 4 / granule * granule;",
     breaks = "the unbounded pool has bounds",
+  },
+  {
+    file = fit,
+    from = "while (i < count && !probes[i].fits) i++;",
+    to = "i = count;",
+    breaks = "a smaller pool that fits beyond an edge is not seen",
+  },
+  {
+    file = fit,
+    from = "if (!fit) continue;",
+    to = "continue;",
+    breaks = "no reversal is told",
+  },
+  {
+    file = "core/packing_search.c",
+    from = "*bound = height + 1;",
+    to = "*bound = height + 2;",
+    breaks = "the lower bound rises above the optimum",
+  },
+  {
+    file = "core/packing_search.c",
+    from = "if (all[i].at < least_end && !has_twin_before(s, part, i))",
+    to = "if (all[i].at + 1 < least_end && !has_twin_before(s, part, i))",
+    breaks = "candidates of the search are passed by",
+  },
+  {
+    file = "core/packing_check.c",
+    from = "if (change > 0 && most(&c->cells, 1, 0, c->cells.leaves, from, to) > 0) return false;",
+    to = "",
+    breaks = "pieces that overlap are taken for a packing",
   },
   {
     file = replay,
