@@ -53,6 +53,9 @@ if(TARGET alloc_notes_test)
     -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 endif()
 
+# A crew, with the system giving no threads.
+target_link_options(crew_thread_test PRIVATE -Wl,--wrap=pthread_create)
+
 # Packing, with the system's memory failing.
 target_link_options(packing_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 

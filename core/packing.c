@@ -73,8 +73,7 @@ static void cut_event(cutting *c, size_t event) {
     if (op->kind != HPW_TRACE_FREE) begin_piece(c, op, alignment, event);
 }
 
-/* What all pieces take together stays below 2^63 granules: whoever stacks them need not fear a sum that
- * wraps. */
+/* The reader has refused what holds more than 2^63 - 1 bytes at once: no sum here wraps. */
 static void cut(cutting *c) {
     memset(c->now, 0xFF, c->program->slots * sizeof *c->now);
     for (size_t i = 0; i < c->program->count; i++) cut_event(c, i);

@@ -60,7 +60,7 @@ enum { HPW_PACKING_NODES = 300000 };
  * HPW_INVALID_ARGUMENT: the granule is no power of two; HPW_NO_MEMORY; HPW_LIMIT:
  * stopped, or every packing tried ends past 2^63 - 1; HPW_CORRUPTED: the check
  * failed (a bug, told rather than hidden).
- * Memory: some 200 bytes an event, whatever the sizes. Cost: O(n log n) for the
+ * Memory: some 100 bytes an event, whatever the sizes. Cost: O(n log n) for the
  * sweeps, and what packing.c says of the others.
  */
 hpw_error hpw_pack(const hpw_program *program, const hpw_packing_question *question, const atomic_bool *stop,

@@ -1,10 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* A crew does each task once, also those of batches within tasks, with any number of threads. */
+#include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "check.h"
 #include "crew.h"
+
+/* ---- Threads that the system does not give ---- */
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *ud);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *ud);
+
+static int given = -1; /* -1: as many as are asked for */
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *ud) {
+    if (given == 0) return EAGAIN;
+    if (given > 0) given--;
+    return __real_pthread_create(thread, attr, run, ud);
+}
+
+/* ---- Work ---- */
 
 enum { OUTER = 40, INNER = 50 };
 
@@ -71,9 +88,19 @@ static void an_early_end(void) {
     free(all);
 }
 
+/* Fewer threads do the same; none at all is told. */
+static void few_threads(void) {
+    given = 2;
+    each_task_once(5);
+    given = 0;
+    CHECK(hpw_crew_open(5) == NULL);
+    given = -1;
+}
+
 int main(void) {
     for (size_t threads = 1; threads <= 6; threads++) each_task_once(threads);
     alone();
     an_early_end();
+    few_threads();
     return CHECK_DONE();
 }
