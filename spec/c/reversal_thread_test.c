@@ -160,6 +160,28 @@ static void monotone_policies_never_turn(void) {
     }
 }
 
+/* Where not every capacity is run, what is found is an edge: a granule less fails. */
+static void a_sample_ends_at_an_edge(void) {
+    enum { EVENTS = 40000, LIVE = 64 };
+    static operation operations[EVENTS];
+    hpw_program program = {.operations = operations, .slots = LIVE};
+    bool live[LIVE] = {false};
+    for (; program.count < EVENTS; program.count++) {
+        uint32_t slot = (uint32_t)below(LIVE);
+        operations[program.count] =
+            live[slot]
+                ? (operation){.slot = slot, .kind = HPW_TRACE_FREE}
+                : (operation){.size = (1 + below(1000)) * GRANULE, .slot = slot, .kind = HPW_TRACE_ALLOC};
+        live[slot] = !live[slot];
+    }
+    hpw_question question = {.policy = "next-fit", .granule = GRANULE, .smallest = true};
+    hpw_answer answer;
+    CHECK_EQ(hpw_ask(&program, &question, NULL, &answer), HPW_OK);
+    CHECK(!answer.smallest_exact);
+    CHECK(fits(&program, &question, answer.smallest_pool / GRANULE));
+    CHECK(!fits(&program, &question, answer.smallest_pool / GRANULE - 1));
+}
+
 /* The same answer, field by field, from no crew and from crews of any number. */
 static void crews_change_nothing(void) {
     for (size_t i = 0; i < COUNT; i++) {
@@ -187,6 +209,7 @@ int main(void) {
     the_search_tells_it();
     every_policy_is_known();
     monotone_policies_never_turn();
+    a_sample_ends_at_an_edge();
     crews_change_nothing();
     return CHECK_DONE();
 }
