@@ -316,7 +316,7 @@ static bool open_search(search *s, room *r, const pieces *p) {
     for (size_t i = 0; i < n; i++) r->widths += p->all[i].end - p->all[i].begin;
     r->everything = malloc((n + 1) * sizeof *r->everything);
     s->at = malloc((n + 1) * sizeof *s->at);
-    s->weight = calloc(n, sizeof *s->weight);
+    s->weight = calloc(n + 1, sizeof *s->weight);
     s->skyline = malloc((sections + 1) * sizeof *s->skyline);
     s->rest = malloc((sections + 1) * sizeof *s->rest);
     s->index_room = malloc(n * (n + 1) / 2 * sizeof *s->index_room + sizeof *s->index_room);

@@ -215,19 +215,20 @@ static void play(trace *t, const block *blocks, size_t count, uint64_t moments) 
 }
 
 static void known_optima_are_approached(void) {
+    const uint64_t height = 4096, bytes = height * 16;
     static trace t;
     static block blocks[MOST];
     unsigned reached = 0, rounds = 12;
     double worst = 0;
     for (unsigned round = 0; round < rounds; round++) {
-        size_t count = cut_rectangle(blocks, 0, 200, 4096, 5 + round / 4);
+        size_t count = cut_rectangle(blocks, 0, 200, height, 5 + round / 4);
         play(&t, blocks, count, 200);
         hpw_packing packing = pack(&t, 16, false);
-        CHECK(packing.pool >= 4096 * 16);
-        double over = (double)packing.pool / (4096 * 16) - 1;
+        CHECK(packing.pool >= bytes);
+        double over = (double)packing.pool / (double)bytes - 1;
         if (over > worst) worst = over;
         reached += packing.proved;
-        CHECK(!packing.proved || packing.pool == 4096 * 16);
+        CHECK(!packing.proved || packing.pool == bytes);
         hpw_packing_free(&packing);
     }
     printf("known optima: %u of %u reached, the worst %.1f %% above\n", reached, rounds, 100 * worst);
