@@ -29,7 +29,7 @@ local knowing = {
   { "core/packing", "packing_test spec/packing" },
   { "core/crew", "crew_thread_test" },
   { "core/preload", "record_test" },
-  { "core/cache", "cache_thread_test pool_test share_thread_test spec/slab" },
+  { "core/cache", "cache_thread_test pool_test spec/slab" },
   { "core/slot_calls", "pool_test cache_thread_test spec/slab spec/contract" },
   { "core/short_calls", quick .. "pool_test links_test placement_test spec/free spec/contract spec/placement "
     .. "account_test" },
