@@ -281,6 +281,10 @@ static void test_misfits(void) {
             "the block at 0x70 is not at a multiple of the granule, 64");
     refused(&(hpw_config){.capacity = 4096, .policy = "buddy"},
             "the block at 0x70, 0 bytes, is granted 16 here: another block is in its way");
+    CHECK_EQ(hpw_release(pool, 0, NULL), HPW_OK);
+    save(pool, NULL); /* the first block begins past all of a smaller pool */
+    refused(&(hpw_config){.capacity = 64},
+            "the block at 0x70, 0 bytes, ends at 112, past the capacity of 64");
     uint64_t address;
     hpw_reset(pool);
     hpw_allocate(pool, 16, 0, &address, NULL);

@@ -56,6 +56,7 @@ return {
     from = "if (to > hand) hold(pool, hand, to - hand);",
     to = "",
     breaks = "the gap before an aligned block that slid is in no block",
+    survives = "nobody looks at the map before add_free, a few lines on, makes it a free block",
   },
   {
     file = compact,
@@ -80,6 +81,7 @@ return {
     from = "if (POLICY.keeps_freed) return;",
     to = "",
     breaks = "bump moves blocks",
+    survives = "bump names no place below a block's own, so that none moves: what is lost is time",
   },
   {
     file = compact,

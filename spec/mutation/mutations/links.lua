@@ -71,6 +71,8 @@ return {
     from = "if (w->validates && !is_there(pool, place, size))",
     to = "if (false)",
     breaks = "what an overwritten index chose is granted, free or not",
+    survives = "every policy validates a link before it follows it, so that what it names is free and holds the "
+      .. "request: this is a second look, for one that should forget to",
   },
   {
     file = operations,
