@@ -23,7 +23,7 @@ local knowing = {
   { "core/replay", "replay_test trace_test spec/command spec/program" },
   { "core/fit", "replay_test spec/command" },
   { "core/preload", "record_test" },
-  { "core/cache", "cache_thread_test pool_test share_thread_test spec/slab" },
+  { "core/cache", "cache_thread_test pool_test spec/slab" },
   { "core/slot_calls", "pool_test cache_thread_test spec/slab spec/contract" },
   { "core/short_calls", quick .. "pool_test links_test placement_test spec/free spec/contract spec/placement "
     .. "account_test" },
