@@ -110,6 +110,7 @@ function M:tests(build)
     local test = { name = listing.name, core = is_of_core(self, listing.name), labels = {} }
     local line = { -- of each test the first failure will do
       "env", quote("TMPDIR=" .. self.folder .. "/tmp"), "CHECK_STOPS=1", "SPEC_OPTIONS=--no-keep-going",
+      "TSAN_OPTIONS=halt_on_error=1",
     }
     for _, property in ipairs(listing.properties or {}) do
       if property.name == "ENVIRONMENT" then
