@@ -178,7 +178,7 @@ static hpw_error compete(const pieces *p, const hpw_packing_question *question, 
 
 hpw_error hpw_pack(const hpw_program *program, const hpw_packing_question *question, const atomic_bool *stop,
                    hpw_packing *out) {
-    uint32_t granule = question->granule ? question->granule : 16;
+    uint32_t granule = question->granule ? question->granule : program->granule ? program->granule : 16;
     *out = (hpw_packing){0};
     if (granule & (granule - 1)) return HPW_INVALID_ARGUMENT;
     pieces p = {0};

@@ -140,7 +140,9 @@ describe("guard full", function()
   end)
 
   it("keeps the quarantine where no emptying could make room", function()
-    local small <close> = heapwright.new { capacity = 800, guard = "full", red_zone = 0, quarantine = 800, policy = "buddy" }
+    local small <close> = heapwright.new {
+      capacity = 800, guard = "full", red_zone = 0, quarantine = 800, policy = "buddy",
+    }
     assert.is_true(small:free(assert(small:alloc(16))))
     assert.is_nil((small:alloc(600))) -- a buddy of 1,024 bytes
     assert.equal(16, small:stats().quarantined)

@@ -229,7 +229,7 @@ describe("heapwright minimize", function()
     { "a capacity that is none", "@/t.txt -c x", "--capacity: 'x' is no size" },
     { "two policies", "@/t.txt -c 256 -p best-fit,buddy", "--policy: one policy, not 2" },
     { "an unknown policy", "@/t.txt -c 256 -p bestfit", "unknown policy 'bestfit'" },
-    { "a granule that is none", "@/t.txt -c 256 --granule 24", "--granule: '24' is no power of two from 8 to 4096" },
+    { "a granule that is none", "@/t.txt -c 256 --granule 24", "--granule 24: 8, 16, 32 or 64 wanted" },
     { "a count of runs that is none", "@/t.txt -c 256 --max-runs 0", "--max-runs: '0' is no number" },
     { "a seed that is none", "@/t.txt -c 256 --seed x", "--seed: 'x' is no integer" },
     { "a trace that is not there", "@/none.hwt -c 256", "none.hwt: No such file or directory" },

@@ -106,7 +106,7 @@ describe("compare --stream", function()
     assert.equal(0, code, err)
     assert.is_truthy(out:find "Note: cut off at byte %d+ of 300000, after %d+ events", out)
     local broken = command.write("broken.hwt", bytes:sub(1, 300000) .. "?" .. bytes:sub(300002))
-    for _, how in ipairs { "compare -p slab --stream " .. broken, "compare -p slab --load " .. broken } do
+    for _, how in ipairs { "compare -p slab --stream " .. broken, "compare -p slab --in-memory " .. broken } do
       out, err, code = run(how)
       assert.equal(2, code)
       assert.equal("", out)
@@ -117,7 +117,7 @@ describe("compare --stream", function()
   it("refuses what it can't do, in one line", function()
     local path = generate "trace.hwt"
     for _, case in ipairs {
-      { "--stream --load " .. path, "can not be used together" },
+      { "--stream --in-memory " .. path, "can not be used together" },
       { "--stream --parallel " .. path, "--parallel loads the trace: not with --stream" },
       { "--stream " .. path .. ".none", "No such file or directory" },
       { "--stream " .. command.write("words.txt", "some words\n"), "words.txt:1: " },

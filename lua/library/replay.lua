@@ -19,10 +19,25 @@ local Program = {}
 ---@return heapwright.Source
 function Program:source() end
 
+---The requests of the moment when the most bytes are live, those of at most so many bytes.
+---@param most integer
+---@return table<integer, integer>|nil blocks by size
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Program:sizes_at_peak(most) end
+
+---@class heapwright.Question
+---@field policy string also one that heapwright.policy registered
+---@field order? string
+---@field seed? integer of order random
+---@field granule? integer
+---@field classes? integer[] size classes, bytes, of a policy that takes them
+
 ---@class heapwright.Questions
----@field policies {policy: string, order: string|nil, seed: integer|nil}[]
+---@field policies heapwright.Question[]
 ---@field capacity? integer bytes; unbounded unless given
----@field granule? integer 16 unless given
+---@field granule? integer that of the what-if, or 16, unless given
+---@field classes? integer[] size classes of the policies that take them
 ---@field smallest? boolean search the smallest pool
 ---@field exhaustive? boolean search: run every capacity in question, whatever it takes
 ---@field reversals? boolean search: run larger pools, too, to see which of them fail
@@ -45,6 +60,7 @@ function Program:source() end
 ---@field peak_in_use integer
 ---@field peak_granted integer
 ---@field high_water integer
+---@field metadata integer bytes beside the smallest pool, the one asked for, or one as large as the high water
 ---@field external_fragmentation number at the peak
 ---@field internal_fragmentation number at the peak
 ---@field smallest_pool? integer it fits: it was run, or proved; nil also where no pool does
@@ -99,6 +115,34 @@ function Program:measure(questions) end
 ---@return heapwright.Code|nil code "limit": all would end past 2^63 - 1; "no_memory"
 function Program:pack(options) end
 
+---@class heapwright.Contention
+---@field policy string
+---@field threads integer that replayed
+---@field recorded_threads integer
+---@field dependencies integer events on a block that another thread's event came before
+---@field waits integer for these
+---@field failures integer
+---@field peak_in_use integer as observed; other runs place otherwise
+---@field peak_granted integer
+---@field high_water integer
+---@field ops_per_second number
+---@field ops_per_second_alone number on one thread
+---@field scaling? number of the two
+
+---Replays the trace's threads on real threads in one shared pool. Raises for a policy in Lua.
+---@param question {policy: string, order: string|nil, seed: integer|nil, capacity: integer|nil, granule: integer|nil, threads: integer|nil, caches: boolean|nil}
+---@return heapwright.Contention|nil
+---@return string|nil message
+---@return heapwright.Code|nil code "invalid_argument": the trace names no threads
+function Program:contend(question) end
+
+---A part of the program that still fails, to be made smaller: see lua/part.c.
+---@param question {policy: string, capacity: integer, order: string|nil, seed: integer|nil, granule: integer|nil}
+---@return table|nil part
+---@return string|nil message
+---@return heapwright.Code|nil code "limit": nothing is refused
+function Program:part(question) end
+
 ---Frees the program. Raises while it is being measured.
 function Program:close() end
 
@@ -108,9 +152,27 @@ local replay = {}
 ---Loads a trace.
 ---@param path string
 ---@param name? string what reports call it; the path unless given
+---@param what_if? heapwright.WhatIf
 ---@return heapwright.Program|nil program
 ---@return string|nil message
 ---@return heapwright.Code|nil code
-function replay.load(path, name) end
+function replay.load(path, name, what_if) end
+
+---What the trace is asked to have been.
+---@class heapwright.WhatIf
+---@field granule? integer of the pools, for the lower bound
+---@field header? integer bytes more a block
+---@field align? integer each request's least alignment
+---@field scale? integer[] numerator and denominator of a factor of all sizes
+---@field threads? integer[] only blocks that these allocate
+---@field from? integer only events from this one on, counted from 1; what is live before is allocated first
+---@field to? integer
+
+---Replays a trace while it is read, in memory that grows with its live blocks. Raises for a policy in Lua.
+---@param question {path: string, name: string|nil, policies: heapwright.Question[], capacity: integer|nil, granule: integer|nil, smallest: boolean|nil, threads: integer|nil, progress: function|nil}
+---@return {source: heapwright.Source, results: heapwright.Answer[], passes: integer, seconds: number, read_seconds: number|nil}|nil
+---@return string|nil message
+---@return heapwright.Code|nil code
+function replay.stream(question) end
 
 return replay

@@ -62,6 +62,13 @@ function traces.open(path) end
 ---@return heapwright.Code|nil code
 function traces.convert(from, to, format) end
 
+---Writes a trace that is made up: `live` blocks, of which one after another is replaced.
+---@param options {path: string, format: string|nil, events: integer, live: integer, sizes: table, seed: integer|nil, resizes: number|nil, threads: integer|nil, passed: number|nil}
+---@return true|nil
+---@return string|nil message
+---@return heapwright.Code|nil code
+function traces.generate(options) end
+
 ---Runs a program and records it and its children.
 ---@param options { output: string, argv: string[], library: string }
 ---@return { status: integer, warning: string|nil, traces: table[] }|nil

@@ -10,11 +10,13 @@
 local fault = require "heapwright.cli.fault"
 local json = require "heapwright.cli.json"
 local options = require "heapwright.cli.options"
+local preparation = require "heapwright.cli.preparation"
 local reproduction = require "heapwright.cli.reproduction"
 local shrink = require "heapwright.property.shrink"
 local sources = require "heapwright.cli.sources"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
+local what_if = require "heapwright.cli.what_if"
 
 local MOST_EVENTS = 1000000000 -- that are replayed in all, unless --max-runs says otherwise
 local ROUNDS, SHARES = 4, 32 -- of a recording's history, which may go as a whole
@@ -106,15 +108,6 @@ end
 
 -- ---- What it was given ------------------------------------------------------------
 
-local function read_granule(given)
-  if not given.granule then return 16 end
-  local granule = math.tointeger(tonumber(given.granule))
-  if not granule or granule < 8 or granule > 4096 or granule & (granule - 1) ~= 0 then
-    fault.raise("--granule: '%s' is no power of two from 8 to 4096", given.granule)
-  end
-  return granule
-end
-
 -- How many replays, and how many events in all of them.
 local function read_runs(given)
   if not given.max_runs then return math.maxinteger, MOST_EVENTS end
@@ -191,12 +184,13 @@ return {
 
   describe = function(command)
     command:argument("source", "A trace; a .lua file is a scenario, of which one run is recorded.")
+    preparation.add(command)
     options.add_capacity(command, "The pool in which it fails.")
     command:option("--policy -p", "Its policy; an order (fifo, lifo, random) after a slash: best-fit/fifo.")
       :argname("POLICY"):default "best-fit"
     command:option("--output -o", "The result: a trace where its name ends in .txt or .hwt, else a scenario; "
       .. "standard output without it."):argname "FILE"
-    command:option("--granule", "The pool's granule, 16 bytes without it."):argname "BYTES"
+    command:option("--granule", "The pool's granule: 8, 16, 32 or 64 bytes."):argname "N"
     command:flag("--shrink", "Then also leave out single frees and resizes, and make sizes smaller.")
     command:option("--max-runs", "Stop after so many replays; after 1,000 million events without it."):argname "N"
     options.add_seed(command)
@@ -204,8 +198,9 @@ return {
   end,
 
   run = function(given)
+    preparation.run(given)
     local asked = {
-      choice = one_policy(given), capacity = options.capacity(given), granule = read_granule(given),
+      choice = one_policy(given), capacity = options.capacity(given), granule = given.granule and what_if.granule(given.granule) or 16,
       seed = options.seed(given),
     }
     asked.label = asked.choice.label

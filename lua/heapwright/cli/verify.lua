@@ -4,6 +4,7 @@ local fault = require "heapwright.cli.fault"
 local host = require "heapwright.host"
 local json = require "heapwright.cli.json"
 local options = require "heapwright.cli.options"
+local preparation = require "heapwright.cli.preparation"
 local pool = require "heapwright.pool"
 local programs = require "heapwright.cli.programs"
 local replay = require "heapwright.replay"
@@ -186,12 +187,14 @@ return {
     command:flag("--quick -q", "Fewer settings and samples: seconds rather than a minute or two.")
     command:option("--only", "Statements, separated by commas: T1,T6."):argname "LIST"
     options.add_policy(command)
+    preparation.add(command)
     options.add_seed(command)
     command:option("--traces", "Traces of real programs, for T8."):argname("FILE"):args "+"
     options.add_json(command)
   end,
 
   run = function(given)
+    preparation.run(given)
     local statements, choices = chosen(given), options.policies(given)
     given.seed = options.seed(given)
     local out = options.output(given)
