@@ -65,14 +65,14 @@ int main(void) {
 
 /*
  * Output:
- * at first:       0 blocks, 0 bytes in use, 61424 free, peak 0
+ * at first:       0 blocks, 0 bytes in use, 61504 free, peak 0
  *   and no header on any block
  *   needs no operating system
  *   a pool in a static buffer
- * three messages: 3 blocks, 103 bytes in use, 61280 free, peak 103
+ * three messages: 3 blocks, 103 bytes in use, 61360 free, peak 103
  * free: ok
  * free it again: double_free
  * free the middle of one: invalid_free
  * ask for too much: NULL
- * after a reset:  0 blocks, 0 bytes in use, 61424 free, peak 103
+ * after a reset:  0 blocks, 0 bytes in use, 61504 free, peak 103
  */

@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The bench's interface: what --json holds, what it refuses. It is built on
 -- demand (make bench-build); where it is not, these specs say so. No time is
--- compared with anything here. And the converter of Android's dumps, which only
--- wants a stock Lua.
+-- compared with anything here.
 
 local json = require "dkjson"
 
@@ -39,85 +38,6 @@ local function with_file(text, use)
   os.remove(path)
   if not ok then error(message, 0) end
 end
-
-describe("spec/bench/android.lua", function()
-  local function convert(dump)
-    local trace, notes
-    with_file(dump, function(path)
-      with_file("", function(errors)
-        local pipe = assert(io.popen(("lua5.4 spec/bench/android.lua <%s 2>%s"):format(path, errors)))
-        trace = pipe:read "a"
-        local _, _, status = pipe:close()
-        notes = assert(io.open(errors)):read "a"
-        if status ~= 0 then error(notes, 0) end
-      end)
-    end)
-    return trace, notes
-  end
-
-  it("turns each kind of event into ours", function()
-    local trace = convert [[
-202: malloc 0xb4827400 1024
-202: calloc 0xb4827800 3 8
-7: memalign 0xb4827900 64 100
-7: realloc 0xb4828000 0xb4827400 2000
-7: realloc 0xb4829000 0x0 5
-202: free 0xb4828000
-]]
-    assert.equal([[
-a 1 1024 %202
-a 2 24 %202
-a 3 100 64 %7
-r 1 2000 %7
-a 4 5 %7
-f 1 %202
-]], trace)
-  end)
-
-  it("mends what the dump does not know, and says what it left out", function()
-    local trace, notes = convert [[
-1: free 0x10
-1: free 0x0
-1: realloc 0x40 0x20 8
-1: malloc 0x40 16
-1: malloc 0x0 99
-1: memalign 0x80 48 10
-1: malloc 0xc0 1
-1: realloc 0x80 0xc0 2
-1: realloc 0x0 0x80 1000
-1: realloc 0x0 0x80 0
-1: thread_done 0x0
-]]
-    assert.equal([[
-a 1 8 %1
-f 1 %1
-a 2 16 %1
-a 3 10 %1
-a 4 1 %1
-f 3 %1
-r 4 2 %1
-f 4 %1
-]], trace)
-    assert.equal([[
-11 lines, 8 events
-1 frees of NULL left out
-1 frees of unknown addresses left out
-1 reallocs of unknown addresses taken as allocations
-2 frees added: their addresses were granted again
-2 requests that the program saw fail left out
-1 alignments that are no power of two left out
-1 ends of threads left out
-]], notes)
-  end)
-
-  it("refuses a line that is no event", function()
-    for _, line in ipairs { "202: mallocate 0x10 8", "202: malloc 0x10", "malloc 0x10 8", "202: free here" } do
-      local ok, message = pcall(convert, "1: malloc 0x10 8\n" .. line .. "\n")
-      assert.is_false(ok)
-      assert.equal("line 2: not an event: " .. line .. "\n", message)
-    end
-  end)
-end)
 
 describe("heapwright-bench", function()
   local built = io.open(bench)

@@ -115,6 +115,11 @@ function Program:measure(questions) end
 ---@return heapwright.Code|nil code "limit": all would end past 2^63 - 1; "no_memory"
 function Program:pack(options) end
 
+---@class heapwright.ContentionQuestion: heapwright.Question
+---@field capacity? integer
+---@field threads? integer at most so many; those of the trace, 64 at most, unless given
+---@field caches? boolean with a cache for each thread
+
 ---@class heapwright.Contention
 ---@field policy string
 ---@field threads integer that replayed
@@ -130,7 +135,7 @@ function Program:pack(options) end
 ---@field scaling? number of the two
 
 ---Replays the trace's threads on real threads in one shared pool. Raises for a policy in Lua.
----@param question {policy: string, order: string|nil, seed: integer|nil, capacity: integer|nil, granule: integer|nil, threads: integer|nil, caches: boolean|nil}
+---@param question heapwright.ContentionQuestion
 ---@return heapwright.Contention|nil
 ---@return string|nil message
 ---@return heapwright.Code|nil code "invalid_argument": the trace names no threads
@@ -168,9 +173,20 @@ function replay.load(path, name, what_if) end
 ---@field from? integer only events from this one on, counted from 1; what is live before is allocated first
 ---@field to? integer
 
+---@class heapwright.StreamQuestion: heapwright.Questions
+---@field path string
+---@field name? string
+
+---@class heapwright.Streamed
+---@field source heapwright.Source
+---@field results heapwright.Answer[]
+---@field passes integer over the file
+---@field seconds number of the clock
+---@field read_seconds? number of a processor, that reading alone took
+
 ---Replays a trace while it is read, in memory that grows with its live blocks. Raises for a policy in Lua.
----@param question {path: string, name: string|nil, policies: heapwright.Question[], capacity: integer|nil, granule: integer|nil, smallest: boolean|nil, threads: integer|nil, progress: function|nil}
----@return {source: heapwright.Source, results: heapwright.Answer[], passes: integer, seconds: number, read_seconds: number|nil}|nil
+---@param question heapwright.StreamQuestion
+---@return heapwright.Streamed|nil
 ---@return string|nil message
 ---@return heapwright.Code|nil code
 function replay.stream(question) end

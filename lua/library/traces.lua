@@ -62,8 +62,19 @@ function traces.open(path) end
 ---@return heapwright.Code|nil code
 function traces.convert(from, to, format) end
 
+---@class heapwright.Generation
+---@field path string
+---@field format? "binary"|"text"
+---@field events integer
+---@field live integer
+---@field sizes table a distribution of heapwright.workload
+---@field seed? integer
+---@field resizes? number share of the events
+---@field threads? integer
+---@field passed? number share of the blocks that another thread frees
+
 ---Writes a trace that is made up: `live` blocks, of which one after another is replaced.
----@param options {path: string, format: string|nil, events: integer, live: integer, sizes: table, seed: integer|nil, resizes: number|nil, threads: integer|nil, passed: number|nil}
+---@param options heapwright.Generation
 ---@return true|nil
 ---@return string|nil message
 ---@return heapwright.Code|nil code

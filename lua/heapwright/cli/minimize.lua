@@ -200,8 +200,8 @@ return {
   run = function(given)
     preparation.run(given)
     local asked = {
-      choice = one_policy(given), capacity = options.capacity(given), granule = given.granule and what_if.granule(given.granule) or 16,
-      seed = options.seed(given),
+      choice = one_policy(given), capacity = options.capacity(given), seed = options.seed(given),
+      granule = given.granule and what_if.granule(given.granule) or 16,
     }
     asked.label = asked.choice.label
     if not asked.capacity then fault.raise "--capacity is missing: in which pool does it fail?" end
