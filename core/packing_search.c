@@ -331,7 +331,7 @@ static bool open_search(search *s, room *r, const pieces *p) {
         for (uint32_t k = p->all[i].begin; k < p->all[i].end; k++) s->rest[k] += p->all[i].size;
     }
     for (uint32_t order = 0; order < ORDERS && there; order++) {
-        r->ranks[order] = malloc(n * sizeof **r->ranks);
+        r->ranks[order] = malloc((n + 1) * sizeof **r->ranks);
         there = r->ranks[order] && rank_all(p, order, s->rest, r->ranks[order]);
     }
     return there;

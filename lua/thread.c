@@ -17,7 +17,7 @@
 struct thread {
     int holders;
     thread_group *group; /* NULL: not started, or joined */
-    thread *next, **link;
+    thread *next;
     pthread_t id;
     thread_work work;
     child child; /* the thread's alone from its start to its end */
@@ -87,37 +87,39 @@ thread_group *thread_group_new(void) { return calloc(1, sizeof(thread_group)); }
 static void enter(thread_group *group, thread *t) {
     t->group = group;
     t->next = group->first;
-    t->link = &group->first;
-    if (t->next) t->next->link = &t->next;
     group->first = t;
     t->holders++;
 }
 
-static void leave(thread *t) {
-    *t->link = t->next;
-    if (t->next) t->next->link = t->link;
+/* Waits until nothing of the thread at *link runs any more: its code may be unloaded then. It may be gone
+ * right after, and is no longer in the group. */
+static void join_at(thread **link) {
+    thread *t = *link;
+    pthread_join(t->id, NULL);
+    *link = t->next;
     t->group = NULL;
     let_go(t);
 }
 
-/* Waits until nothing of it runs any more: its code may be unloaded then. It may be gone right after. */
 static void join(thread *t) {
-    pthread_join(t->id, NULL);
-    leave(t);
+    thread **link = &t->group->first;
+    while (*link != t) link = &(*link)->next;
+    join_at(link);
 }
 
 /* Joins those that have ended. */
 static void reap(thread_group *group) {
-    for (thread *t = group->first, *next; t; t = next) {
-        next = t->next;
-        if (has_ended(t)) join(t);
-    }
+    for (thread **link = &group->first; *link;)
+        if (has_ended(*link))
+            join_at(link);
+        else
+            link = &(*link)->next;
 }
 
 void thread_group_end(thread_group *group) {
     if (!group) return;
     for (thread *t = group->first; t; t = t->next) atomic_store(&t->child.budget.cancelled, true);
-    while (group->first) join(group->first);
+    while (group->first) join_at(&group->first);
     free(group);
 }
 

@@ -122,7 +122,7 @@ static void unbounded_pools(void) {
         CHECK_EQ(hpw_ask(program, &(hpw_question){.policy = info->name}, NULL, &answer), HPW_OK);
         CHECK_EQ(answer.failures, 0);
         CHECK_EQ(answer.peak_in_use, BLOCKS * SIZE);
-        CHECK(answer.high_water >= BLOCKS * SIZE);
+        CHECK(answer.high_water >= (uint64_t)BLOCKS * SIZE);
     }
     hpw_program_free(program);
 }

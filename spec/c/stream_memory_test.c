@@ -92,15 +92,15 @@ int main(void) {
         return 0;
     }
     measure(MILLION, small);
-    measure(4 * MILLION, large);
+    measure(4LL * MILLION, large);
     for (size_t i = 0; i < 2; i++)
         if (!CHECK(large[i] < small[i] + MIB)) printf("reading and converting: %lld\n", (long long)large[i]);
     for (size_t i = 0; (info = hpw_policy_at(i)); i++) {
         int64_t wandered = passed(info->name);
         /* Slab opens with 8 bytes for each page of the capacity, which grows with the sum of all requests. */
-        int64_t more = info->takes_caches ? 4 * MIB : MIB;
+        int64_t more = info->takes_caches ? 4LL * MIB : MIB;
         /* One that wanders: what it passes between two sweeps, and the map of all that it passed. */
-        if (wandered > MIB) more = (wandered < 72 * MIB ? wandered : 72 * MIB) + wandered / 32;
+        if (wandered > MIB) more = (wandered < 72LL * MIB ? wandered : 72LL * MIB) + wandered / 32;
         if (!CHECK(large[2 + i] < small[2 + i] + more) || wandered > MIB)
             printf("%s: %lld KiB with 1 M events, %lld KiB with 4 M, %lld KiB passed\n", info->name,
                    (long long)small[2 + i] / 1024, (long long)large[2 + i] / 1024,
