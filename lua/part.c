@@ -12,7 +12,8 @@
  *      part:set_size(1, 100)    --> does it fail so? Then that is the part now
  *      part:text()              --> as a text trace
  *
- * Numbers count from 1. What a policy in Lua raises in a try is raised by it.
+ * Numbers count from 1. A try in which a policy in Lua raises gives nil,
+ * message, code.
  */
 #include <lauxlib.h>
 #include <stdio.h>
@@ -66,7 +67,8 @@ int programs_part(lua_State *L) {
     if (scripted) chooser_enter(L, scripted);
     self->part =
         hpw_part_open(programs_check(L), &question, &error); /* again: the table may have closed it */
-    if (scripted) chooser_raise(L, scripted);
+    if (scripted && chooser_push_error(L, scripted))
+        return fail(L, lua_tostring(L, -1), HPW_INVALID_ARGUMENT);
     if (self->part) return 1;
     return fail(L, error == HPW_LIMIT ? "nothing is refused" : "the replay failed", error);
 }
@@ -101,7 +103,8 @@ static uint64_t number_at(lua_State *L, int arg) {
 
 static int tell(lua_State *L, hpw_error error, bool fails) {
     const held *self = lua_touserdata(L, 1);
-    if (self->chooser) chooser_raise(L, self->chooser);
+    if (self->chooser && chooser_push_error(L, self->chooser))
+        return fail(L, lua_tostring(L, -1), HPW_INVALID_ARGUMENT);
     if (error) return fail(L, "no memory for a replay", error);
     lua_pushboolean(L, fails);
     return 1;

@@ -174,6 +174,43 @@ end })
     assert.is_truthy(refused(("run %s --load %s --load %s"):format(scenario, best, raises)):find "not today")
   end)
 
+  it("is minimized, swept and put to the test like ours, whose rule it follows", function()
+    local parts = {}
+    for _, policy in ipairs { "my-fit", "best-fit" } do
+      local part = command.folder .. "/part.txt"
+      local _, err, code = call(("minimize %s -c 1K -p %s --load %s -o %s"):format(trace, policy, best, part))
+      assert.equal(0, code, err)
+      parts[#parts + 1] = command.read(part)
+    end
+    assert.equal(parts[1], parts[2])
+    assert.is_truthy(parts[1]:find "^a %d")
+
+    local plan = write("plan.lua", BEST .. ([[
+return heapwright.sweep { traces = { %q }, policies = { "my-fit", "best-fit" }, capacities = { "smallest" } }
+]]):format(trace))
+    local swept = command.folder .. "/swept.jsonl"
+    local _, err, code = call(("sweep %s -o %s"):format(plan, swept))
+    assert.equal(0, code, err)
+    local mine, ours = command.read(swept):match "^([^\n]+)\n([^\n]+)\n$"
+    mine, ours = dkjson.decode(mine), dkjson.decode(ours)
+    assert.same({ "my-fit", "best-fit" }, { mine.policy, ours.policy })
+    assert.equal(ours.smallest_pool, mine.smallest_pool)
+
+    local out
+    out, err, code = call(("verify --only T2 -p my-fit,best-fit --load %s"):format(best))
+    assert.equal(0, code, err)
+    assert.is_truthy(out:find "my%-fit +1087  shown")
+  end)
+
+  it("ends minimize with one line where it raises, and is not for other threads", function()
+    local bad = write("bad.lua", 'heapwright.policy("bad", { choose = function() error "no idea" end })')
+    assert.is_truthy(refused(("minimize %s -c 1K -p bad --load %s"):format(trace, bad)):find("bad.lua:1: no idea", 1, true))
+    for _, how in ipairs { "--parallel", "--stream" } do
+      assert.equal(("heapwright: %s: my-fit is a function in Lua, of one thread\n"):format(how),
+        refused(("compare %s %s -p my-fit --load %s"):format(how, trace, best)))
+    end
+  end)
+
   it("can't place for heapwright lua", function()
     assert.is_truthy(refused("lua --policy my-fit " .. best):find("unknown policy 'my-fit'", 1, true))
   end)

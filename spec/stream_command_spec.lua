@@ -119,6 +119,7 @@ describe("compare --stream", function()
     for _, case in ipairs {
       { "--stream --in-memory " .. path, "can not be used together" },
       { "--stream --parallel " .. path, "--parallel loads the trace: not with --stream" },
+      { "--stream --header 8 " .. path, "--stream: what if is asked of a trace in memory (header of 8 bytes)" },
       { "--stream " .. path .. ".none", "No such file or directory" },
       { "--stream " .. command.write("words.txt", "some words\n"), "words.txt:1: " },
     } do
