@@ -204,7 +204,8 @@ return heapwright.sweep { traces = { %q }, policies = { "my-fit", "best-fit" }, 
 
   it("ends minimize with one line where it raises, and is not for other threads", function()
     local bad = write("bad.lua", 'heapwright.policy("bad", { choose = function() error "no idea" end })')
-    assert.is_truthy(refused(("minimize %s -c 1K -p bad --load %s"):format(trace, bad)):find("bad.lua:1: no idea", 1, true))
+    local err = refused(("minimize %s -c 1K -p bad --load %s"):format(trace, bad))
+    assert.is_truthy(err:find("bad.lua:1: no idea", 1, true), err)
     for _, how in ipairs { "--parallel", "--stream" } do
       assert.equal(("heapwright: %s: my-fit is a function in Lua, of one thread\n"):format(how),
         refused(("compare %s %s -p my-fit --load %s"):format(how, trace, best)))
