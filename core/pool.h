@@ -303,6 +303,9 @@ static inline bool pool_policy_failed(const hpw_pool *pool) {
 /* Counts and tells a request that nothing holds. */
 void pool_refuse(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment);
 
+/* The same, unless a block that was written to in quarantine is what the call answers. */
+void pool_refuse_request(hpw_pool *pool, uint64_t address, uint64_t size, uint64_t alignment);
+
 /* Reports it. */
 hpw_error pool_report_refused(const hpw_pool *pool, hpw_report *report, uint64_t address, uint64_t size);
 

@@ -117,14 +117,14 @@ return {
     breaks = "the last bytes of a write that does not end at a multiple of 8 count as never written",
   },
   {
-    file = pool,
+    file = "core/resize.c",
     after = "static hpw_error refuse_damaged(",
     from = "if (damaged != UINT64_MAX) return",
     to = "if (false) return",
     breaks = "realloc does not look at the canary",
   },
   {
-    file = pool,
+    file = "core/resize.c",
     after = "static bool resize_by_moving(",
     from = "r->held = pool->guards;",
     to = "r->held = false;",

@@ -31,7 +31,7 @@ return {
     build = "thread",
   },
   {
-    file = pool,
+    file = "core/resize.c",
     after = "hpw_error hpw_resize(",
     from = [[
     pool_enter(pool);
