@@ -14,10 +14,10 @@
 #include "trace_generate.h"
 
 /* Under ThreadSanitizer a pool's mappings take long. */
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define SLOW 1
 #elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
 #define SLOW 1
 #endif
 #endif
