@@ -13,7 +13,7 @@
 #include "replay_stream.h"
 #include "trace_generate.h"
 
-/* Under ThreadSanitizer a pool's mappings take long. */
+/* Under sanitizers the pools and their mappings take long. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define SLOW 1
 #elif defined(__has_feature)
