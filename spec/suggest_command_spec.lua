@@ -42,7 +42,7 @@ local function total(need) return need.smallest_pool and need.smallest_pool + ne
 describe("heapwright suggest", function()
   local function trace()
     math.randomseed(7)
-    local lines = churn(1500, 200, function()
+    local lines = churn(700, 100, function()
       return ({ 20, 24, 40, 100, 200 })[math.random(5)] + (math.random(10) == 1 and math.random(1000) or 0)
     end)
     return write("trace.txt", table.concat(lines, "\n") .. "\n"), #lines
