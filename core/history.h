@@ -14,7 +14,7 @@
  *
  * Events are numbered from 1, as in replays. Time: O(events), the samples' search of the
  * largest free block included: it may look at as many blocks as there were events, and a million
- * more; samples that would take more go without. Memory: 48 bytes a slot, and the replay's own.
+ * more; samples that would take more go without. Memory: 56 bytes a slot, and the replay's own.
  *
  * Private to the library; needs an operating system.
  */

@@ -15,7 +15,7 @@
  * of a row that look alike are one stroke. So the file stays below 6 MB, and is
  * below 1 MB as a rule, whatever the trace's length.
  *
- * Memory: 32 bytes a cell, 6 MB. Time: O(1) a rectangle, and a step for each cell that it
+ * Memory: 32 bytes a cell, 4.5 MB. Time: O(1) a rectangle, and a step for each cell that it
  * covers in part.
  */
 #include <inttypes.h>
