@@ -65,6 +65,8 @@ target_link_options(crew_thread_test PRIVATE -Wl,--wrap=pthread_create)
 
 # Packing, with the system's memory failing.
 target_link_options(packing_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
+# Histories, with the system's memory failing.
+target_link_options(history_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 # Replays whose memory, threads and file fail.
 target_link_options(replay_faults_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
   -Wl,--wrap=aligned_alloc -Wl,--wrap=pthread_create -Wl,--wrap=hpw_trace_open)

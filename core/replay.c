@@ -24,6 +24,7 @@ typedef struct building {
     hpw_live_table threads; /* recorded numbers -> ours, as slots */
     uint32_t named, thread; /* the number last met, and ours */
     bool has_thread;
+    bool timed; /* times are kept, as long as each event has one */
 } building;
 
 /* Our number of the event's thread. False: no memory. */
@@ -42,18 +43,38 @@ static bool number_thread(building *b, const hpw_trace_event *event, uint16_t *n
     return true;
 }
 
+static bool grow(building *b) {
+    hpw_program *program = b->program;
+    size_t room = b->room ? b->room * 2 : 4096;
+    if (room > SIZE_MAX / sizeof(operation)) return false;
+    operation *grown = realloc(program->operations, room * sizeof *grown);
+    if (!grown) return false;
+    program->operations = grown;
+    uint64_t *times = b->timed ? realloc(program->times, room * sizeof *times) : NULL;
+    if (b->timed && !times) return false;
+    program->times = times;
+    b->room = room;
+    return true;
+}
+
+/* Times are of use where every event has one. */
+static void note_time(building *b, const hpw_trace_event *event) {
+    if (!b->timed) return;
+    b->timed = event->has_time;
+    if (b->timed) {
+        b->program->times[b->program->count] = event->time;
+    } else {
+        free(b->program->times);
+        b->program->times = NULL;
+    }
+}
+
 static bool append(building *b, const hpw_trace_event *event) {
     hpw_program *program = b->program;
     uint16_t thread;
     if (!number_thread(b, event, &thread)) return false;
-    if (program->count == b->room) {
-        size_t room = b->room ? b->room * 2 : 4096;
-        operation *grown =
-            room > SIZE_MAX / sizeof *grown ? NULL : realloc(program->operations, room * sizeof *grown);
-        if (!grown) return false;
-        program->operations = grown;
-        b->room = room;
-    }
+    if (program->count == b->room && !grow(b)) return false;
+    note_time(b, event);
     program->operations[program->count++] = (operation){
         .size = event->size,
         .slot = (uint32_t)event->slot,
@@ -121,11 +142,11 @@ hpw_program *hpw_program_load(const char *path, hpw_trace_error *error) {
     return hpw_program_load_as(path, NULL, error);
 }
 
-hpw_program *hpw_program_load_as(const char *path, const hpw_what_if *what, hpw_trace_error *error) {
+static hpw_program *load(const char *path, const hpw_what_if *what, bool timed, hpw_trace_error *error) {
     hpw_trace *trace = hpw_trace_open(path, error);
     if (!trace) return NULL;
     hpw_what_if_reader *reader = hpw_what_if_open(trace, path, what, error);
-    building b = {.program = reader ? calloc(1, sizeof *b.program) : NULL};
+    building b = {.program = reader ? calloc(1, sizeof *b.program) : NULL, .timed = timed};
     if (b.program) b.program->granule = what ? what->granule : 0;
     if (!b.program) {
         if (reader) hpw_trace_fail(error, HPW_NO_MEMORY, "%s: no memory to load it", path);
@@ -139,8 +160,23 @@ hpw_program *hpw_program_load_as(const char *path, const hpw_what_if *what, hpw_
     return b.program;
 }
 
+hpw_program *hpw_program_load_as(const char *path, const hpw_what_if *what, hpw_trace_error *error) {
+    return load(path, what, false, error);
+}
+
+hpw_program *hpw_program_load_timed(const char *path, const hpw_what_if *what, hpw_trace_error *error) {
+    return load(path, what, true, error);
+}
+
+bool hpw_program_time(const hpw_program *program, uint64_t number, uint64_t *time) {
+    if (!program->times || !number || number > program->count) return false;
+    *time = program->times[number - 1];
+    return true;
+}
+
 void hpw_program_free(hpw_program *program) {
     if (!program) return;
+    free(program->times);
     free(program->operations);
     free(program);
 }

@@ -82,7 +82,13 @@ hpw_program *hpw_program_load(const char *path, hpw_trace_error *error);
 /* The same of the trace as it would have been; NULL: as it is. Also NULL as hpw_what_if_open and _next say.
  */
 hpw_program *hpw_program_load_as(const char *path, const hpw_what_if *what, hpw_trace_error *error);
+
+/* The same with the events' times, 8 bytes an event more, where each event has one. */
+hpw_program *hpw_program_load_timed(const char *path, const hpw_what_if *what, hpw_trace_error *error);
 void hpw_program_free(hpw_program *program);
+
+/* The nanoseconds of event `number`, from 1. False: they are not kept, or there is no such event. */
+bool hpw_program_time(const hpw_program *program, uint64_t number, uint64_t *nanoseconds);
 
 /* The trace's figures, as it would have been; `lower_bound` is that of the what-if's granule, or 16. */
 const hpw_trace_summary *hpw_program_summary(const hpw_program *program);

@@ -22,6 +22,7 @@ struct hpw_program {
     uint32_t threads; /* that the events name, 2^16 at most; 0: they name none */
     uint64_t largest_align;
     size_t peak_operation; /* operations up to the peak moment */
+    uint64_t *times;       /* of each operation, nanoseconds; NULL: not kept, see hpw_program_load_timed */
     hpw_trace_summary summary;
 };
 

@@ -29,6 +29,14 @@ void programs_push_answer(lua_State *L, const hpw_question *question, const hpw_
                           uint64_t bound);
 void programs_push_source(lua_State *L, const char *name, const hpw_trace_summary *summary);
 
+/* The name of argument 1, an open program. Lives as long as it is open. */
+const char *programs_name(lua_State *L);
+
+/* Argument 1 as an open program that can't be closed until programs_release; raises where it is none. Nothing
+ * may raise in between. */
+const hpw_program *programs_hold(lua_State *L);
+void programs_release(lua_State *L);
+
 /* A program's method part, and the type of what it gives: see part.c. */
 int programs_part(lua_State *L);
 void programs_open_parts(lua_State *L);
@@ -39,5 +47,8 @@ int programs_pack(lua_State *L);
 /* A program's method contend, and the function stream: see contend.c, stream.c. */
 int programs_contend(lua_State *L);
 int programs_stream(lua_State *L);
+
+/* A program's method write_history: see history.c. */
+int programs_write_history(lua_State *L);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * The Lua module heapwright.replay: a trace loaded once, asked often.
  *
- *      local program = assert(replay.load("trace.hwt" [, name [, what_if]]))      -- see lua/what_if.c
+ *      local program = assert(replay.load("trace.hwt" [, name [, what_if [, times]]]))   -- see what_if.c
  *      program:source()    --> { name, events, allocations, peak_in_use, lower_bound, warning }
  *      program:sizes_at_peak(most)    --> { [size] = blocks }, of at most so many bytes, live at the peak
  *      program:measure { policies = { { policy = "best-fit", order = "address", seed = nil,
@@ -14,6 +14,7 @@
  *      program:part { policy = "best-fit", capacity = 65536 }    --> see part.c
  *      program:pack { ... }                                      --> see packing.c
  *      program:contend { policy = "slab", ... }                  --> see contend.c
+ *      program:write_history { path = "map.svg", ... }           --> see history.c
  *      replay.stream { path = "trace.hwt", ... }                 --> see stream.c
  *
  * The policies are measured in parallel, by as many threads as the machine has
@@ -57,6 +58,16 @@ static loaded *check_program(lua_State *L) {
 }
 
 const hpw_program *programs_check(lua_State *L) { return check_program(L)->program; }
+const char *programs_name(lua_State *L) { return check_program(L)->name; }
+
+const hpw_program *programs_hold(lua_State *L) {
+    loaded *self = check_program(L);
+    luaL_argcheck(L, !self->measured, 1, "the program is being measured");
+    self->measured = true;
+    return self->program;
+}
+
+void programs_release(lua_State *L) { ((loaded *)lua_touserdata(L, 1))->measured = false; }
 
 static int fail(lua_State *L, const char *message, hpw_error code) {
     lua_pushnil(L);
@@ -71,11 +82,13 @@ static int load(lua_State *L) {
     const char *name = luaL_optstring(L, 2, path);
     what_if_threads threads;
     hpw_what_if what = what_if_read(L, 3, &threads); /* before anything takes its place */
+    bool times = lua_toboolean(L, 4);
     hpw_trace_error error = {0};
     loaded *self = lua_newuserdatauv(L, sizeof *self, 0);
     *self = (loaded){0};
     luaL_setmetatable(L, PROGRAM_TYPE);
-    self->program = hpw_program_load_as(path, &what, &error);
+    self->program =
+        times ? hpw_program_load_timed(path, &what, &error) : hpw_program_load_as(path, &what, &error);
     if (!self->program) return fail(L, error.message, error.code);
     self->name = strdup(name);
     return self->name ? 1 : fail(L, "no memory for the trace's name", HPW_NO_MEMORY);
@@ -469,6 +482,7 @@ int luaopen_heapwright_replay(lua_State *L) {
         {"part", programs_part},
         {"pack", programs_pack},
         {"contend", programs_contend},
+        {"write_history", programs_write_history},
         {"close", close_program},
         {"__gc", close_program},
         {"__close", close_program},

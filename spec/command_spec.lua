@@ -108,7 +108,7 @@ describe("heapwright --version and --help", function()
   end)
 
   it("fit 80 columns, for every verb, and give an example", function()
-    for _, verb in ipairs { "run", "record", "compare", "replay", "fit", "trace", "policies", "env" } do
+    for _, verb in ipairs { "run", "record", "compare", "replay", "fit", "report", "trace", "policies", "env" } do
       local out, err, code = heapwright_command(verb .. " --help")
       assert.equal(0, code, err)
       assert.is_truthy(out:find "Example", verb)

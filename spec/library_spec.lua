@@ -173,6 +173,14 @@ describe("the annotations", function()
     answer.capacity = 0 -- of bounded pools alone
     assert.same(keys(answer), keys(classes["heapwright.Answer"]))
     assert.same(keys(answer.reversals[1]), keys(classes["heapwright.Reversal"]))
+    local history = program:write_history { path = path, format = "csv", policy = "best-fit" }
+    os.remove(path)
+    for name in pairs(history) do
+      assert.is_true(classes["heapwright.History"][name] or classes["heapwright.Answer"][name], name)
+    end
+    for name in pairs(classes["heapwright.History"]) do
+      assert.is_true(history[name] ~= nil or name == "back_at", name)
+    end
   end)
 
   it("name every assertion", function()

@@ -21,8 +21,8 @@ local M = {}
 ---@field run fun(options: table, arguments: string[]): integer|nil the exit code, 0 where nil
 
 local VERBS = {
-  "run", "record", "compare", "fit", "suggest", "minimize", "sweep", "merge", "verify", "lua", "trace", "policies",
-  "env",
+  "run", "record", "compare", "fit", "suggest", "minimize", "sweep", "report", "merge", "verify", "lua", "trace",
+  "policies", "env",
 }
 
 local function tidy(parser)

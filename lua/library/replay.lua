@@ -141,6 +141,28 @@ function Program:pack(options) end
 ---@return heapwright.Code|nil code "invalid_argument": the trace names no threads
 function Program:contend(question) end
 
+---@class heapwright.HistoryQuestion: heapwright.Question
+---@field path string the new file, which appears whole or not at all
+---@field format "svg"|"perfetto"|"csv"|"curves"
+---@field capacity? integer bytes; unbounded unless given
+---@field title? string the program's name unless given
+---@field label? string what the policy is called
+---@field points? integer of the curves; 1,000 unless given
+
+---@class heapwright.History: heapwright.Answer
+---@field rectangles integer blocks, a resized one once more for each resize that changed it
+---@field drawn integer those that have a shape, a slice or a line of their own
+---@field by_time boolean the trace's events all have times, and none goes back
+---@field back_at? integer the first event whose time is before its predecessor's
+
+---Replays the trace under a policy and writes what lay where: a picture, a timeline of trace
+---events, a table of the blocks, or one of the curves. Raises for a field that it does not know or take.
+---@param question heapwright.HistoryQuestion
+---@return heapwright.History|nil
+---@return string|nil message
+---@return heapwright.Code|nil code
+function Program:write_history(question) end
+
 ---A part of the program that still fails, to be made smaller: see lua/part.c.
 ---@param question {policy: string, capacity: integer, order: string|nil, seed: integer|nil, granule: integer|nil}
 ---@return table|nil part
@@ -158,10 +180,11 @@ local replay = {}
 ---@param path string
 ---@param name? string what reports call it; the path unless given
 ---@param what_if? heapwright.WhatIf
+---@param times? boolean keep the events' times, for write_history
 ---@return heapwright.Program|nil program
 ---@return string|nil message
 ---@return heapwright.Code|nil code
-function replay.load(path, name, what_if) end
+function replay.load(path, name, what_if, times) end
 
 ---What the trace is asked to have been.
 ---@class heapwright.WhatIf

@@ -37,8 +37,8 @@ local function has_script(paths)
   return false
 end
 
-local function load_trace(path, name, what)
-  local program = fault.check(replay.load(path, name, what.program))
+local function load_trace(path, name, what, times)
+  local program = fault.check(replay.load(path, name, what.program, times))
   return { name = program:source().name, program = program, what = what }
 end
 
@@ -51,7 +51,7 @@ end
 local function open_trace(given, path, what)
   local name = path == "-" and "standard input" or path
   if streams.wants(given, place(path), what) then return { name = name, path = place(path), what = what } end
-  return load_trace(place(path), name, what)
+  return load_trace(place(path), name, what, given.times)
 end
 
 -- One run of a scenario as a trace.
@@ -110,12 +110,12 @@ end
 
 --- Loads what the command line names.
 ---@param given table as of M.each, and the options of a what-if where there are any; `streams`, `stream`,
----  `in_memory`: see cli/streams.lua
+---  `in_memory`: see cli/streams.lua; `times`: keep the events' times
 ---@return cli.Source[]
 function M.load(given)
   local list, what = {}, what_if.read(given)
   M.each(given, function(path, one)
-    local source = one and load_trace(path, one.name, what) or open_trace(given, path, what)
+    local source = one and load_trace(path, one.name, what, given.times) or open_trace(given, path, what)
     source.threads = one and one.threads
     list[#list + 1] = source
   end)
