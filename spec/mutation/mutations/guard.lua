@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Guards: canaries, the quarantine with its poison, written bytes, sites; and failures by plan.
-local canary, guard, written, pattern, pool = "core/canary.c", "core/guard.c", "core/written.c", "core/pattern.h",
-  "core/pool.c"
+local canary, guard, written, pattern = "core/canary.c", "core/guard.c", "core/written.c", "core/pattern.h"
 local inject = "core/inject.c"
 
 return {
