@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "live.h"
 #include "trace.h"
 
 enum { TEMPORARIES = 256, EXIT_BROKEN = 1, EXIT_BAD_INPUT = 2 };
@@ -29,8 +30,6 @@ enum { TEMPORARIES = 256, EXIT_BROKEN = 1, EXIT_BAD_INPUT = 2 };
 static char temporaries[TEMPORARIES][PATH_MAX];
 static volatile sig_atomic_t temporary_count;
 static pid_t owner; /* a forked child must not remove its parent's files */
-static volatile sig_atomic_t cursor_hidden;
-static const char every_key; /* in the registry: what every() calls */
 
 static void remove_temporaries(void) {
     if (getpid() != owner) return;
@@ -38,19 +37,11 @@ static void remove_temporaries(void) {
     temporary_count = 0;
 }
 
-/* Only async-signal-safe calls. Colours end as well: a frame may have been cut. */
-static void restore_cursor(void) {
-    static const char shown[] = "\033[0m\033[?25h";
-    if (!cursor_hidden || getpid() != owner) return;
-    cursor_hidden = 0;
-    if (write(STDOUT_FILENO, shown, sizeof shown - 1) < 0) return; /* the terminal is gone */
-}
-
 /* Only async-signal-safe calls: the process ends here, whatever it was doing. */
 static void end_on_signal(int signal) {
     static const char erase[] = "\r\033[K";
     if (isatty(STDERR_FILENO) && write(STDERR_FILENO, erase, sizeof erase - 1) < 0) _exit(128 + signal);
-    restore_cursor();
+    hpw_live_end();
     remove_temporaries();
     _exit(128 + signal);
 }
@@ -59,7 +50,6 @@ void hpw_host_handle_signals(void) {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     owner = getpid();
     atexit(remove_temporaries);
-    atexit(restore_cursor);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         struct sigaction action = {.sa_handler = end_on_signal}, before;
         sigemptyset(&action.sa_mask);
@@ -97,10 +87,13 @@ static int host_executable(lua_State *L) {
     return 1;
 }
 
+/* Of the standard streams in their order. */
+static int file_of(int stream) { return stream == STDOUT_FILENO ? hpw_live_output() : stream; }
+
 /* is_terminal("stdout" or "stderr") */
 static int host_is_terminal(lua_State *L) {
     static const char *const names[] = {"stdin", "stdout", "stderr", NULL};
-    lua_pushboolean(L, isatty(luaL_checkoption(L, 1, NULL, names)));
+    lua_pushboolean(L, isatty(file_of(luaL_checkoption(L, 1, NULL, names))));
     return 1;
 }
 
@@ -108,57 +101,12 @@ static int host_is_terminal(lua_State *L) {
 static int host_terminal_size(lua_State *L) {
     static const char *const names[] = {"stdin", "stdout", "stderr", NULL};
     struct winsize size;
-    if (ioctl(luaL_checkoption(L, 1, NULL, names), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 0;
+    if (ioctl(file_of(luaL_checkoption(L, 1, NULL, names)), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return 0;
     lua_pushinteger(L, size.ws_col);
     if (size.ws_row == 0) return 1;
     lua_pushinteger(L, size.ws_row);
     return 2;
-}
-
-/* draw(text) -> true where it stands on standard output: in one write, where the terminal takes it whole */
-static int host_draw(lua_State *L) {
-    size_t left;
-    const char *text = luaL_checklstring(L, 1, &left);
-    if (fflush(stdout) != 0) return fail(L, "standard output");
-    while (left > 0) {
-        ssize_t written = write(STDOUT_FILENO, text, left);
-        if (written < 0 && errno != EINTR) return fail(L, "standard output");
-        if (written < 0) continue;
-        text += written;
-        left -= (size_t)written;
-    }
-    lua_pushboolean(L, true);
-    return 1;
-}
-
-/* show_cursor(boolean): a hidden one is shown again when the command ends */
-static int host_show_cursor(lua_State *L) {
-    if (lua_toboolean(L, 1)) {
-        restore_cursor();
-        return 0;
-    }
-    cursor_hidden = 1; /* before it is: a signal may come in between */
-    if (write(STDOUT_FILENO, "\033[?25l", 6) < 0) cursor_hidden = 0;
-    return 0;
-}
-
-/* Calls what every() was given; of every coroutine that was made since, as they inherit the hook. */
-static void call_every(lua_State *L, lua_Debug *event) {
-    (void)event;
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &every_key) == LUA_TFUNCTION)
-        lua_call(L, 0, 0);
-    else
-        lua_pop(L, 1);
-}
-
-/* every(count, f): f is called every so many instructions of Lua; every(0) ends that */
-static int host_every(lua_State *L) {
-    lua_Integer count = luaL_checkinteger(L, 1);
-    luaL_argcheck(L, count >= 0 && count <= INT_MAX, 1, "a count of instructions expected");
-    lua_settop(L, 2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &every_key);
-    lua_sethook(L, count > 0 ? call_every : NULL, count > 0 ? LUA_MASKCOUNT : 0, (int)count);
-    return 0;
 }
 
 /* kind(path) -> "file", "directory" or "other"; nil, message where there is nothing to read */
@@ -259,9 +207,6 @@ int luaopen_heapwright_host(lua_State *L) {
         {"executable", host_executable},
         {"is_terminal", host_is_terminal},
         {"terminal_size", host_terminal_size},
-        {"draw", host_draw},
-        {"show_cursor", host_show_cursor},
-        {"every", host_every},
         {"kind", host_kind},
         {"temporary", host_temporary},
         {"converts_to", host_converts_to},

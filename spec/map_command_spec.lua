@@ -198,7 +198,7 @@ describe("run --watch", function()
       command.write("there.sh", sh)
       command.shell_there "script -qec 'sh there.sh' typescript </dev/null >/dev/null"
       local frames = 0
-      for bytes in command.read("writes"):gmatch 'write%(1, "\\33%[5A.-, (%d+)%) += ' do
+      for bytes in command.read("writes"):gmatch 'write%(%d+, "\\33%[5A.-, (%d+)%) += ' do
         frames = frames + 1
         assert.is_true(tonumber(bytes) > 300, bytes)
       end
@@ -222,6 +222,32 @@ heapwright.policy("own", { choose = function(free, size, align) return (free:fir
       assert.is_truthy(out:find("small, own: ", 1, true))
       assert.equal(0, code)
       assert.equal(plain:match "\nbest%-fit.*", out:gsub("\r", ""):gsub("\27%[[0-9;]*m", ""):match "\nbest%-fit.*")
+    end)
+
+    it("lets what the scenario prints stand above the picture, also by a child process", function()
+      local out, code = on_terminal("--watch -p best-fit " .. scenario(LONG .. [[
+    print "by print"
+    io.write "by io.write"
+    mem:alloc(16)
+    s:phase "end"
+    local ends = os.clock() + 0.15
+    while os.clock() < ends do mem:free(mem:alloc(16)) end
+    os.execute "echo by a child"]]))
+      assert.equal(0, code)
+      for _, words in ipairs { "by print\r\n", "by io.write", "by a child\r\n" } do
+        assert.equal(1, count(out, words))
+        local before = out:sub(1, out:find(words, 1, true) - 1):gsub("by print\r\n$", "")
+        assert.equal("\27[5A\r\27[J", before:sub(-8)) -- where the picture stood, which was taken away
+      end
+      assert.is_truthy(out:find("by io.write" .. (" "):rep(80) .. "\r\r\27[1msmall", 1, true))
+    end)
+
+    it("loses nothing that was printed when a signal ends it", function()
+      local file = scenario [[print "last words" os.execute "sleep 1"]]
+      local line = "stty cols 80 rows 30\nTERM=xterm-256color timeout --foreground 0.3 %s run --watch %s\n"
+      command.write("there.sh", line:format(command.path, file))
+      command.shell_there "script -qec 'sh there.sh' typescript </dev/null >/dev/null"
+      assert.is_truthy(command.read "typescript":find("last words\r\n\27[0m\27[?25h", 1, true))
     end)
 
     it("shows the cursor again where the run raises, and when it is interrupted", function()

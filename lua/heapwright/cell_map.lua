@@ -147,7 +147,7 @@ function M.legend(coloured)
   end
   local swatches = {}
   for of = 1, #BACKGROUNDS do swatches[of] = paint(of) .. "  " end
-  return ("Of a cell is live: nothing %s\27[0m all; %s one block begins in it, %s several."):format(
+  return ("Of a cell is live: nothing %s\27[0m all; %s a block begins in it, %s several."):format(
     table.concat(swatches), ONE_BEGINS, MORE_BEGIN)
 end
 

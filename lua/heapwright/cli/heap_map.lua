@@ -2,11 +2,13 @@
 -- run --map: the pool after each policy's run, in rows of cells (cell_map.lua), and how it was
 -- at the end of each phase, in one row. run --watch: the same while the scenario runs.
 --
--- The live view is a hook that looks at the clock every few thousand instructions of Lua.
--- Each frame is one write over the one before, with the cursor hidden; host.c shows that again
--- whichever way the command ends. A frame follows the one before after FRAME seconds at
--- least, and after REST times what that took to draw, so that drawing slows a run in a
--- large pool by no more than a fifth.
+-- The live view is a hook that looks at the clock every few thousand instructions of Lua
+-- (with any such hook Lua runs at half its speed: figures of time are not taken here).
+-- Each frame is one write over the one before, with the cursor hidden; live.c shows that again
+-- whichever way the command ends. What the scenario prints waits for the next frame, and comes to
+-- stand above it. A frame follows the one before after FRAME seconds at
+-- least, and after REST times what that took to draw, so that drawing takes no more than a
+-- fifth of the time.
 --
 -- Nothing is allocated in the pool, so that blocks lie where they would without. The collector
 -- rests while a frame is drawn. But pictures are values of Lua: blocks that a scenario
@@ -14,6 +16,7 @@
 local cell_map = require "heapwright.cell_map"
 local fault = require "heapwright.cli.fault"
 local host = require "heapwright.host"
+local live = require "heapwright.live"
 local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 
@@ -106,13 +109,24 @@ function HeapMap:picture(most_rows, moment)
     text.size(scale.cell * scale.columns))
 end
 
+-- What the scenario printed since the last frame comes to stand above the picture. Blanks as many as
+-- the terminal is wide go to the next line where that did not end one, and else not.
+function HeapMap:let_through()
+  if not live.holds() then return end
+  if self.drawn > 0 then live.draw(("\27[%dA\r\27[J"):format(self.drawn)) end
+  live.let_through()
+  live.draw((" "):rep(terminal.width()) .. "\r")
+  self.drawn = 0
+end
+
 -- Writes lines over those that were drawn before.
 function HeapMap:redraw(lines)
+  self:let_through()
   local frame = { self.drawn > 0 and ("\27[%dA\r"):format(self.drawn) or "\r" }
   for _, line in ipairs(lines) do frame[#frame + 1] = line .. "\27[K\n" end
   frame[#frame + 1] = "\27[J"
   self.drawn = #lines
-  return host.draw(table.concat(frame))
+  return live.draw(table.concat(frame))
 end
 
 function HeapMap:frame()
@@ -144,16 +158,14 @@ function HeapMap:begin(mem, choice, threads)
   self.mem, self.label, self.phase, self.strips, self.drawn = mem, choice.label, nil, {}, 0
   self.skipped, self.next_frame, self.width = 0, 0, host.terminal_size "stdout"
   if not self.watch or threads then return end
-  io.stdout:flush()
-  host.show_cursor(false)
-  host.every(INSTRUCTIONS, function() self:tick() end)
+  if live.begin() then -- else there is the last picture alone
+    live.every(INSTRUCTIONS, function() self:tick() end) end
 end
 
 --- Called when the scenario's body has ended, however it did.
 function HeapMap:stop()
   if not self.watch then return end
-  host.every(0)
-  host.show_cursor(true)
+  live.every(0)
 end
 
 --- Called as a phase begins.
@@ -189,15 +201,14 @@ function HeapMap:finish(outcome)
   local last = outcome.raised and outcome.phase or #self.strips > 0 and self.strips[#self.strips].name
   local moment = (outcome.raised and "where it raised" or "at the end") .. (last and " of " .. clean(last) or "")
   local lines, scale = self:picture(nil, moment)
-  if not lines then return end
+  if not lines then return live.done() end
   lines[#lines + 1] = terminal.paint(scale, "dim")
   lines[#lines + 1] = cell_map.legend(terminal.coloured)
   add_strips(self, lines)
   lines[#lines + 1] = ""
-  if self.drawn > 0 then
-    io.stdout:flush()
-    if self:redraw(lines) then return end
-  end
+  local stands = self.drawn > 0 and self:redraw(lines)
+  live.done()
+  if stands then return end
   print(table.concat(lines, "\n"))
 end
 
