@@ -3,7 +3,7 @@
 -- at the end of each phase, in one row. run --watch: the same while the scenario runs.
 --
 -- The live view is a hook that looks at the clock every few thousand instructions of Lua
--- (with any such hook Lua runs at half its speed: figures of time are not taken here).
+-- (with any such hook Lua itself is slower: 1.2 to 1.5 times the time, where it was measured).
 -- Each frame is one write over the one before, with the cursor hidden; live.c shows that again
 -- whichever way the command ends. What the scenario prints waits for the next frame, and comes to
 -- stand above it. A frame follows the one before after FRAME seconds at
