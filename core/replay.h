@@ -49,7 +49,7 @@ typedef struct hpw_reversal {
     uint64_t fits, fails_from, fails_to;
 } hpw_reversal;
 
-enum { HPW_REVERSALS = 8, HPW_MOST_THREADS = 64 };
+enum { HPW_REVERSALS = 8, HPW_MOMENTS = 8, HPW_MOST_THREADS = 64 };
 
 typedef struct hpw_answer {
     uint64_t capacity; /* as asked; 0 unbounded */
@@ -57,8 +57,10 @@ typedef struct hpw_answer {
     uint64_t peak_in_use;
     uint64_t peak_granted;
     uint64_t high_water;
-    double external_fragmentation; /* at the peak moment; unbounded: below the high water so far */
-    double internal_fragmentation; /* at the peak moment */
+    double external_fragmentation;   /* at the peak moment; unbounded: below the high water so far */
+    double internal_fragmentation;   /* at the peak moment */
+    bool has_moments;                /* of a compiled trace */
+    uint64_t in_use_at[HPW_MOMENTS]; /* after each eighth of the events, in bytes */
     uint64_t steps_max;
     double steps_mean;
 

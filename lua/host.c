@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "live.h"
 #include "trace.h"
 
 enum { TEMPORARIES = 256, EXIT_BROKEN = 1, EXIT_BAD_INPUT = 2 };
@@ -40,6 +41,7 @@ static void remove_temporaries(void) {
 static void end_on_signal(int signal) {
     static const char erase[] = "\r\033[K";
     if (isatty(STDERR_FILENO) && write(STDERR_FILENO, erase, sizeof erase - 1) < 0) _exit(128 + signal);
+    hpw_live_end();
     remove_temporaries();
     _exit(128 + signal);
 }
@@ -85,19 +87,26 @@ static int host_executable(lua_State *L) {
     return 1;
 }
 
+/* Of the standard streams in their order. */
+static int file_of(int stream) { return stream == STDOUT_FILENO ? hpw_live_output() : stream; }
+
 /* is_terminal("stdout" or "stderr") */
 static int host_is_terminal(lua_State *L) {
     static const char *const names[] = {"stdin", "stdout", "stderr", NULL};
-    lua_pushboolean(L, isatty(luaL_checkoption(L, 1, NULL, names)));
+    lua_pushboolean(L, isatty(file_of(luaL_checkoption(L, 1, NULL, names))));
     return 1;
 }
 
-/* columns() -> of the terminal behind standard error, nil where it is none */
-static int host_columns(lua_State *L) {
+/* terminal_size("stdout" or "stderr") -> columns, lines; nil where no terminal tells */
+static int host_terminal_size(lua_State *L) {
+    static const char *const names[] = {"stdin", "stdout", "stderr", NULL};
     struct winsize size;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 0;
+    if (ioctl(file_of(luaL_checkoption(L, 1, NULL, names)), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return 0;
     lua_pushinteger(L, size.ws_col);
-    return 1;
+    if (size.ws_row == 0) return 1;
+    lua_pushinteger(L, size.ws_row);
+    return 2;
 }
 
 /* kind(path) -> "file", "directory" or "other"; nil, message where there is nothing to read */
@@ -197,7 +206,7 @@ int luaopen_heapwright_host(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"executable", host_executable},
         {"is_terminal", host_is_terminal},
-        {"columns", host_columns},
+        {"terminal_size", host_terminal_size},
         {"kind", host_kind},
         {"temporary", host_temporary},
         {"converts_to", host_converts_to},

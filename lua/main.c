@@ -14,6 +14,7 @@
 #include "embed.h"
 #include "host.h"
 #include "journal.h"
+#include "live.h"
 #include "module.h"
 #include "script.h"
 #include "workers.h"
@@ -33,6 +34,8 @@ static int protected_main(lua_State *L) {
     lua_setfield(L, -2, "heapwright.bounded");
     lua_pushcfunction(L, luaopen_heapwright_journal);
     lua_setfield(L, -2, "heapwright.journal");
+    lua_pushcfunction(L, luaopen_heapwright_live);
+    lua_setfield(L, -2, "heapwright.live");
     lua_pushcfunction(L, luaopen_heapwright_workers);
     lua_setfield(L, -2, "heapwright.workers");
     lua_pop(L, 1);

@@ -222,6 +222,16 @@ static void push_reversals(lua_State *L, const hpw_answer *a) {
     set_count(L, "reversal_count", a->reversals);
 }
 
+/* The bytes in use after each eighth of the events. */
+static void push_moments(lua_State *L, const hpw_answer *a) {
+    lua_createtable(L, HPW_MOMENTS, 0);
+    for (int i = 0; i < HPW_MOMENTS; i++) {
+        lua_pushinteger(L, (lua_Integer)a->in_use_at[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "in_use_over_time");
+}
+
 static void push_answer(lua_State *L, const task *t) {
     const hpw_answer *a = &t->answer;
     lua_createtable(L, 0, 20);
@@ -234,6 +244,7 @@ static void push_answer(lua_State *L, const task *t) {
     set_count(L, "high_water", a->high_water);
     set_number(L, "external_fragmentation", a->external_fragmentation);
     set_number(L, "internal_fragmentation", a->internal_fragmentation);
+    if (a->has_moments) push_moments(L, a);
     if (a->has_smallest) {
         set_count(L, "smallest_pool", a->smallest_pool);
         if (t->bound) set_number(L, "overhead", (double)a->smallest_pool / (double)t->bound - 1.0);

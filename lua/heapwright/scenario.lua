@@ -280,10 +280,18 @@ local function result_of(scenario, mem, s, choice, seed)
   return result
 end
 
+---@class heapwright.Observer looks at a run, and must not change what it does
+---@field begin fun(self, mem: table, choice: heapwright.Choice, threads: integer|nil)
+---@field phase_begins fun(self, name: string) not of scenarios on threads
+---@field phase_ends fun(self, name: string) not of scenarios on threads
+---@field stop fun(self) the body has ended
+---@field finish fun(self, outcome: heapwright.Outcome) the pool is still open
+
 -- The body, on this thread: what it kept, and how it ended.
-local function run_here(scenario, mem, seed)
-  local s = workload.new(mem, seed)
+local function run_here(scenario, mem, seed, observer)
+  local s = workload.new(mem, seed, nil, nil, observer)
   local ok, raised = xpcall(scenario.run, M.traceback, mem, s)
+  if observer then observer:stop() end
   local phase = workload.finish(s)
   local done = { phases = s.phases, samples = s.samples }
   if not ok then done.raised, done.phase = raised, phase end
@@ -327,7 +335,7 @@ end
 ---@param choice heapwright.Choice
 ---@param options {seed: integer, capacity: integer|nil, granule: integer|nil, classes: integer[]|nil,
 ---  growing: integer|nil, record: string|nil, inject: heapwright.Injection|nil, without: heapwright.Outcome|nil,
----  leaks: boolean|nil}
+---  leaks: boolean|nil, observer: heapwright.Observer|nil}
 ---@return heapwright.Outcome|nil # nil where there is no such pool, trace or thread
 ---@return string|nil message
 ---@return string|nil code
@@ -355,8 +363,10 @@ function M.run(scenario, choice, options)
     if not ok then return nil, message, code end
   end
   if options.inject then mem:inject(options.inject) end
+  local observer = options.observer
+  if observer then observer:begin(mem, choice, scenario.threads) end
   local done
-  done, message, code = (scenario.threads and threads.run or run_here)(scenario, mem, options.seed)
+  done, message, code = (scenario.threads and threads.run or run_here)(scenario, mem, options.seed, observer)
   if not done then return nil, message, code end
   if tostring(mem):find("closed", 1, true) then return nil, "its run closed the pool", "invalid_argument" end
   local outcome = { result = result_of(scenario, mem, done, choice, options.seed), failures = {} }
@@ -369,6 +379,7 @@ function M.run(scenario, choice, options)
     outcome.failures = check_expectations(scenario.expect, outcome.result)
   end
   if options.leaks and mem:stats().live_blocks > 0 then outcome.leaks = mem:leaks() end
+  if observer then observer:finish(outcome) end
   mem:close()
   return outcome
 end

@@ -53,6 +53,22 @@ function M.percent(fraction)
   return ("%.1f%%"):format(fraction * 100)
 end
 
+local BARS, PLAIN_BARS = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }, { "_", ".", ":", "-", "=", "+", "*", "#" }
+
+--- A curve in one line, a character a value: ▁▂▃▄▅▆▇█, or _.:-=+*# where it has to be plain.
+---@param values number[] each from 0 to `most`
+---@param most number
+---@param plain boolean|nil
+---@return string
+function M.sparkline(values, most, plain)
+  local bars, line = plain and PLAIN_BARS or BARS, {}
+  for i, value in ipairs(values) do
+    local share = most > 0 and value / most or 0
+    line[i] = bars[math.max(1, math.min(#bars, math.ceil(share * #bars)))]
+  end
+  return table.concat(line)
+end
+
 --- A duration: 850 ns, 1.2 µs, 15 ms, 2.1 s.
 ---@param nanoseconds number
 ---@return string

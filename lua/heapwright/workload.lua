@@ -22,6 +22,7 @@ local M = {}
 ---@field package open string|nil name of the phase that runs now
 ---@field phases table<integer|string, heapwright.Phase> the phases that ended, by place and by name
 ---@field samples heapwright.Sample[]
+---@field package observer heapwright.Observer|nil
 local Workload = {}
 Workload.__index = Workload
 
@@ -38,11 +39,13 @@ end
 ---@param seed integer
 ---@param thread integer|nil 1 unless given
 ---@param threads integer|nil 1 unless given
+---@param observer heapwright.Observer|nil is told of phases
 ---@return heapwright.Workload
-function M.new(mem, seed, thread, threads)
+function M.new(mem, seed, thread, threads, observer)
   local self = {
     mem = mem, seed = seed, thread = thread or 1, threads = threads or 1,
     generator = random.new(seed), phases = {}, samples = {},
+    observer = observer,
   }
   return setmetatable(self, Workload)
 end
@@ -136,6 +139,7 @@ local function finish_phase(self)
   phase.name = self.open
   self.phases[#self.phases + 1] = phase
   self.phases[self.open] = phase
+  if self.observer then self.observer:phase_ends(self.open) end
   self.open = nil
 end
 
@@ -145,6 +149,7 @@ function Workload:phase(name)
   check(type(name) == "string", "phase", "a name expected")
   finish_phase(self)
   self.open = name
+  if self.observer then self.observer:phase_begins(name) end
 end
 
 --- Takes the pool's stats now; the result keeps them with the label and the phase.

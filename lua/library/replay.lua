@@ -63,6 +63,7 @@ function Program:sizes_at_peak(most) end
 ---@field metadata integer bytes beside the smallest pool, the one asked for, or one as large as the high water
 ---@field external_fragmentation number at the peak
 ---@field internal_fragmentation number at the peak
+---@field in_use_over_time? integer[] after each eighth of the events; nil of a trace that was streamed
 ---@field smallest_pool? integer it fits: it was run, or proved; nil also where no pool does
 ---@field overhead? number smallest_pool / lower bound - 1
 ---@field smallest_exact? boolean no smaller pool fits: proved, or each was run

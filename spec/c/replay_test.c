@@ -123,8 +123,38 @@ static void unbounded_pools(void) {
         CHECK_EQ(answer.failures, 0);
         CHECK_EQ(answer.peak_in_use, BLOCKS * SIZE);
         CHECK(answer.high_water >= (uint64_t)BLOCKS * SIZE);
+        CHECK(answer.has_moments);
+        for (uint64_t m = 0; m < HPW_MOMENTS; m++)
+            CHECK_EQ(answer.in_use_at[m], BLOCKS / HPW_MOMENTS * (m + 1) * SIZE);
     }
     hpw_program_free(program);
+}
+
+/* What is in use after each eighth of the events, also where there are fewer than eight. */
+static void moments_of_short_traces(void) {
+    static const struct {
+        const char *events;
+        uint64_t in_use[HPW_MOMENTS];
+    } cases[] = {
+        {"a 1 70\n", {0, 0, 0, 0, 0, 0, 0, 70}},
+        {"a 1 70\na 2 30\nf 1\n", {0, 0, 70, 70, 70, 100, 100, 30}},
+        {"a 1 5000\na 2 30\nf 1\n", {0, 0, 0, 0, 0, 30, 30, 30}}, /* refused */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hpw_trace_error error;
+        hpw_answer answer;
+        const char *path = random_trace(1, false, false);
+        FILE *file = fopen(path, "w");
+        if (!file) exit(2);
+        fputs(cases[i].events, file);
+        fclose(file);
+        hpw_program *program = hpw_program_load(path, &error);
+        if (!CHECK(program != NULL)) exit(2);
+        hpw_question question = {.policy = "first-fit", .capacity = 4096};
+        CHECK_EQ(hpw_ask(program, &question, NULL, &answer), HPW_OK);
+        for (size_t m = 0; m < HPW_MOMENTS; m++) CHECK_EQ(answer.in_use_at[m], cases[i].in_use[m]);
+        hpw_program_free(program);
+    }
 }
 
 static void failures_are_counted(void) {
@@ -154,6 +184,7 @@ int main(void) {
     for (unsigned round = 0; round < 150; round++) smallest_pools(true, round & 1, true);
     resizes_may_escape();
     unbounded_pools();
+    moments_of_short_traces();
     failures_are_counted();
     unlink(random_trace(1, false, false));
     return CHECK_DONE();

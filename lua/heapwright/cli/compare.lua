@@ -11,9 +11,9 @@ local terminal = require "heapwright.cli.terminal"
 local text = require "heapwright.text"
 
 -- Unbounded pools: how little does each policy need?
-local SMALLEST = { "policy", "smallest", "over", "external", "internal", "mean", "max", "p50", "p999" }
+local SMALLEST = { "policy", "smallest", "over", "external", "internal", "mean", "max", "p50", "p999", "curve" }
 -- Pools of one size: what does each policy make of it?
-local BOUNDED = { "policy", "failures", "peak", "high", "external", "internal", "mean", "max" }
+local BOUNDED = { "policy", "failures", "peak", "high", "external", "internal", "mean", "max", "curve" }
 -- Traces that were streamed, in unbounded pools and in bounded ones.
 local STREAMED = { "policy", "smallest", "high", "external", "internal", "mean", "max", "million" }
 local STREAMED_BOUNDED = { "policy", "failures", "peak", "high", "external", "internal", "mean", "max", "million" }
@@ -94,6 +94,8 @@ return {
   summary = "Replay traces, or scenarios, under each policy.",
   epilog = table.concat({
     "Without --capacity the pools are unbounded, and the smallest that fits is searched.",
+    "Use over time: the bytes asked for and live after each eighth of the events, as a",
+    "share of that pool, in eight levels.",
     "",
     "Examples:",
     "  heapwright compare app.hwt",

@@ -2,6 +2,7 @@
 -- heapwright run: scenarios under each policy, and whether what they expect holds; with
 -- --inject, whether they cope with requests that fail (injection_sweep.lua).
 local fault = require "heapwright.cli.fault"
+local heap_map = require "heapwright.cli.heap_map"
 local injection = require "heapwright.cli.injection"
 local json = require "heapwright.cli.json"
 local leaks = require "heapwright.cli.leaks"
@@ -90,12 +91,13 @@ local function run_scenario(one, given)
   if granule and capacity < granule then
     fault.raise("%s: its pool of %d bytes holds no granule of %d bytes", one.name, capacity, granule)
   end
-  local progress = terminal.progress(one.name)
+  local map = given.map and heap_map.new(given.map, one.name)
+  local progress = map and function() end or terminal.progress(one.name)
   local outcomes, results, ok = {}, {}, true
   for i, choice in ipairs(choices) do
     local outcome, message = scenario.run(one, choice, {
       seed = given.seed, capacity = given.capacity, leaks = given.leaks,
-      granule = given.what.granule, classes = given.what.classes,
+      granule = given.what.granule, classes = given.what.classes, observer = map,
     })
     if not outcome then fault.raise("%s under %s: %s", one.name, choice.label, message) end
     if given.leaks then outcome.result.leaks = leaks.by_site(outcome.leaks or {}) end
@@ -120,6 +122,9 @@ local function run_file(script, given, reports)
   end
   if given.leaks and #list == 0 then
     fault.raise("%s: returns no scenario, so --leaks has no pool to look at", script.file)
+  end
+  if given.map and #list == 0 then
+    fault.raise("%s: returns no scenario, so there is no pool for a map", script.file)
   end
   local ok = true
   for _, one in ipairs(list) do
@@ -158,6 +163,7 @@ return {
     "  heapwright run churn.lua -p best-fit,first-fit/lifo -c 4M --seed 7",
     "  heapwright run examples/copes.lua --inject sweep",
     "  heapwright run examples/churn.lua --leaks",
+    "  heapwright run examples/churn.lua --watch -p best-fit,buddy",
   }, "\n"),
 
   describe = function(command)
@@ -169,6 +175,7 @@ return {
     options.add_what_if(command, true)
     injection.add(command)
     command:flag("--leaks", leaks.help)
+    heap_map.describe(command)
     options.add_json(command)
   end,
 
@@ -185,6 +192,7 @@ return {
       json = given.json,
       injection = injection.read(given),
       leaks = given.leaks,
+      map = heap_map.read(given),
       what = what_if.of_pools(given),
       shell = given,
     }

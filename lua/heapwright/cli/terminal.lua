@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What is different on a terminal: colours, and a progress line.
+-- What is different on a terminal: colours, lines as wide as it is, and a progress line.
 local host = require "heapwright.host"
 local text = require "heapwright.text"
 
@@ -7,16 +7,28 @@ local M = {}
 
 local CODES = { bold = "1", dim = "2", red = "31", green = "32" }
 
-local coloured = host.is_terminal "stdout"
-  and (os.getenv "NO_COLOR" or "") == ""
-  and os.getenv "TERM" ~= "dumb"
+local WIDTH, NARROWEST, WIDEST = 80, 24, 1000 -- columns
+
+--- Can what stands on standard output be written over?
+M.can_redraw = host.is_terminal "stdout" and os.getenv "TERM" ~= "dumb"
+
+--- May there be colours on standard output?
+M.coloured = M.can_redraw and (os.getenv "NO_COLOR" or "") == ""
+
+--- The columns of the terminal that standard output is, those that COLUMNS tells where it is none, or 80.
+---@return integer
+function M.width()
+  local columns = host.terminal_size "stdout" or math.tointeger(tonumber(os.getenv "COLUMNS" or "")) or WIDTH
+  if columns < 1 then columns = WIDTH end
+  return math.max(NARROWEST, math.min(WIDEST, columns))
+end
 
 --- The text in a colour, where standard output is a terminal and NO_COLOR is not set.
 ---@param line string
 ---@param colour "bold"|"dim"|"red"|"green"
 ---@return string
 function M.paint(line, colour)
-  if not coloured then return line end
+  if not M.coloured then return line end
   return ("\27[%sm%s\27[0m"):format(CODES[colour], line)
 end
 
@@ -39,7 +51,7 @@ function M.progress(label)
     drawn = now
     local share = total > 0 and done / total or 0
     local line = ("%s: %3.0f %%, %s so far"):format(label, share * 100, text.duration((now - began) * 1e9))
-    io.stderr:write("\r", line:sub(1, (host.columns() or 80) - 1), "\27[K")
+    io.stderr:write("\r", line:sub(1, (host.terminal_size "stderr" or WIDTH) - 1), "\27[K")
     io.stderr:flush()
   end
 end
