@@ -122,11 +122,12 @@ static bool tell_live(telling *t) {
 
 static hpw_error run(telling *t, const atomic_bool *stop) {
     const hpw_program *program = t->program;
+    replay_moments moments;
+    replay_begin_moments(&moments, &t->run, t->unbounded, t->answer);
     for (size_t i = 0; i < program->count; i++) {
         if (i % STOP_EVERY == 0 && stop && *stop) return HPW_LIMIT;
         if (!perform(t, &program->operations[i], i + 1)) return HPW_LIMIT;
-        if (i + 1 == program->peak_operation)
-            replay_measure_fragmentation(t->run.pool, t->unbounded, t->answer);
+        replay_pass_moment(&moments, i + 1, t->answer);
         if (i + 1 != t->next_sample) continue;
         if (!sample(t, i + 1)) return HPW_LIMIT;
         plan_sample(t);

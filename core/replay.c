@@ -411,6 +411,21 @@ static size_t moment_end(size_t count, size_t moment) {
     return moment < HPW_MOMENTS ? count * (moment + 1) / HPW_MOMENTS : SIZE_MAX;
 }
 
+void replay_begin_moments(replay_moments *m, const replay *run, bool unbounded, hpw_answer *answer) {
+    size_t count = run->program->count;
+    *m = (replay_moments){.run = run, .unbounded = unbounded};
+    while (moment_end(count, m->next) == 0) m->next++;
+    m->end = moment_end(count, m->next);
+    answer->has_moments = true;
+}
+
+void replay_note_moment(replay_moments *m, size_t done, hpw_answer *answer) {
+    const replay *run = m->run;
+    if (done == run->program->peak_operation) replay_measure_fragmentation(run->pool, m->unbounded, answer);
+    for (; done == m->end; m->end = moment_end(run->program->count, ++m->next))
+        answer->in_use_at[m->next] = tally_in_use(&run->pool->counts);
+}
+
 /* The whole trace, failures and all, and what the pool says of itself. */
 static hpw_error run_whole(const hpw_program *program, const hpw_question *question, uint64_t capacity,
                            const atomic_bool *stop, hpw_answer *answer, replay_doubt *doubt) {
@@ -418,18 +433,13 @@ static hpw_error run_whole(const hpw_program *program, const hpw_question *quest
     hpw_error error = replay_open(program, question, capacity, NULL, &run);
     if (error) return error;
     bool watched = run.pool->policy->info.monotone && question->smallest;
-    size_t moment = 0; /* in a trace of few events some come before the first: nothing is in use then */
-    while (moment_end(program->count, moment) == 0) moment++;
-    size_t end = moment_end(program->count, moment);
+    replay_moments moments;
+    replay_begin_moments(&moments, &run, !question->capacity, answer);
     for (size_t i = 0; i < program->count && !error; i++) {
         if (i % STOP_EVERY == 0 && stop && *stop) error = HPW_LIMIT;
         perform_watched(&run, &program->operations[i], watched, answer, doubt);
-        if (i + 1 == program->peak_operation)
-            replay_measure_fragmentation(run.pool, !question->capacity, answer);
-        for (; i + 1 == end; end = moment_end(program->count, ++moment))
-            answer->in_use_at[moment] = tally_in_use(&run.pool->counts);
+        replay_pass_moment(&moments, i + 1, answer);
     }
-    answer->has_moments = true;
     if (!error) error = replay_conclude(&run, capacity, program->count, answer);
     replay_close(&run);
     return error;

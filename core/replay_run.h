@@ -75,6 +75,23 @@ void replay_stretch(replay *run, const operation *operations, size_t count, bool
 /* Fragmentation at this moment; an unbounded pool ends at its high water. O(blocks). */
 void replay_measure_fragmentation(hpw_pool *pool, bool unbounded, hpw_answer *answer);
 
+/* The moments of a whole run at which its pool is looked at: the peak, and each eighth of the operations. */
+typedef struct replay_moments {
+    const replay *run;
+    bool unbounded;
+    size_t next; /* of the eighths */
+    size_t end;  /* operations up to it */
+} replay_moments;
+
+/* Begins with those eighths, of a trace of few operations, before which there is none. */
+void replay_begin_moments(replay_moments *m, const replay *run, bool unbounded, hpw_answer *answer);
+void replay_note_moment(replay_moments *m, size_t done, hpw_answer *answer);
+
+/* After `done` operations. */
+static inline void replay_pass_moment(replay_moments *m, size_t done, hpw_answer *answer) {
+    if (done == m->end || done == m->run->program->peak_operation) replay_note_moment(m, done, answer);
+}
+
 /* What the pool says of itself after so many operations. HPW_CORRUPTED: it failed its check. */
 hpw_error replay_conclude(replay *run, uint64_t capacity, uint64_t operations, hpw_answer *answer);
 
