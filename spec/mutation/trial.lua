@@ -28,7 +28,7 @@ local builds = {
 -- Tests that take long come last, of all else in the order of tests.lua.
 local slow = {
   ["c/growth_test"] = true, ["c/small_worlds_test"] = true, ["c/account_test"] = true, ["c/words_thread_test"] = true,
-  ["spec/property"] = true,
+  ["spec/property"] = true, ["c/replay_stream_thread_test"] = true, ["spec/verify_command"] = true,
 }
 -- What these find depends on how fast the machine is at that moment, so that they are no witnesses.
 local timed = {
