@@ -98,6 +98,12 @@ describe("compare --stream", function()
     end
   end)
 
+  it("gives them of a trace longer than what is read ahead, under policies slower than reading", function()
+    local path = generate("long.hwt", "--events 200k --live 2k --sizes uniform:16,4096")
+    local asked = path .. " -p best-fit/random,slab"
+    assert_same_figures(compare("--stream " .. asked), compare("--in-memory " .. asked))
+  end)
+
   it("tells a file that breaks off in its middle, with the byte; one that is cut off it reads so far", function()
     local path = generate("trace.hwt", "--events 200k")
     local bytes = command.read(path)

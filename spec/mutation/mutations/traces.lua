@@ -106,7 +106,6 @@ return {
     from = "if (s->failed || s->filled - slowest < RING) break;",
     to = "if (s->failed || s->filled - slowest <= RING) break;",
     breaks = "the reader writes into a batch that a policy still runs",
-    build = "thread",
   },
   {
     file = stream,
