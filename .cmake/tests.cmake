@@ -59,7 +59,7 @@ endif()
 # Readers and writers of traces, likewise.
 target_link_options(import_memory_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 # With the system's memory failing.
-target_link_options(part_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc)
+target_link_options(part_test PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
 # A crew, with the system giving no threads.
 target_link_options(crew_thread_test PRIVATE -Wl,--wrap=pthread_create)
 

@@ -5,32 +5,8 @@
  * follow. It then says so, or does without; nothing leaks, no event is false. The
  * linker leads malloc, calloc and realloc through here (--wrap).
  */
+#include "failing_memory.h"
 #include "trace_files.h"
-
-static unsigned long requests, fail_at; /* fail_at 0: never */
-static bool fail_on;                    /* and at every later request */
-
-static bool refused(void) {
-    requests++;
-    return fail_at && (requests == fail_at || (fail_on && requests > fail_at));
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-void *__wrap_malloc(size_t size) { return refused() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t count, size_t size) { return refused() ? NULL : __real_calloc(count, size); }
-void *__wrap_realloc(void *block, size_t size) { return refused() ? NULL : __real_realloc(block, size); }
-
-static void fail_from(unsigned long number, bool on) {
-    requests = 0;
-    fail_at = number;
-    fail_on = on;
-}
 
 static const struct {
     hpw_trace_format format;

@@ -8,25 +8,9 @@
 #include <string.h>
 
 #include "check.h"
+#include "failing_memory.h"
 #include "packing.h"
 #include "replay_run.h"
-
-/* ---- Memory that fails ---- */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-static unsigned long requests, fail_at; /* 0: none fails */
-
-static bool refused(void) { return ++requests == fail_at; }
-
-void *__wrap_malloc(size_t size) { return refused() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t count, size_t size) { return refused() ? NULL : __real_calloc(count, size); }
-void *__wrap_realloc(void *block, size_t size) { return refused() ? NULL : __real_realloc(block, size); }
 
 /* ---- Programs ---- */
 

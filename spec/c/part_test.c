@@ -10,24 +10,8 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "failing_memory.h"
 #include "part.h"
-
-static unsigned long requests, fail_at; /* fail_at 0: never */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-void *__wrap_malloc(size_t size) { return ++requests == fail_at ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t count, size_t size) {
-    return ++requests == fail_at ? NULL : __real_calloc(count, size);
-}
-
-static void fail_from(unsigned long number) {
-    requests = 0;
-    fail_at = number;
-}
 
 static hpw_program *load(const char *text) {
     char path[64];
@@ -133,20 +117,20 @@ static void test_no_memory(void) {
     unsigned long number = 0;
     hpw_part *part;
     do {
-        fail_from(++number);
+        fail_from(++number, false);
         part = hpw_part_open(program, &in_96, &error);
         CHECK(part || error == HPW_NO_MEMORY);
     } while (!part && number < 100);
     CHECK(number > 6 && number < 100);
-    fail_from(0);
+    fail_from(0, false);
     hpw_program_free(program);
     char before[1024];
     strcpy(before, text_of(part));
     for (number = 1;; number++) {
         bool fails = true;
-        fail_from(number);
+        fail_from(number, false);
         error = hpw_part_drop_blocks(part, 0, 0, &fails);
-        fail_from(0);
+        fail_from(0, false);
         if (!error) break;
         CHECK_EQ(error, HPW_NO_MEMORY);
         CHECK(!fails);

@@ -6,24 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failing_memory.h"
 #include "replay.h"
 #include "trace_files.h"
 
 /* ---- A system that has no memory, at will ---- */
-
-static unsigned long requests, fail_at; /* fail_at 0: never */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-static bool refused(void) { return ++requests == fail_at; }
-void *__wrap_malloc(size_t size) { return refused() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t count, size_t size) { return refused() ? NULL : __real_calloc(count, size); }
-void *__wrap_realloc(void *block, size_t size) { return refused() ? NULL : __real_realloc(block, size); }
 
 /* ---- Reading ---- */
 
